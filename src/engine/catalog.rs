@@ -1,0 +1,302 @@
+//! Names and their codes, and what the settings in force say of each.
+//!
+//! Codes are given in the order of first sight and never taken back: what a later configuration no longer names keeps
+//! its code, but is not found by name until it is named again.
+
+use std::collections::HashMap;
+
+use super::segments::Membership;
+use crate::action::ActionKind;
+use crate::hash::KeyHasher;
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, SegmentCode};
+use crate::settings::{Goal, RULE_SEGMENTS_MAX, Settings};
+use crate::stats::decay::HalfLife;
+
+/// The settings in force, compiled to codes.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    settings: Settings,
+    advertisers: Names,
+    entries: Vec<AdvertiserEntry>,
+    goals: Vec<GoalEntry>,
+}
+
+/// Names in the order of their codes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    names: Vec<Id>,
+    numbers: HashMap<Id, usize, KeyHasher>,
+}
+
+/// One advertiser: its dictionaries, and what is in force.
+#[derive(Debug, Clone)]
+pub struct AdvertiserEntry {
+    /// The name.
+    pub id: Id,
+    pub(super) actions: Names,
+    pub(super) segments: Names,
+    pub(super) externals: Names,
+    pub(super) goals: Names,
+    goal_codes: Vec<GoalCode>,
+    /// `None` while the configuration does not name the advertiser.
+    pub(super) in_force: Option<AdvertiserInForce>,
+}
+
+/// What the settings say of an advertiser.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AdvertiserInForce {
+    /// By action code − 1.
+    pub actions: Vec<Option<ActionInForce>>,
+    /// In the order of the configuration.
+    pub goals: Vec<GoalCode>,
+    /// Rule segments.
+    pub segments: Vec<SegmentInForce>,
+    /// Weights of the external segments, by number; 1 for those no longer named.
+    pub external_weights: Vec<f64>,
+    /// Goals of each campaign.
+    pub campaigns: HashMap<Id, Vec<GoalCode>, KeyHasher>,
+}
+
+/// What the settings say of an action.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ActionInForce {
+    /// Of its decayed count.
+    pub half_life: HalfLife,
+    /// Place on the ladder; `None` for a secondary action.
+    pub position: Option<u8>,
+    /// How many latest occurrences rules need to know; 0 or 1 need none beyond the last.
+    pub occurrences: u8,
+}
+
+/// What the settings say of a rule segment.
+#[derive(Debug, Clone)]
+pub(super) struct SegmentInForce {
+    pub code: SegmentCode,
+    pub membership: Membership,
+    pub weight: f64,
+}
+
+/// One goal: whose, its name, and what is in force.
+#[derive(Debug, Clone)]
+pub struct GoalEntry {
+    /// Whose goal.
+    pub advertiser: AdvertiserCode,
+    /// The name.
+    pub id: Id,
+    /// `None` while the configuration does not name the goal.
+    pub(super) in_force: Option<GoalInForce>,
+}
+
+/// What the settings say of a goal.
+#[derive(Debug, Clone)]
+pub(super) struct GoalInForce {
+    pub setting: Goal,
+    pub converting_action: Option<ActionCode>,
+    /// Furthest last.
+    pub milestones: Vec<ActionCode>,
+    pub half_life: HalfLife,
+}
+
+impl Names {
+    /// The number of a name; given now if it is new.
+    fn number(&mut self, name: &Id) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.names.len();
+        self.names.push(name.clone());
+        self.numbers.insert(name.clone(), number);
+        number
+    }
+
+    /// The number of a known name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// All names in the order of their numbers.
+    pub fn all(&self) -> &[Id] {
+        &self.names
+    }
+}
+
+impl Catalog {
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The code of an advertiser that is in force.
+    pub fn advertiser(&self, name: &str) -> Option<AdvertiserCode> {
+        let number = self.advertisers.find(name)?;
+        self.entries[number].in_force.as_ref().map(|_| AdvertiserCode(number as u16))
+    }
+
+    /// All advertisers ever named, in the order of their codes.
+    pub fn advertisers(&self) -> &[AdvertiserEntry] {
+        &self.entries
+    }
+
+    /// All goals ever named, in the order of their codes.
+    pub fn goals(&self) -> &[GoalEntry] {
+        &self.goals
+    }
+
+    /// Name of an advertiser; `None` for a code that was never given.
+    pub fn advertiser_name(&self, code: AdvertiserCode) -> Option<&Id> {
+        self.entries.get(code.index()).map(|entry| &entry.id)
+    }
+
+    /// The code of an advertiser's goal that is in force.
+    pub fn goal(&self, advertiser: AdvertiserCode, name: &str) -> Option<GoalCode> {
+        let entry = self.entries.get(advertiser.index())?;
+        let code = entry.goal_codes[entry.goals.find(name)?];
+        self.goals[code.index()].in_force.as_ref().map(|_| code)
+    }
+
+    /// Name of a goal; `None` for a code that was never given.
+    pub fn goal_name(&self, code: GoalCode) -> Option<&Id> {
+        self.goals.get(code.index()).map(|goal| &goal.id)
+    }
+
+    /// The code of an advertiser's action that is in force.
+    pub fn action(&self, advertiser: AdvertiserCode, name: &str) -> Option<ActionCode> {
+        let entry = self.entries.get(advertiser.index())?;
+        let number = entry.actions.find(name)?;
+        entry.in_force.as_ref()?.actions.get(number)?.as_ref().map(|_| action_code(number))
+    }
+
+    /// Name of an action; `None` for a code that was never given.
+    pub fn action_name(&self, advertiser: AdvertiserCode, code: ActionCode) -> Option<&Id> {
+        self.entries.get(advertiser.index())?.actions.all().get(code.index().checked_sub(1)?)
+    }
+
+    /// Name of a segment; `None` for a code that was never given.
+    pub fn segment_name(&self, advertiser: AdvertiserCode, code: SegmentCode) -> Option<&Id> {
+        let entry = self.entries.get(advertiser.index())?;
+        match code.index().checked_sub(RULE_SEGMENTS_MAX) {
+            Some(external) => entry.externals.all().get(external),
+            None => entry.segments.all().get(code.index()),
+        }
+    }
+
+    /// The code of an external segment the advertiser knows.
+    pub fn external(&self, advertiser: AdvertiserCode, name: &str) -> Option<SegmentCode> {
+        let number = self.entries.get(advertiser.index())?.externals.find(name)?;
+        Some(SegmentCode((RULE_SEGMENTS_MAX + number) as u16))
+    }
+
+    /// What is in force of an advertiser.
+    pub(super) fn in_force(&self, code: AdvertiserCode) -> Option<&AdvertiserInForce> {
+        self.entries.get(code.index())?.in_force.as_ref()
+    }
+
+    /// What is in force of a goal.
+    pub(super) fn goal_in_force(&self, code: GoalCode) -> Option<&GoalInForce> {
+        self.goals.get(code.index())?.in_force.as_ref()
+    }
+
+    /// What is in force of an action.
+    pub(super) fn action_in_force(&self, advertiser: AdvertiserCode, code: ActionCode) -> Option<ActionInForce> {
+        *self.in_force(advertiser)?.actions.get(code.index().checked_sub(1)?)?
+    }
+
+    /// Puts settings in force; names keep their codes, new ones get the next.
+    pub(super) fn configure(&mut self, settings: Settings) {
+        self.entries.iter_mut().for_each(|entry| entry.in_force = None);
+        self.goals.iter_mut().for_each(|goal| goal.in_force = None);
+        for advertiser in &settings.advertisers {
+            let number = self.advertisers.number(&advertiser.id);
+            if number == self.entries.len() {
+                self.entries.push(AdvertiserEntry::new(advertiser.id.clone()));
+            }
+            let code = AdvertiserCode(number as u16);
+            let entry = &mut self.entries[number];
+            let mut in_force = entry.register_actions(advertiser);
+            in_force.goals = register_goals(&mut self.goals, entry, code, advertiser);
+            entry.register_segments(advertiser, &mut in_force);
+            for campaign in &advertiser.campaigns {
+                let codes = campaign.goals.iter().filter_map(|goal| entry.goals.find(goal.as_str()));
+                in_force.campaigns.insert(campaign.id.clone(), codes.map(|number| entry.goal_codes[number]).collect());
+            }
+            entry.in_force = Some(in_force);
+        }
+        self.settings = settings;
+    }
+}
+
+/// The code of the action with this number in its advertiser's dictionary.
+fn action_code(number: usize) -> ActionCode {
+    ActionCode((number + 1) as u8)
+}
+
+fn register_goals(
+    goals: &mut Vec<GoalEntry>,
+    entry: &mut AdvertiserEntry,
+    advertiser: AdvertiserCode,
+    settings: &crate::settings::Advertiser,
+) -> Vec<GoalCode> {
+    let register = |goal: &Goal| {
+        let number = entry.goals.number(&goal.id);
+        if number == entry.goal_codes.len() {
+            entry.goal_codes.push(GoalCode(goals.len() as u16));
+            goals.push(GoalEntry { advertiser, id: goal.id.clone(), in_force: None });
+        }
+        let action = |id: &Id| entry.actions.find(id.as_str()).map(action_code);
+        goals[entry.goal_codes[number].index()].in_force = Some(GoalInForce {
+            setting: goal.clone(),
+            converting_action: goal.converting_action.as_ref().and_then(action),
+            milestones: goal.milestones.iter().filter_map(action).collect(),
+            half_life: HalfLife::new(goal.half_life),
+        });
+        entry.goal_codes[number]
+    };
+    settings.goals.iter().map(register).collect()
+}
+
+impl AdvertiserEntry {
+    fn new(id: Id) -> AdvertiserEntry {
+        AdvertiserEntry {
+            id,
+            actions: Names::default(),
+            segments: Names::default(),
+            externals: Names::default(),
+            goals: Names::default(),
+            goal_codes: Vec::new(),
+            in_force: None,
+        }
+    }
+
+    fn register_actions(&mut self, settings: &crate::settings::Advertiser) -> AdvertiserInForce {
+        let mut in_force = AdvertiserInForce::default();
+        for action in &settings.actions {
+            let number = self.actions.number(&action.id);
+            let position = match action.kind {
+                ActionKind::Milestone { position } => Some(position),
+                ActionKind::Secondary => None,
+            };
+            in_force.actions.resize(self.actions.all().len(), None);
+            in_force.actions[number] =
+                Some(ActionInForce { half_life: HalfLife::new(action.half_life), position, occurrences: 0 });
+        }
+        in_force
+    }
+
+    fn register_segments(&mut self, settings: &crate::settings::Advertiser, in_force: &mut AdvertiserInForce) {
+        for external in &settings.externals {
+            let number = self.externals.number(&external.id);
+            in_force.external_weights.resize(self.externals.all().len(), 1.0);
+            in_force.external_weights[number] = external.weight;
+        }
+        for segment in &settings.segments {
+            let code = SegmentCode(self.segments.number(&segment.id) as u16);
+            let membership = Membership::compile(&segment.rule, self, &in_force.actions);
+            membership.each_count(&mut |action, occurrences| {
+                if let Some(Some(known)) = in_force.actions.get_mut(action.index() - 1) {
+                    known.occurrences = known.occurrences.max(occurrences);
+                }
+            });
+            in_force.segments.push(SegmentInForce { code, membership, weight: segment.weight });
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a score must remember until its impression comes back: the content of a token.
+
+use arrayvec::ArrayVec;
+
+use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
+use crate::units::Timestamp;
+
+/// Most features of one score; what goes beyond is left out, least recent first.
+pub const FEATURES_MAX: usize = 64;
+/// Most features of one score whose value is not 1.
+pub const VALUED_FEATURES_MAX: usize = 12;
+/// Most goals of one target whose scores travel in the token, in the order asked. Later ones are not learned from.
+pub const EXPOSED_GOALS_MAX: usize = 4;
+/// Most external segments of one request that travel in the token.
+pub const EXPOSED_SEGMENTS_MAX: usize = 8;
+/// Version of the feature definitions. An exposure of another version is counted, never learned from.
+pub const FEATURE_SCHEMA: u8 = 1;
+
+/// One opportunity as it was scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exposure {
+    /// Version of the feature definitions, [`FEATURE_SCHEMA`] when it was made.
+    pub schema: u8,
+    /// Which opportunity.
+    pub opportunity: OpportunityKey,
+    /// The person scored; `None` when privacy allowed no user history.
+    pub user: Option<UserKey>,
+    /// For whom.
+    pub advertiser: AdvertiserCode,
+    /// 32-bit hash of the line item, for the bidder's reports.
+    pub line_item: Option<ItemKey>,
+    /// Advertised product.
+    pub item: Option<ItemKey>,
+    /// Advertised category.
+    pub category: Option<ItemKey>,
+    /// When it was scored.
+    pub scored_at: Timestamp,
+    /// The arm the user was in.
+    pub arm: Arm,
+    /// What was answered, goal by goal.
+    pub goals: ArrayVec<GoalScore, EXPOSED_GOALS_MAX>,
+    /// External segments of the request that the advertiser knows.
+    pub externals: ArrayVec<SegmentCode, EXPOSED_SEGMENTS_MAX>,
+    /// Features, sorted by slot; shared by all goals.
+    pub features: ArrayVec<Feature, FEATURES_MAX>,
+}
+
+/// What was answered for one goal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GoalScore {
+    /// Which goal.
+    pub goal: GoalCode,
+    /// The model's log-odds before calibration.
+    pub logit: f32,
+    /// The calibrated probability.
+    pub p: f32,
+    /// The bid multiplier.
+    pub multiplier: f32,
+}
+
+/// Group of an experiment a user belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Arm {
+    /// Gets the multiplier.
+    Treated,
+    /// Gets a multiplier of 1: measures what the multiplier does, and anchors spend.
+    Control,
+    /// Gets no ad at all: measures what the ads do.
+    Holdout,
+}
+
+/// A feature of a score: 22 bits of its key's hash and a 4-bit code of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Feature(u32);
+
+/// Bits of a feature's slot.
+pub const SLOT_BITS: u32 = 22;
+
+/// The sixteen values a feature can have. Code 0 is the plain "is there".
+pub const FEATURE_VALUES: [f32; 16] =
+    [1.0, 0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375];
+
+impl Feature {
+    /// A feature that is there, with value 1. The upper bits of `hash` choose the slot.
+    pub fn new(hash: u64) -> Feature {
+        Feature((hash >> (64 - SLOT_BITS)) as u32)
+    }
+
+    /// The feature of a slot and a value code, as a token or the journal holds them; `None` when out of range.
+    pub fn from_parts(slot: u32, value_code: u8) -> Option<Feature> {
+        (slot < 1 << SLOT_BITS && value_code < 16).then(|| Feature(u32::from(value_code) << SLOT_BITS | slot))
+    }
+
+    /// The same feature with one of the [`FEATURE_VALUES`].
+    pub fn with_value_code(self, code: u8) -> Feature {
+        Feature(self.slot() | u32::from(code & 15) << SLOT_BITS)
+    }
+
+    /// Where in a weight table it lives, 0 to 2^22 − 1; a smaller table takes the low bits.
+    pub fn slot(self) -> u32 {
+        self.0 & ((1 << SLOT_BITS) - 1)
+    }
+
+    /// Index into [`FEATURE_VALUES`].
+    pub fn value_code(self) -> u8 {
+        (self.0 >> SLOT_BITS) as u8
+    }
+
+    /// The value, above 0 and at most 1.
+    pub fn value(self) -> f32 {
+        FEATURE_VALUES[usize::from(self.value_code() & 15)]
+    }
+}
+
+impl Arm {
+    /// All arms, in the order of their wire numbers.
+    pub const ALL: [Arm; 3] = [Arm::Treated, Arm::Control, Arm::Holdout];
+
+    /// Number on disk and in tokens.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The arm of a number.
+    pub fn from_number(number: u8) -> Option<Arm> {
+        Arm::ALL.get(usize::from(number)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_keep_slot_and_value() {
+        let feature = Feature::new(u64::MAX).with_value_code(8);
+        assert_eq!((feature.slot(), feature.value_code(), feature.value()), ((1 << 22) - 1, 8, 0.5));
+        assert_eq!(Feature::from_parts(feature.slot(), 8), Some(feature));
+        assert_eq!(Feature::from_parts(1 << 22, 0), None);
+        assert_eq!(Feature::from_parts(0, 16), None);
+    }
+
+    #[test]
+    fn arms_keep_their_numbers() {
+        for arm in Arm::ALL {
+            assert_eq!(Arm::from_number(arm.number()), Some(arm));
+        }
+        assert_eq!(Arm::from_number(3), None);
+    }
+}

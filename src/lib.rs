@@ -1,0 +1,15 @@
+//! Inkling: micro conversions in, bid multipliers with reasons out.
+
+pub mod action;
+pub mod engine;
+pub mod event;
+pub mod exposure;
+pub mod hash;
+pub mod ids;
+pub mod math;
+pub mod opportunity;
+pub mod rejection;
+pub mod settings;
+pub mod signal;
+pub mod stats;
+pub mod units;

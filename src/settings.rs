@@ -1,0 +1,410 @@
+//! Everything that shapes state or score and is chosen rather than learned. The journal carries it as `Configured`.
+
+use crate::action::{ActionKind, HALF_LIFE_DEFAULT, STANDARD_ACTIONS};
+use crate::ids::Id;
+use crate::units::{Currency, Micros, Span};
+
+/// Most advertisers of one engine.
+pub const ADVERTISERS_MAX: usize = 4_096;
+/// Most actions of one advertiser, the standard ones included.
+pub const ACTIONS_MAX: usize = 255;
+/// Most goals of one engine, over all advertisers; each keeps a weight table.
+pub const GOALS_MAX: usize = 1_024;
+/// Most campaigns of one advertiser.
+pub const CAMPAIGNS_MAX: usize = 4_096;
+/// Most rule segments of one advertiser: membership is one 64-bit word.
+pub const RULE_SEGMENTS_MAX: usize = 64;
+/// Most external segments of one advertiser; requests may name more, which do not count.
+pub const KNOWN_EXTERNALS_MAX: usize = 1_000;
+/// Most milestones of one goal.
+pub const MILESTONES_MAX: usize = 32;
+/// Latest occurrences of an action that a rule can count: `count(a, w) >= n` with n up to this.
+pub const WINDOWED_COUNT_MAX: u8 = 8;
+/// Smallest and largest allowed bounds of a multiplier.
+pub const MULTIPLIER_BOUNDS: (f64, f64) = (0.01, 10.0);
+/// Bounds of the product of a user's segment weights.
+pub const WEIGHT_BOUNDS: (f64, f64) = (0.2, 5.0);
+
+/// All settings that state or score depend on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Who advertises; at most [`ADVERTISERS_MAX`].
+    pub advertisers: Vec<Advertiser>,
+    /// How the model learns.
+    pub learner: Learner,
+    /// Shares of the arms.
+    pub arms: Arms,
+    /// Bounds of every table.
+    pub limits: Limits,
+    /// What is accepted late, and what is kept how long.
+    pub retention: Retention,
+}
+
+/// One advertiser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advertiser {
+    /// Name events and requests carry.
+    pub id: Id,
+    /// All actions it knows: the standard ones in their order, then its own; at most [`ACTIONS_MAX`].
+    pub actions: Vec<ActionSetting>,
+    /// What it wants to reach.
+    pub goals: Vec<Goal>,
+    /// Its campaigns; at most [`CAMPAIGNS_MAX`].
+    pub campaigns: Vec<Campaign>,
+    /// Audiences by rule; at most [`RULE_SEGMENTS_MAX`].
+    pub segments: Vec<RuleSegment>,
+    /// Audiences that requests name; at most [`KNOWN_EXTERNALS_MAX`].
+    pub externals: Vec<ExternalSegment>,
+}
+
+/// One action of an advertiser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionSetting {
+    /// Name events carry.
+    pub id: Id,
+    /// Milestone or secondary.
+    pub kind: ActionKind,
+    /// Half-life of its decayed count, at least a minute.
+    pub half_life: Span,
+}
+
+/// Something an advertiser wants people to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// Name events and requests carry.
+    pub id: Id,
+    /// The action that *is* this conversion; without one, conversions are sent as such.
+    pub converting_action: Option<Id>,
+    /// A conversion counts for an impression shown at most this long ago, if it was clicked.
+    pub click_window: Span,
+    /// A conversion counts for an impression shown at most this long ago, clicked or not.
+    pub view_window: Span,
+    /// Steps on the way, furthest last; at most [`MILESTONES_MAX`].
+    pub milestones: Vec<Id>,
+    /// What a conversion without a stated value is worth.
+    pub value: Micros,
+    /// Currency of values and costs.
+    pub currency: Currency,
+    /// Share of impressions expected to convert before anything is known, 0 to 1 exclusive.
+    pub prior_rate: f64,
+    /// Half-life of this goal's statistics.
+    pub half_life: Span,
+    /// Which impression of several gets the credit.
+    pub credit: Credit,
+    /// How a probability becomes a multiplier.
+    pub multiplier: Multiplier,
+}
+
+/// Which of the impressions before a conversion gets the credit for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Credit {
+    /// The last one clicked or shown.
+    #[default]
+    LastTouch,
+    /// All, in equal parts.
+    Even,
+}
+
+/// How a probability becomes a multiplier.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multiplier {
+    /// What the base bid pays for already.
+    pub baseline: Baseline,
+    /// ln m = exponent × ln ρ: 1 bids in proportion to value, less is more cautious.
+    pub exponent: f64,
+    /// Smallest multiplier, within [`MULTIPLIER_BOUNDS`].
+    pub min: f64,
+    /// Largest multiplier, within [`MULTIPLIER_BOUNDS`].
+    pub max: f64,
+    /// Variance of ln ρ over opportunities that is believed before data; ln ρ is shrunk by it against its own variance.
+    pub prior_variance: f64,
+    /// Distinct users that the goal or one milestone needs before the multiplier leaves 1.
+    pub support: u32,
+}
+
+/// What the base bid pays for already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Baseline {
+    /// The context: the same model with the user's history absent.
+    Context,
+    /// Nothing: the base bid is flat, all impressions of the goal are worth the same.
+    #[default]
+    Goal,
+    /// The probability the request states.
+    Request,
+}
+
+/// A campaign and what it is after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Campaign {
+    /// Name requests carry.
+    pub id: Id,
+    /// Goals it bids for when a request names none.
+    pub goals: Vec<Id>,
+    /// Weights of goals in one combined signal; empty for none.
+    pub objective: Vec<(Id, f64)>,
+}
+
+/// An audience by rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSegment {
+    /// Name in reports.
+    pub id: Id,
+    /// Who is in it.
+    pub rule: Rule,
+    /// Factor on the multiplier of its members.
+    pub weight: f64,
+}
+
+/// An audience that requests name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExternalSegment {
+    /// `provider/id`.
+    pub id: Id,
+    /// Factor on the multiplier of its members.
+    pub weight: f64,
+}
+
+/// Who is in a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Every part holds.
+    All(Vec<Rule>),
+    /// At least one part holds.
+    Any(Vec<Rule>),
+    /// The part does not hold.
+    Not(Box<Rule>),
+    /// The action was done at least so often within the window; 1 to [`WINDOWED_COUNT_MAX`] times.
+    Count {
+        /// The action.
+        action: Id,
+        /// How far back.
+        window: Span,
+        /// How often at least.
+        at_least: u8,
+    },
+    /// The action was last done less than this long ago.
+    Recency {
+        /// The action.
+        action: Id,
+        /// How long ago at most, exclusive.
+        less_than: Span,
+    },
+    /// The furthest milestone is this one or a later one.
+    Stage(Id),
+    /// There were at least so many sessions.
+    Sessions(u16),
+    /// The request names this external segment.
+    External(Id),
+}
+
+/// How the model learns: FTRL-proximal logistic regression, McMahan 2013, algorithm 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learner {
+    /// Learning rate.
+    pub alpha: f64,
+    /// Smoothing of the per-coordinate rate.
+    pub beta: f64,
+    /// L1 regularisation: weights whose evidence is below it are exactly zero.
+    pub l1: f64,
+    /// L2 regularisation.
+    pub l2: f64,
+    /// Half-life of what a weight has seen, so that the model can follow a changing market.
+    pub half_life: Span,
+    /// log₂ of the slots of a goal's weight table, 8 to 22.
+    pub table_bits: u8,
+}
+
+/// Shares of the arms of the running experiment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Arms {
+    /// Another salt deals all users anew.
+    pub salt: u64,
+    /// Share of users whose multiplier is always 1, 0 to 1.
+    pub control_share: f64,
+    /// Share of users who get no ad, 0 to 1.
+    pub holdout_share: f64,
+}
+
+/// Bounds of every table. What happens at the bound stands beside each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Profiles; the longest unseen gives way.
+    pub profiles_max: usize,
+    /// Impressions that wait for their label; the oldest closes as negative.
+    pub live_impressions_max: usize,
+    /// Impressions that wait, of one user and goal; the oldest closes as negative.
+    pub live_per_user_max: usize,
+    /// Conversions kept for late impressions and retractions; the oldest can no longer be retracted.
+    pub conversions_max: usize,
+    /// Event ids remembered; an older one that comes again is applied again.
+    pub event_ids_max: usize,
+    /// Ids of one person; a link beyond is refused.
+    pub linked_ids_max: usize,
+    /// Label windows a tick closes; the rest close at the next.
+    pub closings_per_tick: usize,
+    /// Items and categories remembered of a user; the longest untouched gives way.
+    pub interests_max: usize,
+}
+
+/// What is accepted late, and what is kept how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Oldest accepted action, click or link; conversions until their window + this.
+    pub lateness: Span,
+    /// How far ahead of the engine's clock an event may be.
+    pub clock_skew: Span,
+    /// How long a conversion can be retracted.
+    pub retraction: Span,
+    /// How long a token is accepted.
+    pub token: Span,
+    /// A profile unseen for so long is forgotten.
+    pub profile: Span,
+}
+
+impl Default for Learner {
+    fn default() -> Learner {
+        Learner { alpha: 0.1, beta: 1.0, l1: 0.0, l2: 1.0, half_life: Span::days(30), table_bits: 18 }
+    }
+}
+
+impl Default for Arms {
+    fn default() -> Arms {
+        Arms { salt: 0, control_share: 0.05, holdout_share: 0.0 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            profiles_max: 10_000_000,
+            live_impressions_max: 2_000_000,
+            live_per_user_max: 512,
+            conversions_max: 1_000_000,
+            event_ids_max: 1_000_000,
+            linked_ids_max: 16,
+            closings_per_tick: 10_000,
+            interests_max: 16,
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention {
+            lateness: Span::hours(72),
+            clock_skew: Span::minutes(5),
+            retraction: Span::days(30),
+            token: Span::hours(24),
+            profile: Span::days(90),
+        }
+    }
+}
+
+impl Default for Multiplier {
+    fn default() -> Multiplier {
+        Multiplier { baseline: Baseline::Goal, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
+    }
+}
+
+impl Goal {
+    /// A goal with the default settings.
+    pub fn new(id: Id) -> Goal {
+        Goal {
+            id,
+            converting_action: None,
+            click_window: Span::days(7),
+            view_window: Span::days(1),
+            milestones: Vec::new(),
+            value: Micros(0),
+            currency: Currency::USD,
+            prior_rate: 0.01,
+            half_life: Span::days(14),
+            credit: Credit::LastTouch,
+            multiplier: Multiplier::default(),
+        }
+    }
+
+    /// The longest time an impression can wait for its label.
+    pub fn window(&self) -> Span {
+        self.click_window.max(self.view_window)
+    }
+}
+
+impl Advertiser {
+    /// An advertiser with the standard actions and nothing else.
+    pub fn new(id: Id) -> Advertiser {
+        let actions = STANDARD_ACTIONS
+            .iter()
+            .map(|action| ActionSetting {
+                id: Id::literal(action.name),
+                kind: action.kind,
+                half_life: HALF_LIFE_DEFAULT,
+            })
+            .collect();
+        Advertiser {
+            id,
+            actions,
+            goals: Vec::new(),
+            campaigns: Vec::new(),
+            segments: Vec::new(),
+            externals: Vec::new(),
+        }
+    }
+
+    /// The action of a name.
+    pub fn action(&self, name: &str) -> Option<&ActionSetting> {
+        self.actions.iter().find(|action| action.id.as_str() == name)
+    }
+}
+
+impl Rule {
+    /// The action was done within the window.
+    pub fn did(action: &'static str, window: Span) -> Rule {
+        Rule::Count { action: Id::literal(action), window, at_least: 1 }
+    }
+}
+
+/// Audiences that need no rule of their own: name, meaning, rule.
+pub fn ready_made_segments() -> Vec<(&'static str, &'static str, Rule)> {
+    let week = Span::days(7);
+    vec![
+        (
+            "cart_abandoners",
+            "added to cart within 7 days and did not purchase",
+            Rule::All(vec![Rule::did("add_to_cart", week), Rule::Not(Box::new(Rule::did("purchase", week)))]),
+        ),
+        (
+            "repeat_viewers",
+            "viewed products at least 3 times within 7 days",
+            Rule::Count { action: Id::literal("view_item"), window: week, at_least: 3 },
+        ),
+        ("video_completers", "watched a video to the end within 14 days", Rule::did("video_complete", Span::days(14))),
+        ("recent_buyers", "purchased within 30 days", Rule::did("purchase", Span::days(30))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_made_segments_name_standard_actions_only() {
+        fn actions(rule: &Rule, out: &mut Vec<Id>) {
+            match rule {
+                Rule::All(parts) | Rule::Any(parts) => parts.iter().for_each(|part| actions(part, out)),
+                Rule::Not(part) => actions(part, out),
+                Rule::Count { action, .. } | Rule::Recency { action, .. } | Rule::Stage(action) => {
+                    out.push(action.clone());
+                }
+                Rule::Sessions(_) | Rule::External(_) => {}
+            }
+        }
+        let mut named = Vec::new();
+        ready_made_segments().iter().for_each(|(_, _, rule)| actions(rule, &mut named));
+        assert!(!named.is_empty());
+        for action in named {
+            assert!(crate::action::standard(action.as_str()).is_some(), "{action}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Counts that fade and rates that are sure of themselves only as far as they may be.
+//!
+//! *Invariants.* Knows numbers and ticks; no users, goals, events or settings. Reading at a later tick projects, and
+//! never changes.
+
+pub mod beta;
+pub mod decay;
