@@ -5,6 +5,7 @@ pub mod engine;
 pub mod event;
 pub mod exposure;
 pub mod hash;
+pub mod identity;
 pub mod ids;
 pub mod math;
 pub mod opportunity;
