@@ -13,4 +13,5 @@ pub mod rejection;
 pub mod settings;
 pub mod signal;
 pub mod stats;
+pub mod token;
 pub mod units;
