@@ -9,6 +9,7 @@ pub mod ids;
 pub mod math;
 pub mod opportunity;
 pub mod pb;
+pub mod record;
 pub mod rejection;
 pub mod settings;
 pub mod signal;
