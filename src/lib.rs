@@ -6,6 +6,7 @@ pub mod event;
 pub mod exposure;
 pub mod hash;
 pub mod ids;
+pub mod journal;
 pub mod math;
 pub mod opportunity;
 pub mod pb;
