@@ -27,6 +27,7 @@ pub mod learn;
 pub mod engine;
 
 // Floor 4: bytes, files and questions.
+pub mod config;
 pub mod journal;
 pub mod record;
 
