@@ -28,6 +28,7 @@ pub mod engine;
 
 // Floor 4: bytes, files and questions.
 pub mod config;
+pub mod insight;
 pub mod journal;
 pub mod record;
 

@@ -192,6 +192,25 @@ impl Catalog {
         self.entries.get(advertiser.index())?.external_code(name)
     }
 
+    /// What the settings in force say of a goal.
+    pub fn goal_setting(&self, code: GoalCode) -> Option<&Goal> {
+        self.goal_in_force(code).map(|goal| &goal.setting)
+    }
+
+    /// Place of an action on its advertiser's ladder; `None` for a secondary one.
+    pub fn position(&self, advertiser: AdvertiserCode, code: ActionCode) -> Option<u8> {
+        self.action_in_force(advertiser, code)?.position
+    }
+
+    /// The segments of an advertiser that are in force: by rule, then external ones, in the order of their codes.
+    pub fn segments(&self, advertiser: AdvertiserCode) -> Vec<SegmentCode> {
+        let Some(in_force) = self.in_force(advertiser) else { return Vec::new() };
+        let mut rules: Vec<SegmentCode> = in_force.segments.iter().map(|segment| segment.code).collect();
+        rules.sort_unstable();
+        let externals = 0..in_force.external_weights.len();
+        rules.into_iter().chain(externals.map(|number| SegmentCode((RULE_SEGMENTS_MAX + number) as u16))).collect()
+    }
+
     /// What is in force of an advertiser.
     pub(super) fn in_force(&self, code: AdvertiserCode) -> Option<&AdvertiserInForce> {
         self.entries.get(code.index())?.in_force.as_ref()

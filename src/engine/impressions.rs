@@ -46,6 +46,8 @@ pub(super) struct Impressions {
     by_user: HashMap<(UserKey, GoalCode), SmallVec<[ImpressionId; 2]>, KeyHasher>,
     by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
+    /// Impressions whose label window is open, by goal code.
+    open: Vec<usize>,
     next: ImpressionId,
 }
 
@@ -81,12 +83,28 @@ impl Impressions {
         }
         self.by_opportunity.entry(impression.opportunity).or_default().push(id);
         self.deadlines.insert((impression.deadline, id));
+        self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
+        self.open[impression.goal.index()] += 1;
         self.kept.insert(id, impression);
         id
     }
 
+    /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
+    pub fn close(&mut self, id: ImpressionId) -> Option<&Impression> {
+        let impression = self.kept.get_mut(&id).filter(|impression| !impression.is_closed)?;
+        impression.is_closed = true;
+        self.open[impression.goal.index()] -= 1;
+        Some(impression)
+    }
+
+    /// Impressions of a goal whose label window is open.
+    pub fn open(&self, goal: GoalCode) -> usize {
+        self.open.get(goal.index()).copied().unwrap_or(0)
+    }
+
     pub fn remove(&mut self, id: ImpressionId) -> Option<Impression> {
         let impression = self.kept.remove(&id)?;
+        self.open[impression.goal.index()] -= usize::from(!impression.is_closed);
         self.deadlines.remove(&(impression.deadline, id));
         if let Some(user) = impression.user {
             forget_id(&mut self.by_user, (user, impression.goal), id);

@@ -192,11 +192,10 @@ impl Engine {
     }
 
     fn close(&mut self, id: ImpressionId) {
-        let Some(impression) = self.impressions.get_mut(id) else { return };
-        if !std::mem::replace(&mut impression.is_closed, true) {
-            let closed =
-                if impression.standing > 0 { &mut self.tally.closed_positive } else { &mut self.tally.closed_negative };
-            *closed += 1;
+        match self.impressions.close(id).map(|impression| impression.standing > 0) {
+            Some(true) => self.tally.closed_positive += 1,
+            Some(false) => self.tally.closed_negative += 1,
+            None => {}
         }
     }
 

@@ -1,13 +1,15 @@
 //! What the engine can be asked about its statistics: plain counts as of now, with names left to the asker.
 
 use super::Engine;
-use super::profile::Profile;
+use super::profile::{ActionHistory, Profile};
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Audience, Cell};
+use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::signal::Readiness;
 use crate::stats::beta::{Rate, STRENGTH};
+use crate::stats::decay::HalfLife;
 use crate::units::Micros;
 
 /// Sessions and actions of one audience, decayed to now.
@@ -153,6 +155,18 @@ impl Engine {
         let profile = self.profile(user, advertiser).unwrap_or_default();
         let rules = |in_force| super::segments::RuleSegments::of(in_force, &profile, &[], self.now.tick());
         self.catalog.in_force(advertiser).map(|in_force| rules(in_force).codes().collect()).unwrap_or_default()
+    }
+
+    /// Decayed count of an act in a profile of this advertiser, as of now.
+    pub fn count_now(&self, advertiser: AdvertiserCode, history: &ActionHistory) -> f64 {
+        let half_life = self.catalog.action_in_force(advertiser, history.action).map(|known| known.half_life);
+        let half_life = half_life.unwrap_or(HalfLife::new(HALF_LIFE_DEFAULT));
+        f64::from(history.count_at(self.now.tick(), half_life))
+    }
+
+    /// Impressions of a goal whose label window is open.
+    pub fn open_impressions(&self, goal: GoalCode) -> usize {
+        self.impressions.open(goal)
     }
 
     /// Profiles, impressions and conversions that are kept.
