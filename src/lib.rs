@@ -34,3 +34,6 @@ pub mod record;
 
 // Apart: generated from proto/, known to the edges only.
 pub mod pb;
+
+// Floor 8: the command line.
+pub mod cli;
