@@ -7,6 +7,7 @@ pub mod exposure;
 pub mod hash;
 pub mod ids;
 pub mod journal;
+pub mod journey;
 pub mod math;
 pub mod opportunity;
 pub mod pb;
