@@ -30,6 +30,7 @@ pub mod engine;
 pub mod config;
 pub mod insight;
 pub mod journal;
+pub mod journey;
 pub mod record;
 
 // Apart: generated from proto/, known to the edges only.
