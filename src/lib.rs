@@ -1,17 +1,44 @@
 //! Inkling: micro conversions in, bid multipliers with reasons out.
+//!
+//! State is a fold over one ordered journal: [`engine::Engine::apply`] is the only way it changes,
+//! [`engine::Scorer::score`] only reads it. Time, chance and settings are arguments. The rooms stand on floors, and a
+//! file imports from lower floors and its own folder only; `tests/tidy` holds the table.
 
+// Floor 0: the vocabulary.
 pub mod action;
-pub mod engine;
 pub mod event;
 pub mod exposure;
-pub mod hash;
-pub mod identity;
 pub mod ids;
-pub mod math;
 pub mod opportunity;
 pub mod rejection;
 pub mod settings;
 pub mod signal;
-pub mod stats;
-pub mod token;
 pub mod units;
+
+// Floor 1: numbers that are the same on every machine.
+pub mod hash;
+pub mod math;
+pub mod stats;
+
+// Floor 2: learners, which see slots and values only.
+pub mod learn;
+
+// Floor 3: state and score.
+pub mod engine;
+
+// Floor 4: bytes, files and questions.
+pub mod config;
+pub mod insight;
+pub mod journal;
+pub mod journey;
+pub mod record;
+
+// Floor 5: what comes in and goes out.
+pub mod identity;
+pub mod token;
+
+// Apart: generated from proto/, known to the edges only.
+pub mod pb;
+
+// Floor 8: the command line.
+pub mod cli;

@@ -1,0 +1,286 @@
+//! Questions to the engine: what has been learned, in plain structs with codes. The edges turn codes into names.
+//!
+//! All counts are faded with their half-life up to the engine's clock, so they are fractions.
+//!
+//! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
+
+use crate::engine::profile::ActionHistory;
+use crate::engine::{ArmCounts, AudienceCounts, Engine};
+use crate::exposure::Arm;
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::signal::Readiness;
+use crate::stats::beta::Rate;
+use crate::units::{Currency, Micros, Tick};
+
+/// A rate as it is believed, with its 95 % interval; all 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateReport {
+    /// Best estimate.
+    pub mean: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// One goal in figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoalReport {
+    /// Impressions.
+    pub impressions: f64,
+    /// Clicks.
+    pub clicks: f64,
+    /// Conversions credited to impressions.
+    pub conversions: f64,
+    /// Conversions without an impression.
+    pub organic_conversions: f64,
+    /// Value of the credited conversions.
+    pub value: Micros,
+    /// Cost of the impressions.
+    pub cost: Micros,
+    /// Currency of both.
+    pub currency: Currency,
+    /// Credited conversions ÷ impressions.
+    pub rate: RateReport,
+    /// The probability that the base bid pays for.
+    pub baseline: f64,
+    /// How far the goal has been learned.
+    pub readiness: Readiness,
+    /// One for each arm, in the order of [`Arm::ALL`].
+    pub arms: Vec<ArmReport>,
+    /// Impressions that wait for their label now.
+    pub live_impressions: usize,
+}
+
+/// One arm of one goal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ArmReport {
+    /// Which arm.
+    pub arm: Arm,
+    /// Impressions.
+    pub impressions: f64,
+    /// Impressions with at least one conversion in their window.
+    pub positives: f64,
+    /// Sum of the probabilities that were answered for these impressions.
+    pub predicted: f64,
+}
+
+/// One segment in figures for one goal; membership is judged at each event's time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentReport {
+    /// Which segment; `None` for everybody.
+    pub segment: Option<SegmentCode>,
+    /// Sessions begun by members.
+    pub sessions: f64,
+    /// What members did, most frequent first.
+    pub actions: Vec<ActionReport>,
+    /// Impressions shown to members.
+    pub impressions: f64,
+    /// Clicks of members.
+    pub clicks: f64,
+    /// Conversions credited to these impressions.
+    pub conversions: f64,
+    /// Conversions ÷ impressions.
+    pub rate: RateReport,
+    /// Value of these conversions.
+    pub value: Micros,
+    /// Cost of these impressions.
+    pub cost: Micros,
+}
+
+/// One micro conversion in figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActionReport {
+    /// Which action.
+    pub action: ActionCode,
+    /// Place on the ladder; `None` for a secondary action.
+    pub position: Option<u8>,
+    /// How often.
+    pub count: f64,
+    /// Micro-conversion rate: actions ÷ sessions × 100.
+    pub per_100_sessions: f64,
+}
+
+/// How many did what with one advertiser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Funnel {
+    /// Sessions.
+    pub sessions: f64,
+    /// Profiles kept now.
+    pub users: usize,
+    /// Milestones in the order of the ladder, then secondary actions, most frequent first.
+    pub actions: Vec<ActionReport>,
+}
+
+/// A user's history with one advertiser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserReport {
+    /// When first seen.
+    pub first_seen: Tick,
+    /// When last seen.
+    pub last_seen: Tick,
+    /// Sessions.
+    pub sessions: u32,
+    /// Impressions shown.
+    pub exposures: u32,
+    /// Own conversions.
+    pub conversions: u32,
+    /// Furthest milestone reached.
+    pub stage: Option<ActionCode>,
+    /// Rule segments the user is in now.
+    pub segments: Vec<SegmentCode>,
+    /// What the user did, latest first.
+    pub actions: Vec<UserAction>,
+    /// Ids linked as this person, this one included.
+    pub linked_ids: usize,
+}
+
+/// What a user did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UserAction {
+    /// The action.
+    pub action: ActionCode,
+    /// How often, faded with the action's half-life.
+    pub count: f64,
+    /// When last.
+    pub last: Tick,
+}
+
+/// One counter of the engine, or the size of one of its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// What is counted, in Prometheus' spelling, without the program's prefix: `profiles`, `evictions_total` …
+    pub name: &'static str,
+    /// Name and value of the one label, such as `("table", "profiles")`.
+    pub label: Option<(&'static str, &'static str)>,
+    /// Count since the start of the journal, or size now.
+    pub value: u64,
+}
+
+/// One goal in figures; `None` for a code that is not in force.
+pub fn goal_report(engine: &Engine, goal: GoalCode) -> Option<GoalReport> {
+    let setting = engine.catalog().goal_setting(goal)?;
+    let cell = engine.cell(goal, None)?;
+    let arm = |counts: ArmCounts| ArmReport {
+        arm: counts.arm,
+        impressions: counts.impressions,
+        positives: counts.positives,
+        predicted: counts.predicted,
+    };
+    Some(GoalReport {
+        impressions: cell.impressions,
+        clicks: cell.clicks,
+        conversions: cell.conversions,
+        organic_conversions: engine.organic(goal),
+        value: cell.value,
+        cost: cell.cost,
+        currency: setting.currency,
+        rate: RateReport::of(engine.rate(goal, None)?),
+        baseline: engine.baseline(goal)?,
+        readiness: engine.goal_readiness(goal)?,
+        arms: engine.arms(goal).into_iter().map(arm).collect(),
+        live_impressions: engine.open_impressions(goal),
+    })
+}
+
+/// Everybody first, then the rule segments, then the external ones, in the order of their codes.
+pub fn segment_reports(engine: &Engine, goal: GoalCode) -> Vec<SegmentReport> {
+    let Some(advertiser) = engine.catalog().goals().get(goal.index()).map(|goal| goal.advertiser) else {
+        return Vec::new();
+    };
+    let segments = engine.catalog().segments(advertiser).into_iter().map(Some);
+    std::iter::once(None)
+        .chain(segments)
+        .filter_map(|segment| segment_report(engine, goal, advertiser, segment))
+        .collect()
+}
+
+fn segment_report(
+    engine: &Engine,
+    goal: GoalCode,
+    advertiser: AdvertiserCode,
+    segment: Option<SegmentCode>,
+) -> Option<SegmentReport> {
+    let cell = engine.cell(goal, segment)?;
+    let audience = engine.audience(advertiser, segment)?;
+    let mut actions = action_reports(engine, advertiser, &audience);
+    actions.sort_by(|one, other| other.count.total_cmp(&one.count));
+    Some(SegmentReport {
+        segment,
+        sessions: audience.sessions,
+        actions,
+        impressions: cell.impressions,
+        clicks: cell.clicks,
+        conversions: cell.conversions,
+        rate: RateReport::of(engine.rate(goal, segment)?),
+        value: cell.value,
+        cost: cell.cost,
+    })
+}
+
+/// How many did what; `None` for a code that is not in force.
+pub fn funnel(engine: &Engine, advertiser: AdvertiserCode) -> Option<Funnel> {
+    let audience = engine.audience(advertiser, None)?;
+    let mut actions = action_reports(engine, advertiser, &audience);
+    let by_frequency = |report: &ActionReport| (-report.count * 1e6) as i64;
+    actions.sort_by_key(|report| (report.position.map_or(i64::MAX, i64::from), by_frequency(report)));
+    Some(Funnel { sessions: audience.sessions, users: engine.sizes()[0].1, actions })
+}
+
+fn action_reports(engine: &Engine, advertiser: AdvertiserCode, audience: &AudienceCounts) -> Vec<ActionReport> {
+    let per_session = if audience.sessions > 0.0 { 100.0 / audience.sessions } else { 0.0 };
+    let report = |(action, count): &(ActionCode, f64)| ActionReport {
+        action: *action,
+        position: engine.catalog().position(advertiser, *action),
+        count: *count,
+        per_100_sessions: count * per_session,
+    };
+    audience.actions.iter().map(report).collect()
+}
+
+/// A user's history; `None` when none is kept.
+pub fn user_report(engine: &Engine, advertiser: AdvertiserCode, user: UserKey) -> Option<UserReport> {
+    let profile = engine.profile(user, advertiser)?;
+    let mut actions: Vec<_> = profile.actions.iter().collect();
+    actions.sort_unstable_by_key(|history| (std::cmp::Reverse(history.last), history.action));
+    let action = |history: &&ActionHistory| UserAction {
+        action: history.action,
+        count: engine.count_now(advertiser, history),
+        last: history.last,
+    };
+    let position = |history: &&&ActionHistory| engine.catalog().position(advertiser, history.action);
+    let stage = actions.iter().filter(|history| position(history).is_some()).max_by_key(position);
+    Some(UserReport {
+        first_seen: profile.first_acted,
+        last_seen: profile.last_seen(),
+        sessions: profile.sessions.into(),
+        exposures: profile.shown.into(),
+        conversions: profile.conversions.into(),
+        stage: stage.map(|history| history.action),
+        segments: engine.segments_of(user, advertiser),
+        actions: actions.iter().map(action).collect(),
+        linked_ids: engine.linked_ids(user).len(),
+    })
+}
+
+/// All counters and table sizes, in a fixed order.
+pub fn counters(engine: &Engine) -> Vec<Counter> {
+    let events = engine.tally().entries().into_iter().map(|(name, count)| Counter {
+        name: "engine_total",
+        label: Some(("event", name)),
+        value: count,
+    });
+    let sizes = engine.sizes().into_iter().map(|(name, size)| Counter {
+        name: "entries",
+        label: Some(("table", name)),
+        value: size as u64,
+    });
+    events.chain(sizes).collect()
+}
+
+impl RateReport {
+    fn of(rate: Rate) -> RateReport {
+        let (low, high) = rate.interval();
+        RateReport { mean: rate.mean, low, high }
+    }
+}
