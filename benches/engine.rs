@@ -189,7 +189,7 @@ impl Bench {
             let request = self.request(user);
             let start = Instant::now();
             let scored = scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
-            let token = tokens.and_then(|tokens| tokens.seal(scored.exposure.as_deref().unwrap()));
+            let token = tokens.map(|tokens| tokens.seal(scored.exposure.as_deref().unwrap()).unwrap());
             let elapsed = start.elapsed().as_nanos() as u64;
             std::hint::black_box((scored, token));
             histogram.record(elapsed).unwrap();
