@@ -24,16 +24,8 @@ use rand::{RngExt, SeedableRng};
 
 const START: u64 = 1_700_000_000_000;
 const SEED: u64 = 7;
-const ACTIONS: [&str; 8] = [
-    "page_view",
-    "view_item",
-    "scroll",
-    "add_to_cart",
-    "search",
-    "video_start",
-    "begin_checkout",
-    "newsletter_signup",
-];
+const ACTIONS: [&str; 8] =
+    ["page_view", "view_item", "scroll", "add_to_cart", "search", "video_start", "begin_checkout", "newsletter_signup"];
 
 struct Bench {
     engine: Engine,
@@ -54,8 +46,7 @@ impl Bench {
         goal.milestones = ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec();
         advertiser.goals.push(goal);
         let rules = ready_made_segments().into_iter();
-        advertiser.segments =
-            rules.map(|(name, _, rule)| RuleSegment { id: id(name), rule, weight: 1.0 }).collect();
+        advertiser.segments = rules.map(|(name, _, rule)| RuleSegment { id: id(name), rule, weight: 1.0 }).collect();
         let limits = Limits { profiles_max: 100_000_000, live_impressions_max: 10_000_000, ..Limits::default() };
         let settings = Settings { advertisers: vec![advertiser], limits, ..Settings::default() };
         let mut bench =
@@ -200,12 +191,7 @@ impl Bench {
 
 fn row(what: &str, histogram: &Histogram<u64>) {
     let at = |percentile| histogram.value_at_quantile(percentile);
-    println!(
-        "  {what:<44} p50 {:>6} ns  p99 {:>6} ns  p99.9 {:>7} ns",
-        at(0.5),
-        at(0.99),
-        at(0.999)
-    );
+    println!("  {what:<44} p50 {:>6} ns  p99 {:>6} ns  p99.9 {:>7} ns", at(0.5), at(0.99), at(0.999));
 }
 
 fn run(profiles: u64, rounds: u64) {
@@ -214,7 +200,8 @@ fn run(profiles: u64, rounds: u64) {
     let start = Instant::now();
     bench.fill();
     let filled = bench.engine.tally().actions;
-    println!("  filled by {filled} actions at {:.0} ns each, parsing excluded", start.elapsed().as_nanos() as f64 / filled as f64);
+    let each_ns = start.elapsed().as_nanos() as f64 / filled as f64;
+    println!("  filled by {filled} actions at {each_ns:.0} ns each, parsing excluded");
     let (shown, converted) = bench.learn(rounds / 5);
     let mut clock = Histogram::new(3).unwrap();
     for _ in 0..rounds {

@@ -91,7 +91,8 @@ impl std::borrow::Borrow<str> for Id {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserKey(pub u64);
 
-/// Hash of advertiser and opportunity id: the idempotency key of an impression. Made by [`crate::hash::opportunity_key`].
+/// Hash of advertiser and opportunity id: the idempotency key of an impression. Made by
+/// [`crate::hash::opportunity_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpportunityKey(pub u64);
 

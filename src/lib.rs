@@ -2,7 +2,7 @@
 //!
 //! State is a fold over one ordered journal: [`engine::Engine::apply`] is the only way it changes,
 //! [`engine::Scorer::score`] only reads it. Time, chance and settings are arguments. The rooms stand on floors, and a
-//! file imports from lower floors and its own folder only; `tests/tidy.rs` holds the table.
+//! file imports from lower floors and its own folder only; `tests/tidy` holds the table.
 
 // Floor 0: the vocabulary.
 pub mod action;
@@ -32,6 +32,10 @@ pub mod insight;
 pub mod journal;
 pub mod journey;
 pub mod record;
+
+// Floor 5: what comes in and goes out.
+pub mod identity;
+pub mod token;
 
 // Apart: generated from proto/, known to the edges only.
 pub mod pb;

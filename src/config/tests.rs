@@ -165,13 +165,15 @@ const WRONG_PARTS: &[Case] = &[
     (
         "[[advertiser.segment]]\nwhen = \"did(purchase, 7d)\"",
         &["6:8: advertiser 'acme': segment: when = \"did(purchase, 7d)\": a language for segments is not \
-             built yet: use ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", \
+             built yet: use ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \
+             \"recent_buyers\", \
                or external = \"provider/id\""],
     ),
     (
         "[[advertiser.segment]]\nweight = 2",
         &["5:1: advertiser 'acme': segment: says not who is in it: add ready_made = \
-             \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \"provider/id\""],
+             \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \
+             \"provider/id\""],
     ),
     (
         "[[advertiser.segment]]\nready_made = \"cart_abandonners\"\nweight = 0",
