@@ -83,7 +83,7 @@ fn bad_files_are_refused_in_words() {
             "view_window = \"0s\"\nvalue = nan\n[learner]\ntable_bits = 40\n",
             "error: inkling.toml:5:15: goal 'purchase': view_window = \"0s\": must be between 1m and 90d\n\
              error: inkling.toml:6:9: goal 'purchase': value = nan: must be between 0 and 10000000\n\
-             error: inkling.toml:8:14: learner: table_bits = 40: must be between 8 and 22\n",
+             error: inkling.toml:8:14: learner: table_bits = 40: must be between 10 and 22\n",
         ),
     ];
     for (addition, expected) in cases {

@@ -20,7 +20,12 @@ pub struct Demo {
     #[arg(long)]
     keep: bool,
     /// Made-up shoppers
-    #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     shoppers: u32,
     /// Days they are followed
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=365))]

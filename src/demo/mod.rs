@@ -157,7 +157,14 @@ async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result
         ("viewed 3 ×, yesterday and today", &[(26, "view_item"), (25, "view_item"), (2, "view_item")]),
         (
             "watched a product video to the end",
-            &[(5, "view_item"), (5, "video_start"), (5, "video_25"), (5, "video_50"), (5, "video_75"), (5, "video_complete")],
+            &[
+                (5, "view_item"),
+                (5, "video_start"),
+                (5, "video_25"),
+                (5, "video_50"),
+                (5, "video_75"),
+                (5, "video_complete"),
+            ],
         ),
         ("left a full cart 2 h ago", &[(2, "session_start"), (2, "view_item"), (2, "view_item"), (2, "add_to_cart")]),
         ("bought yesterday", &[(25, "view_item"), (25, "add_to_cart"), (24, "begin_checkout"), (24, "purchase")]),

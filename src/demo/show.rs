@@ -20,7 +20,8 @@ const QUARTILES: [&str; 5] = ["video_start", "video_25", "video_50", "video_75",
 pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
     let request = v1::GetFunnelRequest { advertiser: advertiser.to_owned() };
     let funnel = client.insight().get_funnel(request).await.context("GetFunnel")?.into_inner();
-    println!("\nFUNNEL of {advertiser}: {} sessions, {} users (older ones fade)", count(funnel.sessions), count(funnel.users as f64));
+    let (sessions, users) = (count(funnel.sessions), count(funnel.users as f64));
+    println!("\nFUNNEL of {advertiser}: {sessions} sessions, {users} users (older ones fade)");
     let mut table = Table::new(&[
         ("milestone", Align::Left),
         ("", Align::Left),
@@ -42,7 +43,8 @@ pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
     let times = |name: &&str| funnel.actions.iter().find(|action| action.action == **name).map(|action| action.count);
     if let Some(started) = times(&QUARTILES[0]).filter(|started| *started > 0.0) {
         let reached = QUARTILES[1..].iter().filter_map(times).map(|times| percent(times / started));
-        println!("  of {} videos started, watched to 25/50/75/100 %: {}", count(started), reached.collect::<Vec<_>>().join(", "));
+        let reached = reached.collect::<Vec<_>>().join(", ");
+        println!("  of {} videos started, watched to 25/50/75/100 %: {reached}", count(started));
     }
     Ok(())
 }

@@ -98,9 +98,11 @@ mod tests {
 
     #[test]
     fn numbers_read_easily() {
-        for (number, text) in [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1_234.0, "-1,234")] {
+        let cases =
+            [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1_234.0, "-1,234")];
+        for (number, text) in cases {
             assert_eq!(count(number), text);
         }
-        assert_eq!((percent(0.0631), percent(0.5), percent(0.00051)), ("6.31 %".into(), "50.0 %".into(), "0.05 %".into()));
+        assert_eq!([0.0631, 0.5, 0.00051].map(percent), ["6.31 %", "50.0 %", "0.05 %"]);
     }
 }
