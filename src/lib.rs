@@ -8,6 +8,7 @@ pub mod hash;
 pub mod ids;
 pub mod math;
 pub mod opportunity;
+pub mod pb;
 pub mod rejection;
 pub mod settings;
 pub mod signal;
