@@ -1,0 +1,137 @@
+//! The limits of a record that its types leave open. Checked before writing and after reading.
+
+use super::fault::Fault;
+use super::rule;
+use crate::action::ActionKind;
+use crate::event::{Event, Record, Shown};
+use crate::exposure::{Exposure, GoalScore};
+use crate::opportunity::GOALS_PER_TARGET_MAX;
+use crate::settings::{
+    ACTIONS_MAX, ADVERTISERS_MAX, Advertiser, Arms, CAMPAIGNS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, Learner,
+    MILESTONES_MAX, MULTIPLIER_BOUNDS, RULE_SEGMENTS_MAX, Settings,
+};
+use crate::units::{MICROS_MAX, Micros, Money, Span, TIMESTAMP_MAX, Timestamp};
+
+/// Shortest half-life of an action's count.
+const ACTION_HALF_LIFE_MIN: Span = Span::minutes(1);
+
+/// Checks all limits of a record.
+pub(super) fn check(record: &Record) -> Result<(), Fault> {
+    moment("at", record.at)?;
+    moment("occurred_at", record.occurred_at)?;
+    match &record.event {
+        Event::Action(action) => money("value", action.value),
+        Event::Impression(impression) => {
+            money("cost", impression.cost)?;
+            match &impression.of {
+                Shown::Scored(exposure) => check_exposure(exposure),
+                Shown::Named(unscored) => few("goals", unscored.goals.len(), GOALS_PER_TARGET_MAX),
+            }
+        }
+        Event::GhostImpression(exposure) => check_exposure(exposure),
+        Event::Conversion(conversion) => money("value", conversion.value),
+        Event::Configured(settings) => check_settings(settings),
+        Event::Click(_) | Event::Retraction(_) | Event::Link(_) | Event::Forget(_) | Event::Tick => Ok(()),
+    }
+}
+
+fn check_exposure(exposure: &Exposure) -> Result<(), Fault> {
+    moment("scored_at", exposure.scored_at)?;
+    exposure.goals.iter().try_for_each(check_score)
+}
+
+fn check_score(score: &GoalScore) -> Result<(), Fault> {
+    let GoalScore { goal: _, logit, p, multiplier } = *score;
+    within("logit", logit.into(), logit.is_finite(), "a finite number")?;
+    within("p", p.into(), (0.0..=1.0).contains(&p), "0 to 1")?;
+    factor("multiplier", multiplier.into())
+}
+
+fn check_settings(settings: &Settings) -> Result<(), Fault> {
+    few("advertisers", settings.advertisers.len(), ADVERTISERS_MAX)?;
+    few("goals", settings.advertisers.iter().map(|advertiser| advertiser.goals.len()).sum(), GOALS_MAX)?;
+    let Learner { alpha, beta, l1, l2, half_life: _, table_bits } = settings.learner;
+    within("alpha", alpha, alpha > 0.0 && alpha.is_finite(), "a number above 0")?;
+    factor("beta", beta)?;
+    factor("l1", l1)?;
+    factor("l2", l2)?;
+    within("table_bits", table_bits.into(), (8..=22).contains(&table_bits), "8 to 22")?;
+    let Arms { salt: _, control_share, holdout_share } = settings.arms;
+    within("control_share", control_share, (0.0..=1.0).contains(&control_share), "0 to 1")?;
+    let room = (0.0..=1.0).contains(&holdout_share) && control_share + holdout_share <= 1.0;
+    within("holdout_share", holdout_share, room, "0 to what the control share leaves of 1")?;
+    settings.advertisers.iter().try_for_each(|advertiser| {
+        check_advertiser(advertiser).map_err(|fault| fault.within("advertiser", &advertiser.id))
+    })
+}
+
+fn check_advertiser(advertiser: &Advertiser) -> Result<(), Fault> {
+    few("actions", advertiser.actions.len(), ACTIONS_MAX)?;
+    few("campaigns", advertiser.campaigns.len(), CAMPAIGNS_MAX)?;
+    few("segments", advertiser.segments.len(), RULE_SEGMENTS_MAX)?;
+    few("externals", advertiser.externals.len(), KNOWN_EXTERNALS_MAX)?;
+    for action in &advertiser.actions {
+        let slow = action.half_life >= ACTION_HALF_LIFE_MIN;
+        within("half_life in ms", action.half_life.0 as f64, slow, "a minute or more")
+            .and_then(|()| match action.kind {
+                ActionKind::Milestone { position: 0 } => within("position", 0.0, false, "1 to 255"),
+                _ => Ok(()),
+            })
+            .map_err(|fault| fault.within("action", &action.id))?;
+    }
+    for goal in &advertiser.goals {
+        check_goal(goal).map_err(|fault| fault.within("goal", &goal.id))?;
+    }
+    for campaign in &advertiser.campaigns {
+        few("goals", campaign.goals.len(), GOALS_MAX)
+            .and_then(|()| few("objective", campaign.objective.len(), GOALS_MAX))
+            .and_then(|()| campaign.objective.iter().try_for_each(|(_, weight)| factor("weight", *weight)))
+            .map_err(|fault| fault.within("campaign", &campaign.id))?;
+    }
+    for segment in &advertiser.segments {
+        factor("weight", segment.weight)
+            .and_then(|()| rule::check(&segment.rule))
+            .map_err(|fault| fault.within("segment", &segment.id))?;
+    }
+    for external in &advertiser.externals {
+        factor("weight", external.weight).map_err(|fault| fault.within("segment", &external.id))?;
+    }
+    Ok(())
+}
+
+fn check_goal(goal: &Goal) -> Result<(), Fault> {
+    few("milestones", goal.milestones.len(), MILESTONES_MAX)?;
+    amount("value", goal.value)?;
+    let rate = goal.prior_rate;
+    within("prior_rate", rate, rate > 0.0 && rate < 1.0, "0 to 1 exclusive")?;
+    let multiplier = &goal.multiplier;
+    let (lowest, highest) = MULTIPLIER_BOUNDS;
+    factor("exponent", multiplier.exponent)?;
+    within("min", multiplier.min, (lowest..=highest).contains(&multiplier.min), "0.01 to 10")?;
+    within("max", multiplier.max, (multiplier.min..=highest).contains(&multiplier.max), "min to 10")?;
+    factor("prior_variance", multiplier.prior_variance)
+}
+
+fn within(field: &'static str, value: f64, allows: bool, allowed: &'static str) -> Result<(), Fault> {
+    if allows { Ok(()) } else { Err(Fault::OutOfRange { field, value, allowed }) }
+}
+
+fn factor(field: &'static str, value: f64) -> Result<(), Fault> {
+    within(field, value, value >= 0.0 && value.is_finite(), "a finite number of at least 0")
+}
+
+fn few(field: &'static str, count: usize, limit: usize) -> Result<(), Fault> {
+    if count <= limit { Ok(()) } else { Err(Fault::TooMany { field, count, limit }) }
+}
+
+fn moment(field: &'static str, moment: Timestamp) -> Result<(), Fault> {
+    within(field, moment.0 as f64, moment <= TIMESTAMP_MAX, "milliseconds since 1970 up to the year 2106")
+}
+
+fn amount(field: &'static str, amount: Micros) -> Result<(), Fault> {
+    within(field, amount.0 as f64, (Micros(0)..=MICROS_MAX).contains(&amount), "0 to 10^13 micros")
+}
+
+fn money(field: &'static str, money: Option<Money>) -> Result<(), Fault> {
+    money.map_or(Ok(()), |money| amount(field, money.amount))
+}
