@@ -24,6 +24,8 @@ use crate::units::Timestamp;
 
 /// Events taken from the queue at once: bounds how long the first of them waits for the last.
 const TURN_EVENTS_MAX: usize = 16_384;
+/// Bytes that may be in the journal without being applied: well below what a journal in memory holds.
+const UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Why the applier failed. Nothing more is taken after it; a restart recovers what the journal holds.
 #[derive(Debug, Error)]
@@ -64,6 +66,8 @@ struct Applier {
     stamped: Timestamp,
     /// Last frame that was applied.
     seq: Seq,
+    /// Bytes of the frames after it that are in the journal.
+    unread: usize,
 }
 
 /// Who waits for the end of a turn, in the order of asking.
@@ -96,7 +100,7 @@ pub fn start(
     let (queue, jobs) = queue::bounded(events_max);
     let applied = queue.applied_cell();
     let (builder, stamped) = (FrameBuilder::new(), engine.now());
-    let applier = Applier { engine, journal, clock, counters, applied, builder, stamped, seq: Seq(0) };
+    let applier = Applier { engine, journal, clock, counters, applied, builder, stamped, seq: Seq(0), unread: 0 };
     let thread = thread::Builder::new().name("inkling-applier".into()).spawn(move || applier.run(jobs))?;
     Ok((queue, thread))
 }
@@ -139,6 +143,10 @@ impl Applier {
     /// Stamps one event and puts it into the frame.
     fn enter(&mut self, occurrence: Occurrence, turn: &mut Turn) -> Result<(), ApplierError> {
         let Occurrence { occurred_at, event_id, event } = occurrence;
+        if self.unread > UNREAD_BYTES_MAX {
+            self.send_frame()?;
+            self.apply(turn)?;
+        }
         let at = self.clock.stamp(self.stamped, occurred_at);
         self.pass_time(at, turn)?;
         let record = Record { at, occurred_at: occurred_at.unwrap_or(at), event_id, event };
@@ -186,7 +194,9 @@ impl Applier {
             return Ok(());
         }
         let after = self.seq;
-        self.journal.append(self.builder.take()).map_err(|source| ApplierError::Journal { after, source })
+        let frame = self.builder.take();
+        self.unread += frame.len();
+        self.journal.append(frame).map_err(|source| ApplierError::Journal { after, source })
     }
 
     /// Applies what the journal has made durable, until all of the turn is; then scorers may see it.
@@ -206,6 +216,7 @@ impl Applier {
                 }
             }
             self.seq = at;
+            self.unread = self.unread.saturating_sub(frame.len());
             self.counters.count(Count::FramesApplied);
         }
         self.engine.publish();

@@ -1,7 +1,9 @@
 //! What the service counts: a closed list, so that no request can invent a label.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::insight;
 use crate::rejection::Rejection;
 use crate::signal::Neutral;
 
@@ -113,7 +115,7 @@ pub struct Counters {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterLine {
     /// Name in Prometheus' spelling.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Name and value of the label.
     pub label: Option<(&'static str, &'static str)>,
     /// Count since the start.
@@ -170,7 +172,14 @@ impl Counters {
 }
 
 fn line(name: &'static str, label: Option<(&'static str, &'static str)>, cell: &AtomicU64) -> CounterLine {
-    CounterLine { name, label, value: cell.load(Ordering::Relaxed) }
+    CounterLine { name: Cow::Borrowed(name), label, value: cell.load(Ordering::Relaxed) }
+}
+
+impl From<insight::Counter> for CounterLine {
+    fn from(counter: insight::Counter) -> CounterLine {
+        let name = Cow::Owned(format!("inkling_{}", counter.name));
+        CounterLine { name, label: counter.label, value: counter.value }
+    }
 }
 
 fn place(rejection: &Rejection) -> usize {
