@@ -1,6 +1,7 @@
 //! Inkling: micro conversions in, bid multipliers with reasons out.
 
 pub mod action;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod event;
