@@ -5,6 +5,7 @@
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
 mod check;
+mod serve;
 mod words;
 
 use std::io::{self, Write};
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Checks a configuration file and says what it means
     Check(check::Check),
+    /// Runs the service until SIGTERM or SIGINT
+    Serve(serve::Serve),
 }
 
 impl Cli {
@@ -33,6 +36,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Check(check) => check.run(),
+            Command::Serve(serve) => serve.run(),
         }
     }
 }

@@ -57,7 +57,7 @@ pub enum ApplierError {
 /// The thread's side.
 struct Applier {
     engine: Engine,
-    journal: Box<dyn Journal + Send>,
+    journal: Box<dyn Journal>,
     clock: Arc<ServiceClock>,
     counters: Arc<Counters>,
     applied: Arc<AtomicU64>,
@@ -92,7 +92,7 @@ struct Turn {
 /// When the system gives no thread.
 pub fn start(
     engine: Engine,
-    journal: Box<dyn Journal + Send>,
+    journal: Box<dyn Journal>,
     clock: Arc<ServiceClock>,
     counters: Arc<Counters>,
     events_max: usize,
@@ -238,3 +238,7 @@ impl Applier {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "applier_tests.rs"]
+mod tests;

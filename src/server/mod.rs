@@ -41,7 +41,7 @@ use crate::config::{Config, ServerConfig};
 use crate::engine::{Applied, Engine};
 use crate::event::Event;
 use crate::identity::Identity;
-use crate::journal::MemoryJournal;
+use crate::journal::{Journal, MemoryJournal};
 use crate::pb::v1::{
     admin_service_server::AdminServiceServer, event_service_server::EventServiceServer,
     insight_service_server::InsightServiceServer, signal_service_server::SignalServiceServer,
@@ -119,13 +119,22 @@ pub fn run(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    run_on(Box::new(MemoryJournal::new()), config, listeners, shutdown, ready)
+}
+
+fn run_on(
+    journal: Box<dyn Journal>,
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
     let control = runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = watch::channel(false);
     let clock = Arc::new(ServiceClock::new(config.server.clock));
     let counters = Arc::new(Counters::default());
     let engine = Engine::new();
     let scorer = engine.scorer();
-    let journal = Box::new(MemoryJournal::new());
     let (queue, applier) =
         applier::start(engine, journal, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
     let edge = edge(&config, clock, counters);

@@ -108,7 +108,6 @@ fn read(shared: &Shared, wire: pb::ScoreRequest) -> Result<Question, Rejection> 
         }
     }
     let privacy = privacy_mode(wire.privacy)?;
-    let names = |field, list: Vec<String>| list.into_iter().map(|name| required(field, name)).collect();
     let context = wire.context.into_iter().map(|entry| {
         Ok::<_, Rejection>((required("context.name", entry.name)?, required("context.value", entry.value)?))
     });
@@ -141,7 +140,6 @@ fn read(shared: &Shared, wire: pb::ScoreRequest) -> Result<Question, Rejection> 
 }
 
 fn target(wire: pb::Target) -> Result<Target, Rejection> {
-    let goals: Result<Vec<Id>, Rejection> = wire.goals.into_iter().map(|goal| required("goals", goal)).collect();
     let target = Target {
         advertiser: required("advertiser", wire.advertiser)?,
         campaign: optional("campaign", wire.campaign)?,
@@ -149,11 +147,15 @@ fn target(wire: pb::Target) -> Result<Target, Rejection> {
         creative: optional("creative", wire.creative)?,
         item: optional("item", wire.item)?,
         category: optional("category", wire.category)?,
-        goals: goals?,
+        goals: names("goals", wire.goals)?,
         base_p: wire.base_p,
     };
     target.check()?;
     Ok(target)
+}
+
+fn names(field: &'static str, list: Vec<String>) -> Result<Vec<Id>, Rejection> {
+    list.into_iter().map(|name| required(field, name)).collect()
 }
 
 /// Scores some targets at a time and looks at the clock in between; gives the request back whole.
