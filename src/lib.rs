@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod insight;
 pub mod journal;
+pub mod journey;
 pub mod math;
 pub mod opportunity;
 pub mod pb;
