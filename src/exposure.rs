@@ -69,12 +69,15 @@ pub enum Arm {
     Holdout,
 }
 
-/// A feature of a score: 22 bits of its key's hash and a 4-bit code of its value.
+/// A feature of a score: 22 bits of its key's hash and a 4-bit code of its value. Ordered by slot, then value code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Feature(u32);
 
 /// Bits of a feature's slot.
 pub const SLOT_BITS: u32 = 22;
+
+/// Bits of a feature's value code.
+const VALUE_BITS: u32 = 4;
 
 /// The sixteen values a feature can have. Code 0 is the plain "is there".
 pub const FEATURE_VALUES: [f32; 16] =
@@ -83,32 +86,32 @@ pub const FEATURE_VALUES: [f32; 16] =
 impl Feature {
     /// A feature that is there, with value 1. The upper bits of `hash` choose the slot.
     pub fn new(hash: u64) -> Feature {
-        Feature((hash >> (64 - SLOT_BITS)) as u32)
+        Feature(((hash >> (64 - SLOT_BITS)) as u32) << VALUE_BITS)
     }
 
     /// The feature of a slot and a value code, as a token or the journal holds them; `None` when out of range.
     pub fn from_parts(slot: u32, value_code: u8) -> Option<Feature> {
-        (slot < 1 << SLOT_BITS && value_code < 16).then(|| Feature(u32::from(value_code) << SLOT_BITS | slot))
+        (slot < 1 << SLOT_BITS && value_code < 16).then(|| Feature(slot << VALUE_BITS | u32::from(value_code)))
     }
 
     /// The same feature with one of the [`FEATURE_VALUES`].
     pub fn with_value_code(self, code: u8) -> Feature {
-        Feature(self.slot() | u32::from(code & 15) << SLOT_BITS)
+        Feature(self.slot() << VALUE_BITS | u32::from(code & 15))
     }
 
     /// Where in a weight table it lives, 0 to 2^22 − 1; a smaller table takes the low bits.
     pub fn slot(self) -> u32 {
-        self.0 & ((1 << SLOT_BITS) - 1)
+        self.0 >> VALUE_BITS
     }
 
     /// Index into [`FEATURE_VALUES`].
     pub fn value_code(self) -> u8 {
-        (self.0 >> SLOT_BITS) as u8
+        (self.0 & 15) as u8
     }
 
     /// The value, above 0 and at most 1.
     pub fn value(self) -> f32 {
-        FEATURE_VALUES[usize::from(self.value_code() & 15)]
+        FEATURE_VALUES[usize::from(self.value_code())]
     }
 }
 

@@ -222,7 +222,7 @@ fn wrong_actions_campaigns_and_segments_are_refused() {
 }
 
 const WRONG_SECTIONS: &[Case] = &[
-    ("[learner]\ntable_bits = 23", &["6:14: learner: table_bits = 23: must be between 8 and 22"]),
+    ("[learner]\ntable_bits = 23", &["6:14: learner: table_bits = 23: must be between 10 and 22"]),
     ("[learner]\ntable_bits = 18.0", &["6:14: learner: table_bits = 18.0: must be a whole number, without quotes"]),
     (
         "[learner]\nalpha = 0\nl1 = -inf",

@@ -9,7 +9,10 @@ use super::segments::Membership;
 use crate::action::ActionKind;
 use crate::hash::KeyHasher;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, SegmentCode};
-use crate::settings::{Goal, RULE_SEGMENTS_MAX, Settings};
+use crate::rejection::Rejection;
+use crate::settings::{
+    ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Settings,
+};
 use crate::stats::decay::HalfLife;
 
 /// The settings in force, compiled to codes.
@@ -53,6 +56,8 @@ pub(super) struct AdvertiserInForce {
     pub segments: Vec<SegmentInForce>,
     /// Weights of the external segments, by number; 1 for those no longer named.
     pub external_weights: Vec<f64>,
+    /// Distinct users of a milestone that are told apart: as many as the most demanding goal asks for.
+    pub support: usize,
     /// Goals of each campaign.
     pub campaigns: HashMap<Id, Vec<GoalCode>, KeyHasher>,
 }
@@ -66,6 +71,8 @@ pub(super) struct ActionInForce {
     pub position: Option<u8>,
     /// How many latest occurrences rules need to know; 0 or 1 need none beyond the last.
     pub occurrences: u8,
+    /// Some goal names it as its converting action.
+    pub converts: bool,
 }
 
 /// What the settings say of a rule segment.
@@ -182,8 +189,26 @@ impl Catalog {
 
     /// The code of an external segment the advertiser knows.
     pub fn external(&self, advertiser: AdvertiserCode, name: &str) -> Option<SegmentCode> {
-        let number = self.entries.get(advertiser.index())?.externals.find(name)?;
-        Some(SegmentCode((RULE_SEGMENTS_MAX + number) as u16))
+        self.entries.get(advertiser.index())?.external_code(name)
+    }
+
+    /// What the settings in force say of a goal.
+    pub fn goal_setting(&self, code: GoalCode) -> Option<&Goal> {
+        self.goal_in_force(code).map(|goal| &goal.setting)
+    }
+
+    /// Place of an action on its advertiser's ladder; `None` for a secondary one.
+    pub fn position(&self, advertiser: AdvertiserCode, code: ActionCode) -> Option<u8> {
+        self.action_in_force(advertiser, code)?.position
+    }
+
+    /// The segments of an advertiser that are in force: by rule, then external ones, in the order of their codes.
+    pub fn segments(&self, advertiser: AdvertiserCode) -> Vec<SegmentCode> {
+        let Some(in_force) = self.in_force(advertiser) else { return Vec::new() };
+        let mut rules: Vec<SegmentCode> = in_force.segments.iter().map(|segment| segment.code).collect();
+        rules.sort_unstable();
+        let externals = 0..in_force.external_weights.len();
+        rules.into_iter().chain(externals.map(|number| SegmentCode((RULE_SEGMENTS_MAX + number) as u16))).collect()
     }
 
     /// What is in force of an advertiser.
@@ -198,10 +223,36 @@ impl Catalog {
 
     /// What is in force of an action.
     pub(super) fn action_in_force(&self, advertiser: AdvertiserCode, code: ActionCode) -> Option<ActionInForce> {
-        *self.in_force(advertiser)?.actions.get(code.index().checked_sub(1)?)?
+        self.in_force(advertiser)?.action(code)
     }
 
-    /// Puts settings in force; names keep their codes, new ones get the next.
+    /// Whether all new names of some settings still get a code.
+    ///
+    /// # Errors
+    /// Names the dictionary that would overflow; names of earlier settings count.
+    pub(super) fn check(&self, settings: &Settings) -> Result<(), Rejection> {
+        let known = Names::default();
+        let fits = |what, names: &Names, new: &mut dyn Iterator<Item = &Id>, limit| {
+            let count = names.all().len() + new.filter(|name| names.find(name.as_str()).is_none()).count();
+            if count > limit { Err(Rejection::Full { what, limit }) } else { Ok(()) }
+        };
+        fits("advertisers", &self.advertisers, &mut settings.advertisers.iter().map(|one| &one.id), ADVERTISERS_MAX)?;
+        let mut goals = self.goals.len();
+        for advertiser in &settings.advertisers {
+            let entry = self.advertisers.find(advertiser.id.as_str()).map(|number| &self.entries[number]);
+            let names = |pick: fn(&AdvertiserEntry) -> &Names| entry.map_or(&known, pick);
+            fits("actions", names(|e| &e.actions), &mut advertiser.actions.iter().map(|one| &one.id), ACTIONS_MAX)?;
+            let segments = &mut advertiser.segments.iter().map(|one| &one.id);
+            fits("rule segments", names(|e| &e.segments), segments, RULE_SEGMENTS_MAX)?;
+            let externals = &mut advertiser.externals.iter().map(|one| &one.id);
+            fits("external segments", names(|e| &e.externals), externals, KNOWN_EXTERNALS_MAX)?;
+            let known = names(|e| &e.goals);
+            goals += advertiser.goals.iter().filter(|goal| known.find(goal.id.as_str()).is_none()).count();
+        }
+        if goals > GOALS_MAX { Err(Rejection::Full { what: "goals", limit: GOALS_MAX }) } else { Ok(()) }
+    }
+
+    /// Puts settings in force that were checked; names keep their codes, new ones get the next.
     pub(super) fn configure(&mut self, settings: Settings) {
         self.entries.iter_mut().for_each(|entry| entry.in_force = None);
         self.goals.iter_mut().for_each(|goal| goal.in_force = None);
@@ -214,6 +265,13 @@ impl Catalog {
             let entry = &mut self.entries[number];
             let mut in_force = entry.register_actions(advertiser);
             in_force.goals = register_goals(&mut self.goals, entry, code, advertiser);
+            for goal in &advertiser.goals {
+                in_force.support = in_force.support.max(goal.multiplier.support as usize);
+                let converting = goal.converting_action.as_ref().and_then(|id| entry.action_code(id.as_str()));
+                if let Some(Some(known)) = converting.and_then(|code| in_force.actions.get_mut(code.index() - 1)) {
+                    known.converts = true;
+                }
+            }
             entry.register_segments(advertiser, &mut in_force);
             for campaign in &advertiser.campaigns {
                 let codes = campaign.goals.iter().filter_map(|goal| entry.goals.find(goal.as_str()));
@@ -222,6 +280,13 @@ impl Catalog {
             entry.in_force = Some(in_force);
         }
         self.settings = settings;
+    }
+}
+
+impl AdvertiserInForce {
+    /// What is in force of an action.
+    pub fn action(&self, code: ActionCode) -> Option<ActionInForce> {
+        *self.actions.get(code.index().checked_sub(1)?)?
     }
 }
 
@@ -255,6 +320,16 @@ fn register_goals(
 }
 
 impl AdvertiserEntry {
+    /// The code of an action, in force or not.
+    pub(super) fn action_code(&self, name: &str) -> Option<ActionCode> {
+        self.actions.find(name).map(action_code)
+    }
+
+    /// The code of an external segment, in force or not.
+    pub(super) fn external_code(&self, name: &str) -> Option<SegmentCode> {
+        self.externals.find(name).map(|number| SegmentCode((RULE_SEGMENTS_MAX + number) as u16))
+    }
+
     fn new(id: Id) -> AdvertiserEntry {
         AdvertiserEntry {
             id,
@@ -276,8 +351,12 @@ impl AdvertiserEntry {
                 ActionKind::Secondary => None,
             };
             in_force.actions.resize(self.actions.all().len(), None);
-            in_force.actions[number] =
-                Some(ActionInForce { half_life: HalfLife::new(action.half_life), position, occurrences: 0 });
+            in_force.actions[number] = Some(ActionInForce {
+                half_life: HalfLife::new(action.half_life),
+                position,
+                occurrences: 0,
+                converts: false,
+            });
         }
         in_force
     }

@@ -1,88 +1,205 @@
 //! The engine: state as a fold over records, and scores that only read it.
+//!
+//! [`Engine::apply`] is the only way state changes, and [`Engine`] is not `Clone`: there is one writer. [`Scorer`]s are
+//! its readers, as many as wanted. They see profiles and weights as they change, and everything else (settings,
+//! intercepts, baselines, readiness) as of the last [`Engine::publish`].
+//!
+//! *Invariants.* No I/O, no clock, no chance: time comes with the record or the request. Equal records in equal order
+//! give equal state, whatever the frames they came in, the readers beside them, and the machine. The order of hash maps
+//! never reaches state or answer. A reader holds a map's guard only to copy, never two at once. Knows no wire format.
 
+mod acts;
+mod apply;
+mod arms;
 mod catalog;
+mod clock;
+mod conversions;
+mod features;
+mod image;
+mod impressions;
+mod labels;
+mod multiplier;
+mod outcomes;
+mod people;
+pub mod profile;
+mod profiles;
+mod questions;
+mod recent;
+mod score;
 mod segments;
+mod statistics;
+mod tally;
 
 use std::sync::Arc;
 
+pub use apply::Applied;
 pub use catalog::{AdvertiserEntry, Catalog, GoalEntry};
+pub use clock::tick_due;
+pub use image::Digest;
+pub use questions::{ArmCounts, AudienceCounts, CellCounts};
+pub use score::Scorer;
+pub use tally::Tally;
 
-use crate::event::Record;
-use crate::opportunity::ScoreRequest;
-use crate::rejection::Rejection;
-use crate::signal::Signals;
+use arc_swap::ArcSwap;
+
+use conversions::Conversions;
+use impressions::Impressions;
+use people::People;
+use profiles::Profiles;
+use recent::RecentEvents;
+use score::{GoalView, Published, Shared};
+use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
+
+use crate::ids::{AdvertiserCode, GoalCode};
+use crate::learn::ftrl::Learner;
+use crate::math;
+use crate::settings::{Limits, Retention};
+use crate::signal::Readiness;
+use crate::stats::beta::{Rate, STRENGTH};
 use crate::units::Timestamp;
 
 /// The one writer of state.
-#[derive(Debug, Default)]
-pub struct Engine {}
-
-/// What became of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
-    /// State has changed.
-    Done,
-    /// It was applied before; state is as it was.
-    Duplicate,
-    /// It was refused and counted; otherwise state is as it was.
-    Rejected(Rejection),
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    /// `at` of the last record.
+    now: Timestamp,
+    catalog: Arc<Catalog>,
+    people: People,
+    profiles: Profiles,
+    impressions: Impressions,
+    conversions: Conversions,
+    recent: RecentEvents,
+    /// By advertiser code.
+    advertisers: Vec<AdvertiserStatistics>,
+    /// By goal code.
+    goals: Vec<GoalState>,
+    /// Impressions and positives of all goals of all advertisers.
+    everything: Outcome,
+    tally: Tally,
+    /// Something that is published has changed.
+    is_unpublished: bool,
 }
 
-/// A reader of the engine's state: cheap to clone, never blocks the writer for longer than a copy.
-#[derive(Debug, Clone)]
-pub struct Scorer {}
+/// What is learned of one goal.
+#[derive(Debug)]
+struct GoalState {
+    advertiser: AdvertiserCode,
+    statistics: GoalStatistics,
+    learner: Learner,
+    /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
+    intercept: Option<f64>,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        let (people, profiles) = (People::default(), Profiles::default());
+        let shared = Shared {
+            profiles: Arc::clone(profiles.shared()),
+            roots: Arc::clone(people.roots()),
+            published: ArcSwap::default(),
+        };
+        Engine {
+            shared: Arc::new(shared),
+            now: Timestamp(0),
+            catalog: Arc::default(),
+            people,
+            profiles,
+            impressions: Impressions::default(),
+            conversions: Conversions::default(),
+            recent: RecentEvents::default(),
+            advertisers: Vec::new(),
+            goals: Vec::new(),
+            everything: Outcome::default(),
+            tally: Tally::default(),
+            is_unpublished: false,
+        }
+    }
+}
 
 impl Engine {
-    /// An engine that has seen nothing.
+    /// An engine that has seen nothing. It knows nobody until a `Configured` record names advertisers.
     pub fn new() -> Engine {
         Engine::default()
     }
 
-    /// Folds one record into the state: the only way it changes.
-    ///
-    /// # Panics
-    /// When `record.at` is before the record that came before: the driver's clock must never go back.
-    pub fn apply(&mut self, _record: &Record) -> Applied {
-        Applied::Done
-    }
-
-    /// Lets scorers see all that was applied. Call it before acknowledging.
-    pub fn publish(&mut self) {}
-
     /// A reader of this engine's state.
     pub fn scorer(&self) -> Scorer {
-        Scorer {}
+        Scorer { shared: Arc::clone(&self.shared) }
     }
 
     /// The engine's clock: `at` of the last record.
     pub fn now(&self) -> Timestamp {
-        Timestamp(0)
+        self.now
     }
 
-    /// Hash of the whole state; equal for equal journals, on every machine.
-    pub fn digest(&self) -> Digest {
-        Digest(0)
-    }
-}
-
-/// Hash of the whole state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest(pub u128);
-
-impl Scorer {
-    /// Answers a bid request from the state as it is.
-    pub fn score(&self, _at: Timestamp, _request: &ScoreRequest) -> Signals {
-        Vec::new()
+    /// The settings in force and all names and codes, as of the last record.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
-    /// The settings in force and all names and codes.
-    pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::default()
+    /// What was counted since the first record.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
-}
 
-/// The tick that is due before a record at `at`, after a record at `previous`: at the last whole second in between.
-pub fn tick_due(previous: Timestamp, at: Timestamp) -> Option<Timestamp> {
-    let second = Timestamp(at.0 / 1_000 * 1_000);
-    (second.0 / 1_000 > previous.0 / 1_000).then_some(second)
+    /// Lets scorers see all that was applied. Call it before acknowledging; when nothing of it has changed, it is free.
+    pub fn publish(&mut self) {
+        if !std::mem::take(&mut self.is_unpublished) {
+            return;
+        }
+        let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16))).collect();
+        self.shared.published.store(Arc::new(Published { catalog: Arc::clone(&self.catalog), goals }));
+    }
+
+    fn goal_view(&self, code: GoalCode) -> GoalView {
+        let goal = &self.goals[code.index()];
+        let parent = self.parent_rate(code);
+        let mut view = GoalView {
+            model: goal.learner.model(),
+            intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
+            baseline: parent.mean,
+            readiness: self.readiness(code),
+            value: 0.0,
+        };
+        if let Some(in_force) = self.catalog.goal_in_force(code) {
+            let (tick, half_life) = (self.now.tick(), in_force.half_life);
+            let statistics = &goal.statistics;
+            view.baseline = statistics.baseline(parent, tick, half_life);
+            view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
+                * statistics.credit_per_positive(tick, half_life);
+        }
+        view
+    }
+
+    /// Rate of positives one level above a goal: everything, then the advertiser.
+    fn parent_rate(&self, code: GoalCode) -> Rate {
+        let goal = &self.goals[code.index()];
+        let prior = self.catalog.goal_in_force(code).map_or(0.01, |in_force| in_force.setting.prior_rate);
+        let (tick, half_life) = (self.now.tick(), AdvertiserStatistics::half_life());
+        let everything = self.everything.rate(Rate::prior(prior, STRENGTH), tick, half_life);
+        self.advertisers[goal.advertiser.index()].outcome.rate(everything, tick, half_life)
+    }
+
+    /// How far a goal is learned: as far as itself or the best supported milestone below it.
+    fn readiness(&self, code: GoalCode) -> Readiness {
+        let goal = &self.goals[code.index()];
+        let Some(in_force) = self.catalog.goal_in_force(code) else { return Readiness::Cold };
+        let advertiser = &self.advertisers[goal.advertiser.index()];
+        let milestones = in_force.milestones.iter().map(|milestone| advertiser.support(*milestone));
+        let users = milestones.chain([goal.statistics.support.users()]).max().unwrap_or(0);
+        match (users, in_force.setting.multiplier.support) {
+            (users, needed) if users >= needed => Readiness::Ready,
+            (0, _) => Readiness::Cold,
+            (users, needed) => Readiness::Warming { users, needed },
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        self.catalog.settings().limits
+    }
+
+    fn retention(&self) -> Retention {
+        self.catalog.settings().retention
+    }
 }

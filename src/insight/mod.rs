@@ -4,10 +4,12 @@
 //!
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
 
-use crate::engine::Engine;
+use crate::engine::profile::ActionHistory;
+use crate::engine::{ArmCounts, AudienceCounts, Engine};
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::signal::Readiness;
+use crate::stats::beta::Rate;
 use crate::units::{Currency, Micros, Tick};
 
 /// A rate as it is believed, with its 95 % interval; all 0 to 1.
@@ -155,29 +157,130 @@ pub struct Counter {
     pub value: u64,
 }
 
-// The bodies below answer "nothing is known" until the engine they ask has its tables.
-
 /// One goal in figures; `None` for a code that is not in force.
-pub fn goal_report(_engine: &Engine, _goal: GoalCode) -> Option<GoalReport> {
-    None
+pub fn goal_report(engine: &Engine, goal: GoalCode) -> Option<GoalReport> {
+    let setting = engine.catalog().goal_setting(goal)?;
+    let cell = engine.cell(goal, None)?;
+    let arm = |counts: ArmCounts| ArmReport {
+        arm: counts.arm,
+        impressions: counts.impressions,
+        positives: counts.positives,
+        predicted: counts.predicted,
+    };
+    Some(GoalReport {
+        impressions: cell.impressions,
+        clicks: cell.clicks,
+        conversions: cell.conversions,
+        organic_conversions: engine.organic(goal),
+        value: cell.value,
+        cost: cell.cost,
+        currency: setting.currency,
+        rate: RateReport::of(engine.rate(goal, None)?),
+        baseline: engine.baseline(goal)?,
+        readiness: engine.goal_readiness(goal)?,
+        arms: engine.arms(goal).into_iter().map(arm).collect(),
+        live_impressions: engine.open_impressions(goal),
+    })
 }
 
 /// Everybody first, then the rule segments, then the external ones, in the order of their codes.
-pub fn segment_reports(_engine: &Engine, _goal: GoalCode) -> Vec<SegmentReport> {
-    Vec::new()
+pub fn segment_reports(engine: &Engine, goal: GoalCode) -> Vec<SegmentReport> {
+    let Some(advertiser) = engine.catalog().goals().get(goal.index()).map(|goal| goal.advertiser) else {
+        return Vec::new();
+    };
+    let segments = engine.catalog().segments(advertiser).into_iter().map(Some);
+    std::iter::once(None)
+        .chain(segments)
+        .filter_map(|segment| segment_report(engine, goal, advertiser, segment))
+        .collect()
+}
+
+fn segment_report(
+    engine: &Engine,
+    goal: GoalCode,
+    advertiser: AdvertiserCode,
+    segment: Option<SegmentCode>,
+) -> Option<SegmentReport> {
+    let cell = engine.cell(goal, segment)?;
+    let audience = engine.audience(advertiser, segment)?;
+    let mut actions = action_reports(engine, advertiser, &audience);
+    actions.sort_by(|one, other| other.count.total_cmp(&one.count));
+    Some(SegmentReport {
+        segment,
+        sessions: audience.sessions,
+        actions,
+        impressions: cell.impressions,
+        clicks: cell.clicks,
+        conversions: cell.conversions,
+        rate: RateReport::of(engine.rate(goal, segment)?),
+        value: cell.value,
+        cost: cell.cost,
+    })
 }
 
 /// How many did what; `None` for a code that is not in force.
-pub fn funnel(_engine: &Engine, _advertiser: AdvertiserCode) -> Option<Funnel> {
-    None
+pub fn funnel(engine: &Engine, advertiser: AdvertiserCode) -> Option<Funnel> {
+    let audience = engine.audience(advertiser, None)?;
+    let mut actions = action_reports(engine, advertiser, &audience);
+    let by_frequency = |report: &ActionReport| (-report.count * 1e6) as i64;
+    actions.sort_by_key(|report| (report.position.map_or(i64::MAX, i64::from), by_frequency(report)));
+    Some(Funnel { sessions: audience.sessions, users: engine.sizes()[0].1, actions })
+}
+
+fn action_reports(engine: &Engine, advertiser: AdvertiserCode, audience: &AudienceCounts) -> Vec<ActionReport> {
+    let per_session = if audience.sessions > 0.0 { 100.0 / audience.sessions } else { 0.0 };
+    let report = |(action, count): &(ActionCode, f64)| ActionReport {
+        action: *action,
+        position: engine.catalog().position(advertiser, *action),
+        count: *count,
+        per_100_sessions: count * per_session,
+    };
+    audience.actions.iter().map(report).collect()
 }
 
 /// A user's history; `None` when none is kept.
-pub fn user_report(_engine: &Engine, _advertiser: AdvertiserCode, _user: UserKey) -> Option<UserReport> {
-    None
+pub fn user_report(engine: &Engine, advertiser: AdvertiserCode, user: UserKey) -> Option<UserReport> {
+    let profile = engine.profile(user, advertiser)?;
+    let mut actions: Vec<_> = profile.actions.iter().collect();
+    actions.sort_unstable_by_key(|history| (std::cmp::Reverse(history.last), history.action));
+    let action = |history: &&ActionHistory| UserAction {
+        action: history.action,
+        count: engine.count_now(advertiser, history),
+        last: history.last,
+    };
+    let position = |history: &&&ActionHistory| engine.catalog().position(advertiser, history.action);
+    let stage = actions.iter().filter(|history| position(history).is_some()).max_by_key(position);
+    Some(UserReport {
+        first_seen: profile.first_acted,
+        last_seen: profile.last_seen(),
+        sessions: profile.sessions.into(),
+        exposures: profile.shown.into(),
+        conversions: profile.conversions.into(),
+        stage: stage.map(|history| history.action),
+        segments: engine.segments_of(user, advertiser),
+        actions: actions.iter().map(action).collect(),
+        linked_ids: engine.linked_ids(user).len(),
+    })
 }
 
 /// All counters and table sizes, in a fixed order.
-pub fn counters(_engine: &Engine) -> Vec<Counter> {
-    Vec::new()
+pub fn counters(engine: &Engine) -> Vec<Counter> {
+    let events = engine.tally().entries().into_iter().map(|(name, count)| Counter {
+        name: "engine_total",
+        label: Some(("event", name)),
+        value: count,
+    });
+    let sizes = engine.sizes().into_iter().map(|(name, size)| Counter {
+        name: "entries",
+        label: Some(("table", name)),
+        value: size as u64,
+    });
+    events.chain(sizes).collect()
+}
+
+impl RateReport {
+    fn of(rate: Rate) -> RateReport {
+        let (low, high) = rate.interval();
+        RateReport { mean: rate.mean, low, high }
+    }
 }

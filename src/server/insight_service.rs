@@ -92,7 +92,6 @@ impl InsightApi {
             goals: goals?,
             base_p: None,
         };
-        target.check()?;
         let request = ScoreRequest {
             opportunity: Id::literal("explain"),
             users: vec![user],

@@ -140,7 +140,7 @@ fn read(shared: &Shared, wire: pb::ScoreRequest) -> Result<Question, Rejection> 
 }
 
 fn target(wire: pb::Target) -> Result<Target, Rejection> {
-    let target = Target {
+    Ok(Target {
         advertiser: required("advertiser", wire.advertiser)?,
         campaign: optional("campaign", wire.campaign)?,
         line_item: optional("line_item", wire.line_item)?,
@@ -149,9 +149,7 @@ fn target(wire: pb::Target) -> Result<Target, Rejection> {
         category: optional("category", wire.category)?,
         goals: names("goals", wire.goals)?,
         base_p: wire.base_p,
-    };
-    target.check()?;
-    Ok(target)
+    })
 }
 
 fn names(field: &'static str, list: Vec<String>) -> Result<Vec<Id>, Rejection> {

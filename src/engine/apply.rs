@@ -1,0 +1,161 @@
+//! Folding one record into the state.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::statistics::AdvertiserStatistics;
+use crate::event::{Event, Record};
+use crate::hash;
+use crate::ids::{AdvertiserCode, GoalCode, Id};
+use crate::learn::ftrl::Learner;
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+use crate::units::{Span, Timestamp};
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// State has changed.
+    Done,
+    /// It was applied before; state is as it was.
+    Duplicate,
+    /// It was refused and counted; otherwise state is as it was.
+    Rejected(Rejection),
+}
+
+/// Why a record changes nothing.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Duplicate,
+    Rejected(Rejection),
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Refused {
+        Refused::Rejected(rejection)
+    }
+}
+
+impl Engine {
+    /// Folds one record into the state: the only way it changes.
+    ///
+    /// # Panics
+    /// When `record.at` is before the record that came before: the driver's clock must never go back.
+    pub fn apply(&mut self, record: &Record) -> Applied {
+        assert!(record.at >= self.now, "the clock went back from {} to {} ms", self.now.0, record.at.0);
+        self.now = record.at;
+        self.tally.records += 1;
+        let event_id = record.event_id.as_ref().map(|id| hash::text(id.as_str()));
+        let result = match event_id {
+            Some(id) if self.recent.contains(id) => Err(Refused::Duplicate),
+            _ => self.take(record),
+        };
+        match result {
+            Ok(()) => {
+                if let Some(id) = event_id {
+                    self.recent.insert(id, self.limits().event_ids_max);
+                }
+                Applied::Done
+            }
+            Err(Refused::Duplicate) => {
+                self.tally.duplicates += 1;
+                Applied::Duplicate
+            }
+            Err(Refused::Rejected(rejection)) => {
+                self.tally.rejected += 1;
+                Applied::Rejected(rejection)
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), Refused> {
+        let occurred_at = record.occurred_at;
+        match &record.event {
+            Event::Action(action) => self.act(action, occurred_at, record.event_id.as_ref()),
+            Event::Impression(impression) => self.show(impression, occurred_at),
+            Event::GhostImpression(_) => {
+                self.tally.ghost_impressions += 1;
+                Ok(())
+            }
+            Event::Click(click) => self.click(click, occurred_at),
+            Event::Conversion(conversion) => self.convert(conversion, occurred_at),
+            Event::Retraction(retraction) => self.retract(retraction),
+            Event::Link(users) => self.link(*users),
+            Event::Forget(user) => {
+                self.forget(*user);
+                Ok(())
+            }
+            Event::Configured(settings) => self.configure(settings),
+            Event::Tick => {
+                self.tick();
+                Ok(())
+            }
+        }
+    }
+
+    fn configure(&mut self, settings: &Settings) -> Result<(), Refused> {
+        self.catalog.check(settings)?;
+        let learner_before = self.catalog.settings().learner;
+        Arc::make_mut(&mut self.catalog).configure(settings.clone());
+        self.advertisers.resize_with(self.catalog.advertisers().len(), AdvertiserStatistics::default);
+        if settings.learner != learner_before {
+            self.goals.iter_mut().for_each(|goal| goal.learner.retune(&settings.learner));
+        }
+        for goal in &self.catalog.goals()[self.goals.len()..] {
+            self.goals.push(super::GoalState {
+                advertiser: goal.advertiser,
+                statistics: Default::default(),
+                learner: Learner::new(&settings.learner),
+                intercept: None,
+            });
+        }
+        self.is_unpublished = true;
+        Ok(())
+    }
+
+    /// Closes label windows, and lets go of what is kept no longer: each at most `closings_per_tick` a tick.
+    fn tick(&mut self) {
+        let most = self.limits().closings_per_tick;
+        for _ in 0..most {
+            let Some(id) = self.impressions.due(self.now) else { break };
+            self.impression_due(id);
+        }
+        for _ in 0..most {
+            let Some(id) = self.conversions.due(self.now) else { break };
+            self.conversions.remove(id);
+        }
+        let unseen_since = (self.now - self.retention().profile).tick();
+        for _ in 0..most {
+            if !self.profiles.evict_before(unseen_since) {
+                break;
+            }
+            self.tally.profiles_expired += 1;
+        }
+    }
+
+    /// The code of an advertiser.
+    pub(super) fn advertiser(&self, name: &Id) -> Result<AdvertiserCode, Rejection> {
+        self.catalog.advertiser(name.as_str()).ok_or_else(|| Rejection::UnknownAdvertiser(name.clone()))
+    }
+
+    /// The code of an advertiser's goal.
+    pub(super) fn goal(&self, advertiser: AdvertiserCode, name: &Id) -> Result<GoalCode, Rejection> {
+        self.catalog.goal(advertiser, name.as_str()).ok_or_else(|| Rejection::UnknownGoal {
+            advertiser: self.catalog.advertisers()[advertiser.index()].id.clone(),
+            goal: name.clone(),
+        })
+    }
+
+    /// Refuses what happened too long ago, or too far ahead.
+    pub(super) fn check_time(&self, occurred_at: Timestamp, lateness: Span) -> Result<(), Rejection> {
+        let skew = self.retention().clock_skew;
+        let (age, ahead) = (self.now.since(occurred_at), occurred_at.since(self.now));
+        if age > lateness {
+            return Err(Rejection::TooLate { age, limit: lateness });
+        }
+        if ahead > skew {
+            return Err(Rejection::InTheFuture { ahead, limit: skew });
+        }
+        Ok(())
+    }
+}

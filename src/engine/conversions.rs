@@ -1,0 +1,205 @@
+//! Conversions that are kept: for impressions that arrive late, and to be retracted.
+
+use std::collections::{BTreeSet, HashMap};
+
+use smallvec::SmallVec;
+
+use super::impressions::{Impression, ImpressionId, forget_id};
+use crate::hash::KeyHasher;
+use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, UserKey};
+use crate::units::{Span, Timestamp};
+
+/// Number of a conversion, in the order of arrival.
+pub(super) type ConversionId = u64;
+
+/// Hash of an advertiser and the sender's own id of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ConversionKey(pub u64);
+
+/// Where a conversion is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CreditedTo {
+    /// Not counted yet.
+    Nobody,
+    /// No impression led to it.
+    Organic,
+    /// The impression that was touched last.
+    Impression(ImpressionId),
+}
+
+/// A goal that was reached.
+#[derive(Debug, Clone)]
+pub(super) struct Conversion {
+    pub advertiser: AdvertiserCode,
+    pub goal: GoalCode,
+    /// Root id, where known.
+    pub user: Option<UserKey>,
+    /// The only opportunity it may join; `None` lets it join the user's.
+    pub opportunity: Option<OpportunityKey>,
+    pub occurred_at: Timestamp,
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+    /// Value as it was counted, after winsorising, in micros.
+    pub value: i64,
+    pub key: Option<ConversionKey>,
+    /// Impressions it is joined to.
+    pub joined: SmallVec<[ImpressionId; 2]>,
+    pub credit: CreditedTo,
+    /// When it is let go.
+    pub deadline: Timestamp,
+}
+
+impl Conversion {
+    /// Whether this conversion is one of that impression's: same goal, in its window, and the same opportunity or
+    /// else the same user with an item or category that agrees.
+    ///
+    /// The item decides where both have one, else the category where both have one, else the user alone.
+    pub fn matches(&self, impression: &Impression, click_window: Span, view_window: Span) -> bool {
+        let is_clicked = impression.clicked_at.is_some_and(|clicked_at| clicked_at <= self.occurred_at);
+        let window = if is_clicked { click_window.max(view_window) } else { view_window };
+        let is_within = impression.shown_at < self.occurred_at && self.occurred_at <= impression.shown_at + window;
+        if self.goal != impression.goal || !is_within {
+            return false;
+        }
+        if let Some(opportunity) = self.opportunity {
+            return opportunity == impression.opportunity;
+        }
+        let agrees = match (self.item, impression.item, self.category, impression.category) {
+            (Some(ours), Some(theirs), _, _) | (_, _, Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        agrees && self.user.is_some() && self.user == impression.user
+    }
+}
+
+/// All conversions that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Conversions {
+    kept: HashMap<ConversionId, Conversion, KeyHasher>,
+    by_user: HashMap<(UserKey, GoalCode), SmallVec<[ConversionId; 2]>, KeyHasher>,
+    by_opportunity: HashMap<OpportunityKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
+    by_key: HashMap<ConversionKey, ConversionId, KeyHasher>,
+    deadlines: BTreeSet<(Timestamp, ConversionId)>,
+    next: ConversionId,
+}
+
+impl Conversions {
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub fn get(&self, id: ConversionId) -> Option<&Conversion> {
+        self.kept.get(&id)
+    }
+
+    /// For changes that touch no index.
+    pub fn get_mut(&mut self, id: ConversionId) -> Option<&mut Conversion> {
+        self.kept.get_mut(&id)
+    }
+
+    /// The conversion of a sender's id.
+    pub fn find(&self, key: ConversionKey) -> Option<ConversionId> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// Conversions that may join an impression: the user's of that goal, and those of the opportunity.
+    pub fn candidates(&self, impression: &Impression) -> SmallVec<[ConversionId; 2]> {
+        let mut ids: SmallVec<[ConversionId; 2]> = SmallVec::new();
+        ids.extend(self.by_opportunity.get(&impression.opportunity).into_iter().flatten().copied());
+        let of_user = impression.user.and_then(|user| self.by_user.get(&(user, impression.goal)));
+        ids.extend(of_user.into_iter().flatten().copied());
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Conversions of a user and goal.
+    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ConversionId; 2]> {
+        self.by_user.get(&(user, goal)).cloned().unwrap_or_default()
+    }
+
+    pub fn insert(&mut self, conversion: Conversion) -> ConversionId {
+        let id = self.next;
+        self.next += 1;
+        if let Some(user) = conversion.user {
+            self.by_user.entry((user, conversion.goal)).or_default().push(id);
+        }
+        if let Some(opportunity) = conversion.opportunity {
+            self.by_opportunity.entry(opportunity).or_default().push(id);
+        }
+        if let Some(key) = conversion.key {
+            self.by_key.insert(key, id);
+        }
+        self.deadlines.insert((conversion.deadline, id));
+        self.kept.insert(id, conversion);
+        id
+    }
+
+    pub fn remove(&mut self, id: ConversionId) -> Option<Conversion> {
+        let conversion = self.kept.remove(&id)?;
+        self.deadlines.remove(&(conversion.deadline, id));
+        if let Some(user) = conversion.user {
+            forget_id(&mut self.by_user, (user, conversion.goal), id);
+        }
+        if let Some(opportunity) = conversion.opportunity {
+            forget_id(&mut self.by_opportunity, opportunity, id);
+        }
+        if let Some(key) = conversion.key {
+            self.by_key.remove(&key);
+        }
+        Some(conversion)
+    }
+
+    /// The conversion with the earliest deadline, if that lies before a moment.
+    pub fn due(&self, before: Timestamp) -> Option<ConversionId> {
+        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| *id)
+    }
+
+    /// Moves all conversions of one id and goal to another.
+    pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
+        let Some(ids) = self.by_user.remove(&(from, goal)) else { return };
+        for id in &ids {
+            self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
+        }
+        let all = self.by_user.entry((to, goal)).or_default();
+        all.extend(ids);
+        all.sort_unstable();
+    }
+
+    /// The table's canonical entries: number and bytes.
+    pub fn image(&self, visit: &mut dyn FnMut(ConversionId, &[u8])) {
+        let mut bytes = Vec::new();
+        for (id, conversion) in &self.kept {
+            bytes.clear();
+            conversion.image(&mut bytes);
+            visit(*id, &bytes);
+        }
+        visit(self.next, b"next");
+    }
+}
+
+impl Conversion {
+    fn image(&self, bytes: &mut Vec<u8>) {
+        let item = |key: Option<ItemKey>| key.map_or(u64::MAX, |key| u64::from(key.0));
+        let words = [
+            u64::from(self.advertiser.0) << 16 | u64::from(self.goal.0),
+            u64::from(self.user.is_some())
+                | u64::from(self.opportunity.is_some()) << 1
+                | u64::from(self.key.is_some()) << 2,
+            self.user.map_or(0, |user| user.0),
+            self.opportunity.map_or(0, |opportunity| opportunity.0),
+            self.key.map_or(0, |key| key.0),
+            self.occurred_at.0,
+            item(self.item),
+            item(self.category),
+            self.value as u64,
+            match self.credit {
+                CreditedTo::Nobody => u64::MAX,
+                CreditedTo::Organic => u64::MAX - 1,
+                CreditedTo::Impression(id) => id,
+            },
+            self.deadline.0,
+        ];
+        words.iter().chain(&self.joined).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    }
+}

@@ -1,0 +1,237 @@
+//! What a score looks at. One function builds the features for scoring, explaining and learning.
+//!
+//! Each feature is a cause, hashed with its values to a slot. Counts stand in buckets of powers of two, recencies in
+//! the buckets of [`RECENCY_BOUNDS_S`], so that no value needs scaling. Changing a definition here needs a new
+//! [`FEATURE_SCHEMA`](crate::exposure::FEATURE_SCHEMA): exposures of the old one are then not learned from.
+
+use arrayvec::ArrayVec;
+
+use super::catalog::AdvertiserInForce;
+use super::profile::{Interest, Profile, category_interest};
+use crate::action::HALF_LIFE_DEFAULT;
+use crate::exposure::{FEATURES_MAX, Feature};
+use crate::hash;
+use crate::ids::{ActionCode, Id, ItemKey, SegmentCode};
+use crate::signal::{Cause, RECENCY_BOUNDS_S, Scope};
+use crate::stats::decay::HalfLife;
+use crate::units::{Tick, Timestamp};
+
+/// Greatest bucket of a count: 128 and more.
+const COUNT_BUCKET_MAX: u8 = 7;
+
+/// The features of one opportunity, with what each of them means.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FeatureSet {
+    pub features: ArrayVec<Feature, FEATURES_MAX>,
+    pub causes: ArrayVec<Cause, FEATURES_MAX>,
+}
+
+/// A person, as far as known to an advertiser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct History<'a> {
+    pub profile: &'a Profile,
+    pub in_force: &'a AdvertiserInForce,
+    pub segments: &'a [SegmentCode],
+}
+
+/// What is asked about, apart from the person.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub at: Timestamp,
+    pub context: &'a [(Id, Id)],
+    pub numbers: &'a [(Id, f64)],
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+}
+
+/// ⌊log₂(1 + count)⌋, at most [`COUNT_BUCKET_MAX`].
+fn count_bucket(count: f32) -> u8 {
+    let exponent = (1.0 + count.max(0.0)).to_bits() >> 23;
+    (exponent.saturating_sub(127) as u8).min(COUNT_BUCKET_MAX)
+}
+
+/// Place of a time among the recency bounds.
+fn recency_bucket(now: Tick, then: Tick) -> u8 {
+    let age = now.since(then);
+    RECENCY_BOUNDS_S.iter().position(|bound| age <= *bound).unwrap_or(RECENCY_BOUNDS_S.len()) as u8
+}
+
+/// Sign and ⌊log₂(1 + 4 |number|)⌋.
+fn number_bucket(number: f64) -> i8 {
+    let exponent = ((1.0 + 4.0 * number.abs()).to_bits() >> 52) as i64 - 1023;
+    let bucket = exponent.min(100) as i8;
+    if number < 0.0 { -1 - bucket } else { bucket }
+}
+
+impl FeatureSet {
+    /// All features of an opportunity. Without a person, those of the context alone.
+    ///
+    /// Where [`FEATURES_MAX`] is reached, what comes last is left out: the actions done longest ago.
+    pub fn build(asked: &Asked<'_>, person: Option<History<'_>>) -> FeatureSet {
+        let mut set = FeatureSet::default();
+        set.push(Cause::Bias, 0);
+        set.push_context(asked);
+        if let Some(history) = person {
+            set.push_segments(history.segments);
+            set.push_person(asked, &history);
+        }
+        set
+    }
+
+    fn push(&mut self, cause: Cause, value: u64) {
+        if !self.features.is_full() {
+            self.features.push(Feature::new(key(cause, value)));
+            self.causes.push(cause);
+        }
+    }
+
+    fn push_context(&mut self, asked: &Asked<'_>) {
+        self.push(Cause::Hour((asked.at.0 / 3_600_000 % 24) as u8), 0);
+        if let Some(item) = asked.item {
+            self.push(Cause::Item, u64::from(item.0));
+        }
+        if let Some(category) = asked.category {
+            self.push(Cause::Category, u64::from(category.0));
+        }
+        // At most 20 of each, so that a long context cannot push the person out.
+        for (place, (name, value)) in asked.context.iter().enumerate().take(20) {
+            let value = hash::mix(hash::text(name.as_str()), hash::text(value.as_str()));
+            self.push(Cause::Context(place as u8), value);
+        }
+        for (place, (name, number)) in asked.numbers.iter().enumerate().take(20) {
+            self.push(Cause::Number(place as u8, number_bucket(*number)), hash::text(name.as_str()));
+        }
+    }
+
+    fn push_segments(&mut self, segments: &[SegmentCode]) {
+        segments.iter().take(8).for_each(|segment| self.push(Cause::Segment(*segment), 0));
+    }
+
+    fn push_person(&mut self, asked: &Asked<'_>, history: &History<'_>) {
+        let (profile, now) = (history.profile, asked.at.tick());
+        self.push(Cause::Exposures(count_bucket(profile.shown.into())), 0);
+        if profile.last_shown != Tick(0) {
+            self.push(Cause::LastShown(recency_bucket(now, profile.last_shown)), 0);
+        }
+        self.push(Cause::Conversions(count_bucket(profile.conversions.into())), 0);
+        if profile.last_converted != Tick(0) {
+            self.push(Cause::LastConverted(recency_bucket(now, profile.last_converted)), 0);
+        }
+        self.push_affinity(Scope::Item, asked.item, profile, now);
+        self.push_affinity(Scope::Category, asked.category.map(category_interest), profile, now);
+        if profile.actions.is_empty() {
+            self.push(Cause::NoHistory, 0);
+            return;
+        }
+        self.push(Cause::Sessions(count_bucket(profile.sessions.into())), 0);
+        self.push(Cause::SessionLength(count_bucket(profile.session_actions.into())), 0);
+        self.push(Cause::LastSeen(recency_bucket(now, profile.last_acted)), 0);
+        self.push(Cause::FirstSeen(recency_bucket(now, profile.first_acted)), 0);
+        let [first, second, third, ..] = profile.path;
+        for path in [[0, 0, first], [0, second, first], [third, second, first]] {
+            if self.causes.last() != Some(&Cause::Path(path)) {
+                self.push(Cause::Path(path), 0);
+            }
+        }
+        self.push_stage(history, now);
+        self.push_actions(history, now);
+    }
+
+    fn push_affinity(&mut self, scope: Scope, key: Option<ItemKey>, profile: &Profile, now: Tick) {
+        let Some(key) = key else { return };
+        match profile.interest(key) {
+            Some(Interest { last, touches, strongest, .. }) => {
+                let (count, recency) = (count_bucket((*touches).into()), recency_bucket(now, *last));
+                self.push(Cause::Affinity { scope, action: *strongest, count, recency }, 0);
+            }
+            None => self.push(Cause::NoAffinity { scope }, 0),
+        }
+    }
+
+    fn push_stage(&mut self, history: &History<'_>, now: Tick) {
+        let position = |action: ActionCode| history.in_force.action(action).and_then(|known| known.position);
+        let furthest = history.profile.actions.iter().filter_map(|done| position(done.action).map(|at| (at, done)));
+        if let Some((_, done)) = furthest.max_by_key(|(position, done)| (*position, done.action)) {
+            self.push(Cause::Stage { action: done.action, recency: recency_bucket(now, done.last) }, 0);
+        }
+    }
+
+    fn push_actions(&mut self, history: &History<'_>, now: Tick) {
+        let mut latest: ArrayVec<_, 255> = history.profile.actions.iter().collect();
+        latest.sort_unstable_by_key(|done| (std::cmp::Reverse(done.last), done.action));
+        for done in latest {
+            let action = done.action;
+            let known = history.in_force.action(action);
+            let half_life = known.map_or(HalfLife::new(HALF_LIFE_DEFAULT), |known| known.half_life);
+            let count = count_bucket(done.count_at(now, half_life));
+            self.push(Cause::ActionRecency { action, count, recency: recency_bucket(now, done.last) }, 0);
+            self.push(Cause::ActionCount { action, count }, 0);
+        }
+    }
+}
+
+/// Hash of a cause, with a value that the cause itself does not hold.
+fn key(cause: Cause, value: u64) -> u64 {
+    let (kind, a, b, c): (u64, u8, u8, u8) = match cause {
+        Cause::Bias => (1, 0, 0, 0),
+        Cause::ActionRecency { action, count, recency } => (2, action.0, count, recency),
+        Cause::ActionCount { action, count } => (3, action.0, count, 0),
+        Cause::Affinity { scope: Scope::Category, action, count, recency } => (4, action.0, count, recency),
+        Cause::Affinity { scope: _, action, count, recency } => (5, action.0, count, recency),
+        Cause::NoAffinity { scope: Scope::Category } => (6, 0, 0, 0),
+        Cause::NoAffinity { scope: _ } => (7, 0, 0, 0),
+        Cause::Path([third, second, first]) => (8, third, second, first),
+        Cause::Stage { action, recency } => (9, action.0, recency, 0),
+        Cause::NoHistory => (10, 0, 0, 0),
+        Cause::Sessions(count) => (11, count, 0, 0),
+        Cause::SessionLength(count) => (12, count, 0, 0),
+        Cause::LastSeen(recency) => (13, recency, 0, 0),
+        Cause::FirstSeen(recency) => (14, recency, 0, 0),
+        Cause::Exposures(count) => (15, count, 0, 0),
+        Cause::LastShown(recency) => (16, recency, 0, 0),
+        Cause::Conversions(count) => (17, count, 0, 0),
+        Cause::LastConverted(recency) => (18, recency, 0, 0),
+        Cause::Segment(segment) => (19, (segment.0 >> 8) as u8, segment.0 as u8, 0),
+        // The place in the request is for words only: the name decides.
+        Cause::Context(_) => (20, 0, 0, 0),
+        Cause::Number(_, bucket) => (21, bucket as u8, 0, 0),
+        Cause::Item => (22, 0, 0, 0),
+        Cause::Category => (23, 0, 0, 0),
+        Cause::Hour(hour) => (24, hour, 0, 0),
+    };
+    let packed = kind << 24 | u64::from(a) << 16 | u64::from(b) << 8 | u64::from(c);
+    hash::mix(packed, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_powers_of_two() {
+        for (count, bucket) in [(0.0, 0), (0.9, 0), (1.0, 1), (2.9, 1), (3.0, 2), (7.0, 3), (1e30, 7), (f32::NAN, 0)] {
+            assert_eq!(count_bucket(count), bucket, "{count}");
+        }
+        for (number, bucket) in [(0.0, 0), (0.25, 1), (1.0, 2), (-1.0, -3), (100.0, 8), (1e300, 100), (-1e300, -101)] {
+            assert_eq!(number_bucket(number), bucket, "{number}");
+        }
+        for (age, bucket) in [(0, 0), (10, 0), (11, 1), (1_800, 3), (864_000, 8), (864_001, 9)] {
+            assert_eq!(recency_bucket(Tick(1_000_000), Tick(1_000_000 - age)), bucket, "{age} s");
+        }
+    }
+
+    #[test]
+    fn a_context_of_any_length_leaves_room_for_the_person() {
+        let id = |text: String| Id::new(text).unwrap();
+        let context: Vec<_> = (0..64).map(|n| (id(format!("name{n}")), id(format!("value{n}")))).collect();
+        let numbers: Vec<_> = (0..64).map(|n| (id(format!("number{n}")), f64::from(n))).collect();
+        let asked = Asked { at: Timestamp(0), context: &context, numbers: &numbers, item: None, category: None };
+        let profile = Profile::default();
+        let in_force = AdvertiserInForce::default();
+        let history = History { profile: &profile, in_force: &in_force, segments: &[] };
+        let set = FeatureSet::build(&asked, Some(history));
+        assert_eq!(set.features.len(), set.causes.len());
+        assert!(set.causes.contains(&Cause::NoHistory));
+        assert!(!FeatureSet::build(&asked, None).causes.contains(&Cause::NoHistory));
+    }
+}

@@ -1,0 +1,194 @@
+//! Impressions that wait for their label, and those whose conversions can still be retracted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::segments::RuleSegments;
+use crate::exposure::{Arm, Feature};
+use crate::hash::KeyHasher;
+use crate::ids::{GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
+use crate::units::Timestamp;
+
+/// Number of an impression, in the order of arrival.
+pub(super) type ImpressionId = u64;
+
+/// One opportunity that was shown, for one of its goals.
+#[derive(Debug, Clone)]
+pub(super) struct Impression {
+    pub opportunity: OpportunityKey,
+    pub goal: GoalCode,
+    /// Root id; `None` when privacy allowed no user history.
+    pub user: Option<UserKey>,
+    pub shown_at: Timestamp,
+    pub clicked_at: Option<Timestamp>,
+    pub arm: Arm,
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+    /// Membership when it was shown.
+    pub segments: RuleSegments,
+    pub externals: SmallVec<[SegmentCode; 2]>,
+    /// What it was learned with; `None` when nothing may be learned from it.
+    pub features: Option<Arc<[Feature]>>,
+    /// Joined conversions that stand.
+    pub standing: u16,
+    /// The label window has closed.
+    pub is_closed: bool,
+    /// When the label window closes, or, once it has, when the impression is let go.
+    pub deadline: Timestamp,
+}
+
+/// All impressions that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Impressions {
+    kept: HashMap<ImpressionId, Impression, KeyHasher>,
+    by_user: HashMap<(UserKey, GoalCode), SmallVec<[ImpressionId; 2]>, KeyHasher>,
+    by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
+    deadlines: BTreeSet<(Timestamp, ImpressionId)>,
+    /// Impressions whose label window is open, by goal code.
+    open: Vec<usize>,
+    next: ImpressionId,
+}
+
+impl Impressions {
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub fn get(&self, id: ImpressionId) -> Option<&Impression> {
+        self.kept.get(&id)
+    }
+
+    /// For changes that touch neither user, opportunity nor deadline.
+    pub fn get_mut(&mut self, id: ImpressionId) -> Option<&mut Impression> {
+        self.kept.get_mut(&id)
+    }
+
+    /// Impressions of a user and goal, in the order of arrival.
+    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ImpressionId; 2]> {
+        self.by_user.get(&(user, goal)).cloned().unwrap_or_default()
+    }
+
+    /// Impressions of an opportunity, one for each goal.
+    pub fn of_opportunity(&self, opportunity: OpportunityKey) -> SmallVec<[ImpressionId; 2]> {
+        self.by_opportunity.get(&opportunity).cloned().unwrap_or_default()
+    }
+
+    pub fn insert(&mut self, impression: Impression) -> ImpressionId {
+        let id = self.next;
+        self.next += 1;
+        if let Some(user) = impression.user {
+            self.by_user.entry((user, impression.goal)).or_default().push(id);
+        }
+        self.by_opportunity.entry(impression.opportunity).or_default().push(id);
+        self.deadlines.insert((impression.deadline, id));
+        self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
+        self.open[impression.goal.index()] += 1;
+        self.kept.insert(id, impression);
+        id
+    }
+
+    /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
+    pub fn close(&mut self, id: ImpressionId) -> Option<&Impression> {
+        let impression = self.kept.get_mut(&id).filter(|impression| !impression.is_closed)?;
+        impression.is_closed = true;
+        self.open[impression.goal.index()] -= 1;
+        Some(impression)
+    }
+
+    /// Impressions of a goal whose label window is open.
+    pub fn open(&self, goal: GoalCode) -> usize {
+        self.open.get(goal.index()).copied().unwrap_or(0)
+    }
+
+    pub fn remove(&mut self, id: ImpressionId) -> Option<Impression> {
+        let impression = self.kept.remove(&id)?;
+        self.open[impression.goal.index()] -= usize::from(!impression.is_closed);
+        self.deadlines.remove(&(impression.deadline, id));
+        if let Some(user) = impression.user {
+            forget_id(&mut self.by_user, (user, impression.goal), id);
+        }
+        forget_id(&mut self.by_opportunity, impression.opportunity, id);
+        Some(impression)
+    }
+
+    /// The impression with the earliest deadline, if that lies before a moment.
+    pub fn due(&self, before: Timestamp) -> Option<ImpressionId> {
+        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| *id)
+    }
+
+    pub fn set_deadline(&mut self, id: ImpressionId, deadline: Timestamp) {
+        if let Some(impression) = self.kept.get_mut(&id) {
+            self.deadlines.remove(&(impression.deadline, id));
+            impression.deadline = deadline;
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    /// Moves all impressions of one id and goal to another.
+    pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
+        let Some(ids) = self.by_user.remove(&(from, goal)) else { return };
+        for id in &ids {
+            self.kept.get_mut(id).expect("indexed impressions are kept").user = Some(to);
+        }
+        let all = self.by_user.entry((to, goal)).or_default();
+        all.extend(ids);
+        all.sort_unstable();
+    }
+
+    /// The table's canonical entries: number and bytes.
+    pub fn image(&self, visit: &mut dyn FnMut(ImpressionId, &[u8])) {
+        let mut bytes = Vec::new();
+        for (id, impression) in &self.kept {
+            bytes.clear();
+            impression.image(&mut bytes);
+            visit(*id, &bytes);
+        }
+        visit(self.next, b"next");
+    }
+}
+
+/// Takes a number out of an index, and the index entry with its last number.
+pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
+    index: &mut HashMap<K, SmallVec<[u64; N]>, KeyHasher>,
+    key: K,
+    id: u64,
+) where
+    [u64; N]: smallvec::Array<Item = u64>,
+{
+    if let std::collections::hash_map::Entry::Occupied(mut entry) = index.entry(key) {
+        entry.get_mut().retain(|kept| *kept != id);
+        if entry.get().is_empty() {
+            entry.remove();
+        }
+    }
+}
+
+impl Impression {
+    fn image(&self, bytes: &mut Vec<u8>) {
+        let item = |key: Option<ItemKey>| key.map_or(u64::MAX, |key| u64::from(key.0));
+        let words = [
+            self.opportunity.0,
+            u64::from(self.goal.0),
+            self.user.map_or(0, |user| user.0),
+            u64::from(self.user.is_some()),
+            self.shown_at.0,
+            self.clicked_at.map_or(u64::MAX, |at| at.0),
+            u64::from(self.arm.number()),
+            item(self.item),
+            item(self.category),
+            self.segments.0,
+            u64::from(self.standing),
+            u64::from(self.is_closed),
+            self.deadline.0,
+            self.externals.len() as u64,
+            self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),
+        ];
+        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
+        for feature in self.features.iter().flat_map(|features| features.iter()) {
+            bytes.extend_from_slice(&(feature.slot() << 4 | u32::from(feature.value_code())).to_le_bytes());
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Label and credit: two things.
+//!
+//! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
+//! corrected when the first conversion joins, and again when the last one standing is retracted. The *credit* for a
+//! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
+//! impressions, clicks and conversions are known, not of the order in which they arrived.
+
+use super::Engine;
+use super::conversions::{ConversionId, CreditedTo};
+use super::impressions::{Impression, ImpressionId};
+use super::profiles::ProfileKey;
+use super::statistics::{AdvertiserStatistics, Memberships};
+use crate::exposure::Feature;
+use crate::ids::{GoalCode, UserKey};
+use crate::learn::ftrl::probability;
+use crate::math;
+use crate::units::Timestamp;
+
+impl Engine {
+    /// Learns an impression as negative, with the current weights' probability as the gradient.
+    pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) {
+        let Some(features) = features else { return };
+        let parent = self.parent_rate(goal).mean;
+        let (now, shown) = (self.now.tick(), shown_at.tick());
+        let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
+        let state = &mut self.goals[goal.index()];
+        let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent));
+        let p = probability(intercept, state.learner.predict(features).logit);
+        state.learner.learn(features, p, now);
+        state.statistics.predicted.add(p, shown, half_life);
+        state.statistics.outcome.impressions.add(1.0, shown, half_life);
+        let wide = AdvertiserStatistics::half_life();
+        self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
+        self.everything.impressions.add(1.0, shown, wide);
+    }
+
+    /// Joins a new or newly clicked impression to the conversions that are known already.
+    pub(super) fn join_impression(&mut self, id: ImpressionId) {
+        let Some(impression) = self.impressions.get(id) else { return };
+        for conversion in self.conversions.candidates(impression) {
+            self.join(id, conversion);
+            self.credit(conversion);
+        }
+    }
+
+    /// Joins a new conversion to the impressions that are known already.
+    pub(super) fn join_conversion(&mut self, id: ConversionId) {
+        let Some(conversion) = self.conversions.get(id) else { return };
+        let impressions = match (conversion.opportunity, conversion.user) {
+            (Some(opportunity), _) => self.impressions.of_opportunity(opportunity),
+            (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
+            (None, None) => Default::default(),
+        };
+        impressions.into_iter().for_each(|impression| self.join(impression, id));
+        self.credit(id);
+    }
+
+    /// Joins whatever of one user and goal belongs together and is not joined yet: after two ids were linked.
+    pub(super) fn join_all(&mut self, user: UserKey, goal: GoalCode) {
+        for impression in self.impressions.of_user(user, goal) {
+            self.join_impression(impression);
+        }
+    }
+
+    fn join(&mut self, impression_id: ImpressionId, conversion_id: ConversionId) {
+        let (Some(impression), Some(conversion)) =
+            (self.impressions.get_mut(impression_id), self.conversions.get_mut(conversion_id))
+        else {
+            return;
+        };
+        let goal = impression.goal;
+        let Some(in_force) = self.catalog.goal_in_force(goal) else { return };
+        let setting = &in_force.setting;
+        if conversion.joined.contains(&impression_id)
+            || !conversion.matches(impression, setting.click_window, setting.view_window)
+        {
+            return;
+        }
+        conversion.joined.push(impression_id);
+        impression.standing = impression.standing.saturating_add(1);
+        let released = conversion.deadline.max(impression.deadline);
+        let (is_first, is_closed) = (impression.standing == 1, impression.is_closed);
+        if is_first {
+            self.tally.positives += 1;
+            self.relabel(impression_id, 1.0);
+        }
+        if is_closed {
+            self.impressions.set_deadline(impression_id, released);
+        }
+    }
+
+    /// Makes an impression's label positive (`sign` 1) or takes that back (−1).
+    fn relabel(&mut self, id: ImpressionId, sign: f64) {
+        let Some(impression) = self.impressions.get(id) else { return };
+        let Some(features) = &impression.features else { return };
+        let Some(in_force) = self.catalog.goal_in_force(impression.goal) else { return };
+        // Counted as of the impression, so that numerator and denominator of a rate fade alike.
+        let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
+        let state = &mut self.goals[impression.goal.index()];
+        state.learner.learn(features, -sign, self.now.tick());
+        state.statistics.outcome.positives.add(sign, shown, half_life);
+        state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        let wide = AdvertiserStatistics::half_life();
+        self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
+        self.everything.positives.add(sign, shown, wide);
+        self.is_unpublished = true;
+    }
+
+    /// Gives the credit for a conversion to the joined impression that was touched last, or to none.
+    fn credit(&mut self, id: ConversionId) {
+        let Some(conversion) = self.conversions.get(id) else { return };
+        let touched = |id: &ImpressionId| {
+            let impression = self.impressions.get(*id)?;
+            let clicked_at = impression.clicked_at.filter(|at| *at <= conversion.occurred_at);
+            Some((clicked_at.unwrap_or(impression.shown_at), *id))
+        };
+        let last = conversion.joined.iter().filter_map(touched).max();
+        let credit = last.map_or(CreditedTo::Organic, |(_, impression)| CreditedTo::Impression(impression));
+        let before = conversion.credit;
+        if credit != before {
+            self.count_credit(id, before, -1.0);
+            self.count_credit(id, credit, 1.0);
+            self.conversions.get_mut(id).expect("looked up above").credit = credit;
+        }
+    }
+
+    /// Adds a conversion to what it is credited to, or takes it away.
+    fn count_credit(&mut self, id: ConversionId, credit: CreditedTo, sign: f64) {
+        let Some(conversion) = self.conversions.get(id) else { return };
+        let Some(in_force) = self.catalog.goal_in_force(conversion.goal) else { return };
+        let (tick, half_life) = (conversion.occurred_at.tick(), in_force.half_life);
+        let statistics = &mut self.goals[conversion.goal.index()].statistics;
+        match credit {
+            CreditedTo::Nobody => {}
+            CreditedTo::Organic => statistics.organic.add(sign, tick, half_life),
+            CreditedTo::Impression(impression) => {
+                let of = self.impressions.get(impression).map(Impression::memberships);
+                statistics.each(of.unwrap_or_default(), |cell| {
+                    cell.conversions.add(sign, tick, half_life);
+                    cell.value.add(sign * conversion.value as f64, tick, half_life);
+                });
+            }
+        }
+    }
+
+    /// Takes a conversion back: its credit, the labels that no other conversion holds, the user's own count.
+    pub(super) fn take_back(&mut self, id: ConversionId) {
+        let Some(conversion) = self.conversions.get(id).cloned() else { return };
+        self.count_credit(id, conversion.credit, -1.0);
+        for impression_id in &conversion.joined {
+            let Some(impression) = self.impressions.get_mut(*impression_id) else { continue };
+            impression.standing = impression.standing.saturating_sub(1);
+            if impression.standing == 0 {
+                self.relabel(*impression_id, -1.0);
+            }
+        }
+        if let Some(root) = conversion.user {
+            let key = ProfileKey::of(root, conversion.advertiser);
+            self.profiles.update_existing(key, super::profile::Profile::retract);
+        }
+        self.conversions.remove(id);
+        self.is_unpublished = true;
+    }
+
+    /// Notes the first click on an impression: its window may widen, and it may now be the last touch.
+    pub(super) fn note_click(&mut self, id: ImpressionId, occurred_at: Timestamp) {
+        let Some(impression) = self.impressions.get_mut(id) else { return };
+        impression.clicked_at = Some(occurred_at.max(impression.shown_at));
+        let impression = self.impressions.get(id).expect("changed just above");
+        if let Some(in_force) = self.catalog.goal_in_force(impression.goal) {
+            let statistics = &mut self.goals[impression.goal.index()].statistics;
+            statistics.each(impression.memberships(), |cell| {
+                cell.clicks.add(1.0, occurred_at.tick(), in_force.half_life);
+            });
+        }
+        self.join_impression(id);
+    }
+
+    /// Closes the label window of an impression, or lets go of it when that was done before.
+    pub(super) fn impression_due(&mut self, id: ImpressionId) {
+        let Some(impression) = self.impressions.get(id) else { return };
+        if impression.is_closed {
+            self.impressions.remove(id);
+            return;
+        }
+        // Conversions may still come late, or, where some have, be retracted.
+        let joined = self.conversions.candidates(impression).into_iter().filter_map(|id| self.conversions.get(id));
+        let retractable = joined.filter(|one| one.joined.contains(&id)).map(|one| one.deadline).max();
+        let late = impression.deadline + self.lateness();
+        self.close(id);
+        self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
+    }
+
+    fn close(&mut self, id: ImpressionId) {
+        match self.impressions.close(id).map(|impression| impression.standing > 0) {
+            Some(true) => self.tally.closed_positive += 1,
+            Some(false) => self.tally.closed_negative += 1,
+            None => {}
+        }
+    }
+
+    /// Closes and drops impressions beyond the limits: those of the user shown first, those due first of all.
+    pub(super) fn bound_impressions(&mut self, user: Option<UserKey>, goal: GoalCode) {
+        let limits = self.limits();
+        let of_user = user.map(|user| self.impressions.of_user(user, goal)).unwrap_or_default();
+        let beyond = of_user.len().saturating_sub(limits.live_per_user_max);
+        of_user.iter().take(beyond).for_each(|id| self.evict_impression(*id));
+        while self.impressions.len() > limits.live_impressions_max {
+            let Some(id) = self.impressions.due(Timestamp(u64::MAX)) else { break };
+            self.evict_impression(id);
+        }
+    }
+
+    fn evict_impression(&mut self, id: ImpressionId) {
+        self.close(id);
+        self.impressions.remove(id);
+        self.tally.impressions_evicted += 1;
+    }
+}
+
+impl Impression {
+    /// The audiences it counts for.
+    pub fn memberships(&self) -> Memberships<'_> {
+        Memberships { rules: self.segments, externals: &self.externals }
+    }
+}

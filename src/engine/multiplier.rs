@@ -1,0 +1,76 @@
+//! From a probability to a factor on the bid.
+
+use crate::learn::ftrl::Prediction;
+use crate::math;
+use crate::settings::{MULTIPLIER_BOUNDS, Multiplier, WEIGHT_BOUNDS};
+use crate::signal::NEUTRAL;
+
+/// Probability, interval and log-odds of a prediction on top of an intercept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Estimate {
+    pub logit: f64,
+    pub p: f64,
+    pub interval: (f64, f64),
+    pub variance: f64,
+}
+
+impl Estimate {
+    pub fn new(intercept: f64, prediction: Prediction) -> Estimate {
+        let logit = intercept + prediction.logit;
+        let width = 1.96 * prediction.variance.sqrt();
+        Estimate {
+            logit,
+            p: math::sigmoid(logit),
+            interval: (math::sigmoid(logit - width), math::sigmoid(logit + width)),
+            variance: prediction.variance,
+        }
+    }
+}
+
+/// The factor on the value of an impression: (p ÷ baseline)^exponent, its logarithm shrunk as far as p is uncertain,
+/// times the segments' weights, within the goal's bounds.
+///
+/// Shrinkage: ln ρ · τ² / (τ² + Var ln p), with τ² = `prior_variance` and Var ln p = (1 − p)² Var logit, the posterior
+/// mean of ln ρ under a normal prior around 0.
+pub(super) fn multiplier(settings: &Multiplier, estimate: &Estimate, baseline: f64, weight: f64) -> f64 {
+    let spread = (1.0 - estimate.p) * (1.0 - estimate.p) * estimate.variance;
+    let shrink = settings.prior_variance / (settings.prior_variance + spread);
+    let ln_ratio = math::ln(estimate.p) - math::ln(baseline);
+    let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
+    let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight;
+    let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));
+    if factor.is_finite() && least <= most { factor.clamp(least, most) } else { NEUTRAL }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(p: f64, variance: f64) -> Estimate {
+        Estimate::new(0.0, Prediction { logit: math::logit(p), variance })
+    }
+
+    #[test]
+    fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
+        let settings = Multiplier::default();
+        let check = |p, variance, weight| multiplier(&settings, &estimate(p, variance), 0.01, weight);
+        assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
+        assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
+        assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
+        assert!((check(0.01, 0.0, 1.5) - 1.5).abs() < 1e-9);
+        assert_eq!(check(0.9, 0.0, 1.0), 3.0, "the goal's largest");
+        assert_eq!(check(1e-6, 0.0, 1.0), 0.3, "the goal's smallest");
+        assert!(check(0.02, 1.0, 1.0) < 1.5 && check(0.02, 1.0, 1.0) > 1.3);
+    }
+
+    #[test]
+    fn never_leaves_its_bounds() {
+        let settings = Multiplier { min: 0.0, max: 100.0, exponent: 1e9, ..Multiplier::default() };
+        for p in [1e-300, 0.5, 1.0 - 1e-16, f64::NAN] {
+            for baseline in [0.0, 1e-300, 1.0, f64::NAN] {
+                let factor = multiplier(&settings, &estimate(p, 0.0), baseline, f64::INFINITY);
+                assert!((MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor), "{p} {baseline}: {factor}");
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What comes of a bid: impressions, clicks, conversions, retractions.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Engine;
+use super::apply::Refused;
+use super::arms;
+use super::conversions::{Conversion, ConversionKey, CreditedTo};
+use super::features::{Asked, FeatureSet, History};
+use super::impressions::{Impression, ImpressionId};
+use super::profiles::ProfileKey;
+use super::segments::RuleSegments;
+use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
+use crate::event::{Shown, Unscored};
+use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
+use crate::hash;
+use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
+use crate::rejection::{Rejection, TokenRefusal};
+use crate::units::{Money, Span, Timestamp};
+
+/// An impression without a score is learned from only when its notice is at most this old.
+const UNSCORED_AGE_MAX: Span = Span::seconds(60);
+
+/// An impression as the engine takes it, of whichever kind of notice.
+struct Notice {
+    opportunity: OpportunityKey,
+    advertiser: AdvertiserCode,
+    user: Option<UserKey>,
+    item: Option<ItemKey>,
+    category: Option<ItemKey>,
+    arm: Arm,
+    externals: SmallVec<[SegmentCode; 2]>,
+    /// `None` when nothing may be learned from it.
+    features: Option<Arc<[Feature]>>,
+    /// Goals that are in force, with the probability that was answered, where one was.
+    goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+}
+
+/// A goal as it was reached, before it is checked.
+pub(super) struct Reached<'a> {
+    pub advertiser: AdvertiserCode,
+    pub goal: GoalCode,
+    pub user: Option<UserKey>,
+    pub opportunity: Option<OpportunityKey>,
+    pub occurred_at: Timestamp,
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+    pub value: Option<Money>,
+    pub conversion_id: Option<&'a Id>,
+}
+
+impl Engine {
+    pub(super) fn show(&mut self, event: &ImpressionEvent, shown_at: Timestamp) -> Result<(), Refused> {
+        let notice = match &event.of {
+            Shown::Scored(exposure) => self.notice_of_exposure(exposure)?,
+            Shown::Named(unscored) => self.notice_of_unscored(unscored, shown_at)?,
+        };
+        self.check_time(shown_at, self.retention().token)?;
+        for (goal, _) in &notice.goals {
+            self.check_currency(*goal, event.cost)?;
+        }
+        if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
+            return Err(Refused::Duplicate);
+        }
+        let rules = self.rule_segments(&notice, shown_at);
+        self.tally.impressions += 1;
+        self.tally.impressions_unlearned += u64::from(notice.features.is_none());
+        for (goal, answered) in notice.goals.clone() {
+            self.count_impression(&notice, goal, answered, rules, event.cost, shown_at);
+            self.learn_negative(goal, notice.features.as_deref(), shown_at);
+            self.keep_impression(&notice, goal, rules, shown_at);
+        }
+        if let Some(root) = notice.user {
+            self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
+            self.bound_profiles();
+        }
+        self.is_unpublished = true;
+        Ok(())
+    }
+
+    fn notice_of_exposure(&self, exposure: &Exposure) -> Result<Notice, Refused> {
+        if exposure.schema != FEATURE_SCHEMA {
+            return Err(Rejection::Token(TokenRefusal::Version).into());
+        }
+        let is_known = |score: &&GoalScore| {
+            let goal = self.catalog.goals().get(score.goal.index());
+            goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
+        };
+        let goals: SmallVec<_> =
+            exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p))).collect();
+        if goals.is_empty() {
+            return Err(Rejection::NotFound { what: "goal of the exposure" }.into());
+        }
+        Ok(Notice {
+            opportunity: exposure.opportunity,
+            advertiser: exposure.advertiser,
+            user: exposure.user.map(|user| self.people.root(user)),
+            item: exposure.item,
+            category: exposure.category,
+            arm: exposure.arm,
+            externals: exposure.externals.iter().copied().collect(),
+            features: Some(Arc::from(exposure.features.as_slice())),
+            goals,
+        })
+    }
+
+    /// An impression that nobody remembers the score of: its features are those of now, and so may only be learned
+    /// from while they cannot know what came after it was shown.
+    fn notice_of_unscored(&self, unscored: &Unscored, shown_at: Timestamp) -> Result<Notice, Refused> {
+        let advertiser = self.advertiser(&unscored.advertiser)?;
+        let goal = |goal| self.goal(advertiser, goal).map(|goal| (goal, None));
+        let goals = unscored.goals.iter().map(goal).collect::<Result<_, Rejection>>()?;
+        let root = self.people.root(unscored.user);
+        let mut notice = Notice {
+            opportunity: unscored.opportunity,
+            advertiser,
+            user: Some(root),
+            item: unscored.item.as_ref().map(|item| hash::item_key(item.as_str())),
+            category: unscored.category.as_ref().map(|category| hash::item_key(category.as_str())),
+            arm: arms::arm(&self.catalog.settings().arms, root),
+            externals: SmallVec::new(),
+            features: None,
+            goals,
+        };
+        let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
+        let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
+        if is_fresh && profile.last_seen() < shown_at.tick() {
+            let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
+            let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
+            let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
+            let history = History { profile: &profile, in_force, segments: &segments };
+            let (item, category) = (notice.item, notice.category);
+            let asked = Asked { at: shown_at, context: &[], numbers: &[], item, category };
+            let mut features = FeatureSet::build(&asked, Some(history)).features;
+            features.sort_unstable();
+            notice.features = Some(Arc::from(features.as_slice()));
+        }
+        Ok(notice)
+    }
+
+    /// Rule segments of the person as of now, judged at the time it was shown.
+    fn rule_segments(&self, notice: &Notice, shown_at: Timestamp) -> RuleSegments {
+        let Some(root) = notice.user else { return RuleSegments::default() };
+        let Some(in_force) = self.catalog.in_force(notice.advertiser) else { return RuleSegments::default() };
+        let profile = self.profiles.get(ProfileKey::of(root, notice.advertiser)).unwrap_or_default();
+        RuleSegments::of(in_force, &profile, &notice.externals, shown_at.tick())
+    }
+
+    fn keep_impression(&mut self, notice: &Notice, goal: GoalCode, rules: RuleSegments, shown_at: Timestamp) {
+        let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
+        let id = self.impressions.insert(Impression {
+            opportunity: notice.opportunity,
+            goal,
+            user: notice.user,
+            shown_at,
+            clicked_at: None,
+            arm: notice.arm,
+            item: notice.item,
+            category: notice.category,
+            segments: rules,
+            externals: notice.externals.clone(),
+            features: notice.features.clone(),
+            standing: 0,
+            is_closed: false,
+            deadline: shown_at + window,
+        });
+        self.join_impression(id);
+        self.bound_impressions(notice.user, goal);
+    }
+
+    pub(super) fn click(&mut self, click: &Click, occurred_at: Timestamp) -> Result<(), Refused> {
+        self.check_time(occurred_at, self.lateness())?;
+        let opportunity = match click {
+            Click::Opportunity(opportunity) => *opportunity,
+            Click::User { user, advertiser } => self.latest_shown(*user, advertiser, occurred_at)?,
+        };
+        let ids = self.impressions.of_opportunity(opportunity);
+        let Some(first) = ids.first().and_then(|id| self.impressions.get(*id)) else {
+            return Err(Rejection::NotFound { what: "impression of the click" }.into());
+        };
+        if first.clicked_at.is_some() {
+            return Err(Refused::Duplicate);
+        }
+        let (user, advertiser) = (first.user, self.goals[first.goal.index()].advertiser);
+        ids.iter().for_each(|id| self.note_click(*id, occurred_at));
+        if let Some(root) = user {
+            self.note_click_act(advertiser, root, occurred_at.tick());
+        }
+        self.tally.clicks += 1;
+        Ok(())
+    }
+
+    /// The opportunity that an advertiser showed a user last, before a moment.
+    fn latest_shown(&self, user: UserKey, advertiser: &Id, before: Timestamp) -> Result<OpportunityKey, Rejection> {
+        let root = self.people.root(user);
+        let advertiser = self.advertiser(advertiser)?;
+        let goals = &self.catalog.in_force(advertiser).expect("found by name, so in force").goals;
+        let ids = goals.iter().flat_map(|goal| self.impressions.of_user(root, *goal));
+        let shown = |id: ImpressionId| self.impressions.get(id).map(|one| (one.shown_at, id, one.opportunity));
+        let latest = ids.filter_map(shown).filter(|(shown_at, ..)| *shown_at <= before).max();
+        latest.map(|(.., opportunity)| opportunity).ok_or(Rejection::NotFound { what: "impression of the click" })
+    }
+
+    pub(super) fn convert(&mut self, event: &ConversionEvent, occurred_at: Timestamp) -> Result<(), Refused> {
+        let advertiser = self.advertiser(&event.advertiser)?;
+        let (opportunity, user) = match event.by {
+            Converter::User(user) => (None, Some(user)),
+            Converter::Opportunity { opportunity, user } => (Some(opportunity), user),
+        };
+        let goal = self.goal(advertiser, &event.goal)?;
+        let shown_to = || {
+            let ids = self.impressions.of_opportunity(opportunity?);
+            ids.iter().find_map(|id| self.impressions.get(*id)?.user)
+        };
+        let user = user.map(|user| self.people.root(user)).or_else(shown_to);
+        let conversion = self.check_conversion(Reached {
+            advertiser,
+            goal,
+            user,
+            opportunity,
+            occurred_at,
+            item: event.item.as_ref().map(|item| hash::item_key(item.as_str())),
+            category: event.category.as_ref().map(|category| hash::item_key(category.as_str())),
+            value: event.value,
+            conversion_id: event.conversion_id.as_ref(),
+        })?;
+        self.note_conversion(conversion);
+        Ok(())
+    }
+
+    /// Checks a conversion, changing nothing.
+    pub(super) fn check_conversion(&self, reached: Reached<'_>) -> Result<Conversion, Refused> {
+        let in_force = self.catalog.goal_in_force(reached.goal).expect("found by name, so in force");
+        let retention = self.retention();
+        self.check_time(reached.occurred_at, in_force.setting.window() + retention.lateness)?;
+        self.check_currency(reached.goal, reached.value)?;
+        let advertiser = &self.catalog.advertisers()[reached.advertiser.index()].id;
+        let key = reached.conversion_id.map(|id| conversion_key(advertiser, reached.goal, id));
+        if key.is_some_and(|key| self.conversions.find(key).is_some()) {
+            return Err(Refused::Duplicate);
+        }
+        let statistics = &self.goals[reached.goal.index()].statistics;
+        let value = reached.value.map_or(in_force.setting.value.0, |money| money.amount.0);
+        Ok(Conversion {
+            advertiser: reached.advertiser,
+            goal: reached.goal,
+            user: reached.user,
+            opportunity: reached.opportunity,
+            occurred_at: reached.occurred_at,
+            item: reached.item,
+            category: reached.category,
+            value: statistics.winsorise(value, reached.occurred_at.tick(), in_force.half_life),
+            key,
+            joined: SmallVec::new(),
+            credit: CreditedTo::Nobody,
+            deadline: reached.occurred_at + retention.retraction,
+        })
+    }
+
+    /// Takes a checked conversion: the user's history, the impressions it joins, the credit.
+    pub(super) fn note_conversion(&mut self, conversion: Conversion) {
+        let (goal, tick) = (conversion.goal, conversion.occurred_at.tick());
+        let needed = self.catalog.goal_in_force(goal).map_or(0, |goal| goal.setting.multiplier.support) as usize;
+        if let Some(root) = conversion.user {
+            let key = ProfileKey::of(root, conversion.advertiser);
+            self.profiles.update(key, |profile| profile.convert(tick));
+            self.bound_profiles();
+            self.goals[goal.index()].statistics.support.note(root.0, needed);
+        }
+        let id = self.conversions.insert(conversion);
+        self.join_conversion(id);
+        self.tally.conversions += 1;
+        while self.conversions.len() > self.limits().conversions_max {
+            let Some(oldest) = self.conversions.due(Timestamp(u64::MAX)) else { break };
+            self.conversions.remove(oldest);
+            self.tally.conversions_evicted += 1;
+        }
+        self.is_unpublished = true;
+    }
+
+    pub(super) fn retract(&mut self, event: &Retraction) -> Result<(), Refused> {
+        let advertiser = self.advertiser(&event.advertiser)?;
+        let goals = &self.catalog.in_force(advertiser).expect("found by name, so in force").goals;
+        let key = |goal: &GoalCode| conversion_key(&event.advertiser, *goal, &event.conversion_id);
+        let ids: Vec<_> = goals.iter().filter_map(|goal| self.conversions.find(key(goal))).collect();
+        if ids.is_empty() {
+            return Err(Rejection::NotFound { what: "conversion to retract" }.into());
+        }
+        for id in ids {
+            self.take_back(id);
+        }
+        self.tally.retractions += 1;
+        Ok(())
+    }
+
+    /// Refuses money in another currency than the goal's.
+    fn check_currency(&self, goal: GoalCode, money: Option<Money>) -> Result<(), Rejection> {
+        let expected = self.catalog.goal_in_force(goal).expect("found by name, so in force").setting.currency;
+        match money.and_then(|money| money.currency).filter(|given| *given != expected) {
+            Some(given) => Err(Rejection::WrongCurrency { given: given.to_string(), expected: expected.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    fn count_impression(
+        &mut self,
+        notice: &Notice,
+        goal: GoalCode,
+        answered: Option<f32>,
+        rules: RuleSegments,
+        cost: Option<Money>,
+        shown_at: Timestamp,
+    ) {
+        let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
+        let tick = shown_at.tick();
+        let statistics = &mut self.goals[goal.index()].statistics;
+        let of = super::statistics::Memberships { rules, externals: &notice.externals };
+        statistics.each(of, |cell| {
+            cell.impressions.add(1.0, tick, half_life);
+            cell.cost.add(cost.map_or(0.0, |cost| cost.amount.0 as f64), tick, half_life);
+        });
+        if let (Some(p), Some(_)) = (answered, &notice.features) {
+            let arm = statistics.arm_mut(notice.arm);
+            arm.outcome.impressions.add(1.0, tick, half_life);
+            arm.predicted.add(f64::from(p), tick, half_life);
+        }
+    }
+}
+
+/// The key of a sender's conversion id. One purchase may reach several goals under one id.
+fn conversion_key(advertiser: &Id, goal: GoalCode, id: &Id) -> ConversionKey {
+    let name = hash::mix(hash::text(advertiser.as_str()), hash::text(id.as_str()));
+    ConversionKey(hash::mix(name, u64::from(goal.0)))
+}

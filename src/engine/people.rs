@@ -1,0 +1,98 @@
+//! Which ids are the same person.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use dashmap::DashMap;
+
+use crate::hash::KeyHasher;
+use crate::ids::UserKey;
+
+/// From each linked id to its group's oldest one, the root. Shared with scorers; ids that are not linked are absent.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    roots: DashMap<UserKey, UserKey, KeyHasher>,
+    /// Spares the look-up while nobody is linked, as with most bidders.
+    linked: AtomicUsize,
+}
+
+impl Roots {
+    /// The id under which a person's history is kept.
+    pub fn root(&self, user: UserKey) -> UserKey {
+        if self.linked.load(Relaxed) == 0 {
+            return user;
+        }
+        self.roots.get(&user).map_or(user, |root| *root)
+    }
+}
+
+/// The writer's side: the groups.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    roots: Arc<Roots>,
+    /// Members of each group by its root, the root among them, sorted.
+    groups: HashMap<UserKey, Vec<UserKey>, KeyHasher>,
+}
+
+impl People {
+    pub fn roots(&self) -> &Arc<Roots> {
+        &self.roots
+    }
+
+    pub fn root(&self, user: UserKey) -> UserKey {
+        self.roots.root(user)
+    }
+
+    /// All ids of a person, given the root.
+    pub fn members(&self, root: UserKey) -> Vec<UserKey> {
+        self.groups.get(&root).cloned().unwrap_or_else(|| vec![root])
+    }
+
+    /// Makes two persons one: `root` takes in the group of `other`, itself a root.
+    pub fn join(&mut self, root: UserKey, other: UserKey) {
+        let mut members = self.members(root);
+        members.extend(self.members(other));
+        members.sort_unstable();
+        self.groups.remove(&other);
+        members.iter().for_each(|member| {
+            self.roots.roots.insert(*member, root);
+        });
+        self.groups.insert(root, members);
+        self.roots.linked.store(self.roots.roots.len(), Relaxed);
+    }
+
+    /// Unlinks a person's ids, given the root.
+    pub fn forget(&mut self, root: UserKey) {
+        for member in self.groups.remove(&root).into_iter().flatten() {
+            self.roots.roots.remove(&member);
+        }
+        self.roots.linked.store(self.roots.roots.len(), Relaxed);
+    }
+
+    /// All groups, roots in order.
+    pub fn groups(&self) -> Vec<(UserKey, &[UserKey])> {
+        let mut groups: Vec<_> = self.groups.iter().map(|(root, members)| (*root, members.as_slice())).collect();
+        groups.sort_unstable();
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_grow_and_dissolve() {
+        let mut people = People::default();
+        let [a, b, c, d] = [1, 2, 3, 4].map(UserKey);
+        people.join(b, a);
+        people.join(c, d);
+        people.join(b, c);
+        assert!([a, b, c, d].iter().all(|id| people.root(*id) == b));
+        assert_eq!(people.members(b), [a, b, c, d]);
+        people.forget(b);
+        assert!([a, b, c, d].iter().all(|id| people.root(*id) == *id));
+        assert!(people.groups().is_empty());
+    }
+}

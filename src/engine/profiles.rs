@@ -1,0 +1,173 @@
+//! All profiles: found by readers and writer alike, given up when they are too many or too long unseen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use super::profile::Profile;
+use crate::hash::{self, KeyHasher};
+use crate::ids::{AdvertiserCode, UserKey};
+use crate::units::Tick;
+
+/// Shards of the map: enough that the writer, who holds one for some 100 ns, is rarely met.
+const SHARDS: usize = 4_096;
+const HOUR_S: u32 = 3_600;
+
+/// Hash of a person's root id and an advertiser. Two of 50 million share one with odds of 1 in 15,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ProfileKey(u64);
+
+impl ProfileKey {
+    pub fn of(root: UserKey, advertiser: AdvertiserCode) -> ProfileKey {
+        ProfileKey(hash::mix(root.0, u64::from(advertiser.0)))
+    }
+}
+
+/// The map that scorers read. Boxed, because the map's free slots would cost a whole profile each.
+pub(super) type SharedProfiles = DashMap<ProfileKey, Box<Profile>, KeyHasher>;
+
+/// The writer's side of the profiles.
+#[derive(Debug)]
+pub(super) struct Profiles {
+    shared: Arc<SharedProfiles>,
+    count: usize,
+    /// Profiles by the hour they were last seen in. A key stays behind in earlier hours when its profile is seen
+    /// again; such stale entries are skipped. At most one entry for each hour a profile was seen in.
+    hours: BTreeMap<u32, Vec<ProfileKey>>,
+    /// The earliest hour once profiles are given up from it, sorted by when they were last seen, as far as noted.
+    oldest: BTreeSet<(Tick, ProfileKey)>,
+    /// The hour that `oldest` holds; later ones are in `hours`.
+    oldest_hour: u32,
+}
+
+impl Default for Profiles {
+    fn default() -> Profiles {
+        let shared = DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHasher::default(), SHARDS);
+        Profiles { shared: Arc::new(shared), count: 0, hours: BTreeMap::new(), oldest: BTreeSet::new(), oldest_hour: 0 }
+    }
+}
+
+impl Profiles {
+    pub fn shared(&self) -> &Arc<SharedProfiles> {
+        &self.shared
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// A copy of a profile.
+    pub fn get(&self, key: ProfileKey) -> Option<Profile> {
+        self.shared.get(&key).map(|profile| (**profile).clone())
+    }
+
+    /// Changes a profile, a new one if there is none.
+    pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
+        let mut is_new = false;
+        let mut entry = self.shared.entry(key).or_insert_with(|| {
+            is_new = true;
+            Box::default()
+        });
+        let before = entry.last_seen();
+        let result = change(&mut entry);
+        let after = entry.last_seen();
+        drop(entry);
+        self.count += usize::from(is_new);
+        if is_new || after.0 / HOUR_S != before.0 / HOUR_S {
+            self.note(key, after);
+        }
+        result
+    }
+
+    /// Changes a profile if there is one.
+    pub fn update_existing(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile)) {
+        if self.shared.contains_key(&key) {
+            self.update(key, change);
+        }
+    }
+
+    pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
+        let (_, profile) = self.shared.remove(&key)?;
+        self.count -= 1;
+        Some(*profile)
+    }
+
+    /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
+    pub fn evict_before(&mut self, before: Tick) -> bool {
+        loop {
+            let Some((noted, key)) = self.oldest.first().copied() else {
+                match self.hours.first_key_value() {
+                    Some((hour, _)) if *hour <= before.0 / HOUR_S => self.open_oldest_hour(),
+                    _ => return false,
+                }
+                continue;
+            };
+            if noted >= before {
+                return false;
+            }
+            self.oldest.pop_first();
+            match self.seen(key) {
+                Some(seen) if seen == noted => {
+                    self.remove(key);
+                    return true;
+                }
+                // Seen again within the hour, of which nobody took note; later hours have their own entry.
+                Some(seen) if seen.0 / HOUR_S <= self.oldest_hour => {
+                    self.oldest.insert((seen, key));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn open_oldest_hour(&mut self) {
+        if let Some((hour, keys)) = self.hours.pop_first() {
+            self.oldest_hour = hour;
+            let noted = keys.into_iter().filter_map(|key| self.seen(key).map(|seen| (seen, key)));
+            self.oldest = noted.filter(|(seen, _)| seen.0 / HOUR_S <= hour).collect();
+        }
+    }
+
+    fn seen(&self, key: ProfileKey) -> Option<Tick> {
+        self.shared.get(&key).map(|profile| profile.last_seen())
+    }
+
+    /// Visits all profiles, in no order.
+    pub fn each(&self, visit: &mut dyn FnMut(u64, &Profile)) {
+        self.shared.iter().for_each(|entry| visit(entry.key().0, entry.value()));
+    }
+
+    fn note(&mut self, key: ProfileKey, seen: Tick) {
+        let hour = seen.0 / HOUR_S;
+        if hour <= self.oldest_hour {
+            self.oldest.insert((seen, key));
+        } else {
+            self.hours.entry(hour).or_default().push(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unseen_gives_way() {
+        let mut profiles = Profiles::default();
+        let key = |n| ProfileKey::of(UserKey(n), AdvertiserCode(0));
+        for (user, tick) in [(1, 9_000), (2, 4_000), (3, 4_100), (2, 8_000), (4, 4_200)] {
+            profiles.update(key(user), |profile| profile.show(Tick(tick)));
+        }
+        let mut order = Vec::new();
+        for _ in 0..5 {
+            let before: Vec<u64> = (1..=4).filter(|n| profiles.get(key(*n)).is_some()).collect();
+            if !profiles.evict_before(Tick(8_500)) {
+                break;
+            }
+            order.extend(before.into_iter().filter(|n| profiles.get(key(*n)).is_none()));
+        }
+        assert_eq!(order, [3, 4, 2], "and 1 was seen at 9,000");
+        assert_eq!(profiles.len(), 1);
+    }
+}

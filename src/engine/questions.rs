@@ -1,0 +1,180 @@
+//! What the engine can be asked about its statistics: plain counts as of now, with names left to the asker.
+
+use super::Engine;
+use super::profile::{ActionHistory, Profile};
+use super::profiles::ProfileKey;
+use super::statistics::{AdvertiserStatistics, Audience, Cell};
+use crate::action::HALF_LIFE_DEFAULT;
+use crate::exposure::Arm;
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::signal::Readiness;
+use crate::stats::beta::{Rate, STRENGTH};
+use crate::stats::decay::HalfLife;
+use crate::units::Micros;
+
+/// Sessions and actions of one audience, decayed to now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AudienceCounts {
+    /// Sessions begun by members.
+    pub sessions: f64,
+    /// Actions done by members, those that were done at all, in the order of their codes.
+    pub actions: Vec<(ActionCode, f64)>,
+}
+
+/// What impressions to one audience led to, decayed to now.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CellCounts {
+    /// Impressions to members.
+    pub impressions: f64,
+    /// Of those, clicked.
+    pub clicks: f64,
+    /// Conversions credited to those.
+    pub conversions: f64,
+    /// Value of these.
+    pub value: Micros,
+    /// Cost of the impressions.
+    pub cost: Micros,
+}
+
+/// Predicted against observed of one arm, decayed to now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ArmCounts {
+    /// Which arm.
+    pub arm: Arm,
+    /// Impressions whose score is known.
+    pub impressions: f64,
+    /// Of those, with a conversion so far.
+    pub positives: f64,
+    /// Sum of the probabilities that were answered.
+    pub predicted: f64,
+}
+
+impl Engine {
+    /// What an audience does; everyone for no segment. `None` for an unknown advertiser.
+    pub fn audience(&self, advertiser: AdvertiserCode, segment: Option<SegmentCode>) -> Option<AudienceCounts> {
+        let statistics = self.advertisers.get(advertiser.index())?;
+        let audience = match segment {
+            Some(segment) => statistics.segments.get(segment.index()),
+            None => Some(&statistics.everyone),
+        };
+        Some(audience.map(|audience| self.audience_counts(audience)).unwrap_or_default())
+    }
+
+    fn audience_counts(&self, audience: &Audience) -> AudienceCounts {
+        let (tick, half_life) = (self.now.tick(), AdvertiserStatistics::half_life());
+        let counts = audience.actions.iter().map(|count| count.at(tick, half_life));
+        let coded = (1..=u8::MAX).map(ActionCode).zip(counts).filter(|(_, count)| *count > 0.0);
+        AudienceCounts { sessions: audience.sessions.at(tick, half_life), actions: coded.collect() }
+    }
+
+    /// What impressions to an audience led to; to everyone for no segment. `None` for an unknown goal.
+    pub fn cell(&self, goal: GoalCode, segment: Option<SegmentCode>) -> Option<CellCounts> {
+        let statistics = &self.goals.get(goal.index())?.statistics;
+        let cell = match segment {
+            Some(segment) => statistics.cell(segment).copied().unwrap_or_default(),
+            None => statistics.everyone,
+        };
+        Some(self.cell_counts(goal, &cell))
+    }
+
+    fn cell_counts(&self, goal: GoalCode, cell: &Cell) -> CellCounts {
+        let tick = self.now.tick();
+        let Some(half_life) = self.catalog.goal_in_force(goal).map(|goal| goal.half_life) else {
+            return CellCounts::default();
+        };
+        CellCounts {
+            impressions: cell.impressions.at(tick, half_life),
+            clicks: cell.clicks.at(tick, half_life),
+            conversions: cell.conversions.at(tick, half_life),
+            value: Micros(cell.value.at(tick, half_life) as i64),
+            cost: Micros(cell.cost.at(tick, half_life) as i64),
+        }
+    }
+
+    /// Credited conversions for each impression of an audience: a segment's rate under the goal's, the goal's under
+    /// its advertiser's. `None` for an unknown goal.
+    pub fn rate(&self, goal: GoalCode, segment: Option<SegmentCode>) -> Option<Rate> {
+        let of = |cell: CellCounts, parent: Rate| parent.below(cell.conversions, cell.impressions, STRENGTH);
+        let whole = of(self.cell(goal, None)?, self.parent_rate(goal));
+        match segment {
+            Some(_) => Some(of(self.cell(goal, segment)?, whole)),
+            None => Some(whole),
+        }
+    }
+
+    /// Conversions of a goal that no impression led to, decayed to now.
+    pub fn organic(&self, goal: GoalCode) -> f64 {
+        let half_life = self.catalog.goal_in_force(goal).map(|goal| goal.half_life);
+        let organic = self.goals.get(goal.index()).map(|goal| goal.statistics.organic);
+        half_life.zip(organic).map_or(0.0, |(half_life, organic)| organic.at(self.now.tick(), half_life))
+    }
+
+    /// Predicted against observed, arm by arm.
+    pub fn arms(&self, goal: GoalCode) -> Vec<ArmCounts> {
+        let Some(half_life) = self.catalog.goal_in_force(goal).map(|goal| goal.half_life) else { return Vec::new() };
+        let (statistics, tick) = (&self.goals[goal.index()].statistics, self.now.tick());
+        let counts = |arm: Arm| {
+            let cell = statistics.arms[usize::from(arm.number())];
+            ArmCounts {
+                arm,
+                impressions: cell.outcome.impressions.at(tick, half_life),
+                positives: cell.outcome.positives.at(tick, half_life),
+                predicted: cell.predicted.at(tick, half_life),
+            }
+        };
+        Arm::ALL.map(counts).to_vec()
+    }
+
+    /// Probability that a flat base bid pays for. `None` for an unknown goal.
+    pub fn baseline(&self, goal: GoalCode) -> Option<f64> {
+        (goal.index() < self.goals.len()).then(|| self.goal_view(goal).baseline)
+    }
+
+    /// How far a goal is learned. `None` for an unknown goal.
+    pub fn goal_readiness(&self, goal: GoalCode) -> Option<Readiness> {
+        (goal.index() < self.goals.len()).then(|| self.readiness(goal))
+    }
+
+    /// Updates of a goal's weights that met another feature's slot.
+    pub fn collisions(&self, goal: GoalCode) -> u64 {
+        self.goals.get(goal.index()).map_or(0, |goal| goal.learner.collisions())
+    }
+
+    /// A copy of what one person did with an advertiser.
+    pub fn profile(&self, user: UserKey, advertiser: AdvertiserCode) -> Option<Profile> {
+        self.profiles.get(ProfileKey::of(self.people.root(user), advertiser))
+    }
+
+    /// All ids of a person, the oldest's group; the id alone when it is not linked.
+    pub fn linked_ids(&self, user: UserKey) -> Vec<UserKey> {
+        self.people.members(self.people.root(user))
+    }
+
+    /// Rule segments a person is in now.
+    pub fn segments_of(&self, user: UserKey, advertiser: AdvertiserCode) -> Vec<SegmentCode> {
+        let profile = self.profile(user, advertiser).unwrap_or_default();
+        let rules = |in_force| super::segments::RuleSegments::of(in_force, &profile, &[], self.now.tick());
+        self.catalog.in_force(advertiser).map(|in_force| rules(in_force).codes().collect()).unwrap_or_default()
+    }
+
+    /// Decayed count of an act in a profile of this advertiser, as of now.
+    pub fn count_now(&self, advertiser: AdvertiserCode, history: &ActionHistory) -> f64 {
+        let half_life = self.catalog.action_in_force(advertiser, history.action).map(|known| known.half_life);
+        let half_life = half_life.unwrap_or(HalfLife::new(HALF_LIFE_DEFAULT));
+        f64::from(history.count_at(self.now.tick(), half_life))
+    }
+
+    /// Impressions of a goal whose label window is open.
+    pub fn open_impressions(&self, goal: GoalCode) -> usize {
+        self.impressions.open(goal)
+    }
+
+    /// Profiles, impressions and conversions that are kept.
+    pub fn sizes(&self) -> [(&'static str, usize); 3] {
+        [
+            ("profiles", self.profiles.len()),
+            ("live_impressions", self.impressions.len()),
+            ("kept_conversions", self.conversions.len()),
+        ]
+    }
+}

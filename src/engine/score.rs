@@ -1,0 +1,284 @@
+//! Answering a bid request from the state as it is.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
+
+use super::arms;
+use super::catalog::{AdvertiserInForce, Catalog};
+use super::features::{Asked, FeatureSet, History};
+use super::multiplier::{Estimate, multiplier};
+use super::people::Roots;
+use super::profile::Profile;
+use super::profiles::{ProfileKey, SharedProfiles};
+use super::segments::RuleSegments;
+use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore};
+use crate::hash;
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::learn::ftrl::Model;
+use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
+use crate::rejection::Rejection;
+use crate::settings::RULE_SEGMENTS_MAX;
+use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals};
+use crate::units::{Micros, Timestamp};
+
+/// What scorers and the engine share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub profiles: Arc<SharedProfiles>,
+    pub roots: Arc<Roots>,
+    pub published: ArcSwap<Published>,
+}
+
+/// What scorers see all at once: replaced before a frame is acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub catalog: Arc<Catalog>,
+    /// By goal code.
+    pub goals: Vec<GoalView>,
+}
+
+/// A goal as scorers see it.
+#[derive(Debug, Clone)]
+pub(super) struct GoalView {
+    pub model: Model,
+    /// Log-odds that the model's weights add to.
+    pub intercept: f64,
+    /// Probability that a flat base bid pays for.
+    pub baseline: f64,
+    pub readiness: Readiness,
+    /// Credited value of a positive impression, in micros.
+    pub value: f64,
+}
+
+/// A reader of the engine's state: cheap to clone, never blocks the writer for longer than a copy.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// The person a request is about, as one advertiser knows it.
+struct Person {
+    advertiser: AdvertiserCode,
+    root: Option<UserKey>,
+    profile: Profile,
+    segments: ArrayVec<SegmentCode, { RULE_SEGMENTS_MAX + EXPOSED_SEGMENTS_MAX }>,
+    externals: ArrayVec<SegmentCode, EXPOSED_SEGMENTS_MAX>,
+    /// Product of the segments' weights.
+    weight: f64,
+    arm: Arm,
+}
+
+impl Scorer {
+    /// Answers a bid request from the state as it is; changes nothing.
+    ///
+    /// `at` is the engine's clock: the receive time, or, where events drive the clock, the request's own time. A
+    /// request that breaks a limit has all its targets refused.
+    pub fn score(&self, at: Timestamp, request: &ScoreRequest) -> Signals {
+        if let Err(rejection) = request.check() {
+            return request.targets.iter().map(|_| Err(rejection.clone())).collect();
+        }
+        let published = self.shared.published.load();
+        let scoring = Scoring { shared: &self.shared, published: &published, at, request };
+        let mut person = None;
+        request.targets.iter().map(|target| scoring.target(target, &mut person)).collect()
+    }
+
+    /// The settings in force and all names and codes.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.shared.published.load().catalog)
+    }
+}
+
+/// One request being answered.
+struct Scoring<'a> {
+    shared: &'a Shared,
+    published: &'a Published,
+    at: Timestamp,
+    request: &'a ScoreRequest,
+}
+
+impl Scoring<'_> {
+    /// Answers one target. `person` is kept from the target before, for the same advertiser.
+    fn target(&self, target: &Target, person: &mut Option<Person>) -> Result<Scored, Rejection> {
+        target.check()?;
+        let catalog = &self.published.catalog;
+        let unknown = || Rejection::UnknownAdvertiser(target.advertiser.clone());
+        let advertiser = catalog.advertiser(target.advertiser.as_str()).ok_or_else(unknown)?;
+        let in_force = catalog.in_force(advertiser).ok_or_else(unknown)?;
+        let goals = self.goals(target, advertiser, in_force)?;
+        if self.request.privacy == PrivacyMode::Neutral {
+            let signals = goals.iter().map(|goal| self.without_consent(*goal)).collect();
+            return Ok(Scored { signals, exposure: None });
+        }
+        if person.as_ref().is_none_or(|known| known.advertiser != advertiser) {
+            *person = Some(self.person(advertiser, in_force));
+        }
+        let person = person.as_ref().expect("set just above");
+        let asked = Asked {
+            at: self.at,
+            context: &self.request.context,
+            numbers: &self.request.numbers,
+            item: target.item.as_ref().map(|item| hash::item_key(item.as_str())),
+            category: target.category.as_ref().map(|category| hash::item_key(category.as_str())),
+        };
+        let history = History { profile: &person.profile, in_force, segments: &person.segments };
+        let set = FeatureSet::build(&asked, person.root.map(|_| history));
+        let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &set)).collect();
+        let exposure = self.exposure(target, person, &asked, &set, &signals);
+        Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
+    }
+
+    /// The goals asked for: the target's, else the campaign's, else all of the advertiser's.
+    fn goals(
+        &self,
+        target: &Target,
+        advertiser: AdvertiserCode,
+        in_force: &AdvertiserInForce,
+    ) -> Result<ArrayVec<GoalCode, GOALS_PER_TARGET_MAX>, Rejection> {
+        let unknown = |goal: &crate::ids::Id| Rejection::UnknownGoal {
+            advertiser: target.advertiser.clone(),
+            goal: goal.clone(),
+        };
+        if !target.goals.is_empty() {
+            let code = |goal| self.published.catalog.goal(advertiser, goal);
+            return target.goals.iter().map(|goal| code(goal.as_str()).ok_or_else(|| unknown(goal))).collect();
+        }
+        let campaign = target.campaign.as_ref().and_then(|campaign| in_force.campaigns.get(campaign));
+        let goals = campaign.filter(|goals| !goals.is_empty()).unwrap_or(&in_force.goals);
+        Ok(goals.iter().copied().take(GOALS_PER_TARGET_MAX).collect())
+    }
+
+    /// The first of the request's users that has a profile, else the first.
+    fn person(&self, advertiser: AdvertiserCode, in_force: &AdvertiserInForce) -> Person {
+        let is_known = self.request.privacy == PrivacyMode::Full;
+        let users = self.request.users.iter().filter(|_| is_known).map(|user| self.shared.roots.root(*user));
+        let mut root = None;
+        let mut profile = Profile::default();
+        for user in users {
+            root = root.or(Some(user));
+            if let Some(kept) = self.shared.profiles.get(&ProfileKey::of(user, advertiser)) {
+                (root, profile) = (Some(user), (**kept).clone());
+                break;
+            }
+        }
+        let catalog = &self.published.catalog;
+        let named = self.request.segments.iter().filter_map(|name| catalog.external(advertiser, name.as_str()));
+        let externals: ArrayVec<_, EXPOSED_SEGMENTS_MAX> = named.take(EXPOSED_SEGMENTS_MAX).collect();
+        let rules = match root {
+            Some(_) => RuleSegments::of(in_force, &profile, &externals, self.at.tick()),
+            None => RuleSegments::default(),
+        };
+        let weights = in_force.segments.iter().filter(|segment| rules.contains(segment.code)).map(|one| one.weight);
+        let external_weight = |code: &SegmentCode| in_force.external_weights.get(code.index() - RULE_SEGMENTS_MAX);
+        let weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
+        let segments = rules.codes().chain(externals.iter().copied()).collect();
+        let arm = root.map_or(Arm::Treated, |root| arms::arm(&catalog.settings().arms, root));
+        Person { advertiser, root, profile, segments, externals, weight, arm }
+    }
+
+    fn signal(&self, goal: GoalCode, person: &Person, set: &FeatureSet) -> Signal {
+        let view = &self.published.goals[goal.index()];
+        let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
+        let estimate = Estimate::new(view.intercept, view.model.predict(&set.features));
+        let neutral = match view.readiness {
+            _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
+            Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
+            Readiness::Ready | Readiness::Degraded => None,
+        };
+        let factor = || multiplier(&in_force.setting.multiplier, &estimate, view.baseline, person.weight);
+        Signal {
+            goal,
+            multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
+            suppress: false,
+            p_conversion: estimate.p,
+            interval: estimate.interval,
+            baseline: view.baseline,
+            expected_value: Micros((estimate.p * view.value) as i64),
+            stage: furthest(&in_force.milestones, &person.profile),
+            segments: person.segments.to_vec(),
+            readiness: view.readiness,
+            neutral,
+            arm: person.arm,
+            logit: estimate.logit,
+            intercept: view.intercept,
+            reasons: self.reasons(view, set),
+        }
+    }
+
+    /// The strongest contributions, as many as were asked for.
+    fn reasons(&self, view: &GoalView, set: &FeatureSet) -> Vec<Reason> {
+        if self.request.reasons_max == 0 {
+            return Vec::new();
+        }
+        let terms = view.model.terms(&set.features).zip(&set.causes);
+        let reason = |(term, cause): (crate::learn::ftrl::Term, &_)| Reason {
+            cause: *cause,
+            contribution: term.contribution,
+            collided: term.collided,
+        };
+        let mut reasons: Vec<Reason> = terms.map(reason).collect();
+        reasons.sort_by(|one, other| other.contribution.abs().total_cmp(&one.contribution.abs()));
+        reasons.truncate(self.request.reasons_max);
+        reasons
+    }
+
+    fn without_consent(&self, goal: GoalCode) -> Signal {
+        let view = &self.published.goals[goal.index()];
+        Signal {
+            goal,
+            multiplier: NEUTRAL,
+            suppress: false,
+            p_conversion: view.baseline,
+            interval: (view.baseline, view.baseline),
+            baseline: view.baseline,
+            expected_value: Micros((view.baseline * view.value) as i64),
+            stage: None,
+            segments: Vec::new(),
+            readiness: view.readiness,
+            neutral: Some(Neutral::NoConsent),
+            arm: Arm::Treated,
+            logit: crate::math::logit(view.baseline),
+            intercept: view.intercept,
+            reasons: Vec::new(),
+        }
+    }
+
+    fn exposure(
+        &self,
+        target: &Target,
+        person: &Person,
+        asked: &Asked<'_>,
+        set: &FeatureSet,
+        signals: &[Signal],
+    ) -> Exposure {
+        let mut features = set.features.clone();
+        features.sort_unstable();
+        let score = |signal: &Signal| GoalScore {
+            goal: signal.goal,
+            logit: signal.logit as f32,
+            p: signal.p_conversion as f32,
+            multiplier: signal.multiplier as f32,
+        };
+        Exposure {
+            schema: FEATURE_SCHEMA,
+            opportunity: hash::opportunity_key(target.advertiser.as_str(), self.request.opportunity.as_str()),
+            user: person.root,
+            advertiser: person.advertiser,
+            line_item: target.line_item.as_ref().map(|line_item| hash::item_key(line_item.as_str())),
+            item: asked.item,
+            category: asked.category,
+            scored_at: self.at,
+            arm: person.arm,
+            goals: signals.iter().take(crate::exposure::EXPOSED_GOALS_MAX).map(score).collect(),
+            externals: person.externals.clone(),
+            features,
+        }
+    }
+}
+
+/// The furthest of some milestones that was done; the furthest stands last.
+fn furthest(milestones: &[ActionCode], profile: &Profile) -> Option<ActionCode> {
+    milestones.iter().rev().copied().find(|milestone| profile.action(*milestone).is_some())
+}

@@ -1,0 +1,277 @@
+//! What audiences do and what it leads to: per advertiser and segment, and per goal and segment.
+
+use std::collections::BTreeMap;
+
+use super::segments::RuleSegments;
+use crate::exposure::Arm;
+use crate::ids::{ActionCode, SegmentCode};
+use crate::settings::RULE_SEGMENTS_MAX;
+use crate::stats::beta::{Rate, STRENGTH};
+use crate::stats::decay::{Decayed, HalfLife};
+use crate::units::{Span, Tick};
+
+/// Half-life of what is counted per advertiser.
+const ADVERTISER_HALF_LIFE: Span = Span::days(14);
+/// Impressions that a parent's rate is worth in a goal's baseline.
+const BASELINE_STRENGTH: f64 = 50.0;
+/// Conversions that a goal's default value is worth in its mean value.
+const VALUE_STRENGTH: f64 = 5.0;
+/// A conversion's value counts up to so many times the goal's mean value.
+const VALUE_CAP: f64 = 20.0;
+/// The mean value of a goal with fewer decayed conversions caps nothing.
+const VALUE_CAP_SUPPORT: f64 = 20.0;
+
+/// Sessions and actions of one audience.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Audience {
+    pub sessions: Decayed,
+    /// By action code − 1.
+    pub actions: Vec<Decayed>,
+}
+
+/// What the users of one advertiser do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AdvertiserStatistics {
+    pub everyone: Audience,
+    /// By rule segment; grown as segments get members.
+    pub segments: Vec<Audience>,
+    /// Impressions and positives over all goals: the level between everything and a goal.
+    pub outcome: Outcome,
+    /// Who did each milestone, by action code − 1.
+    pub support: Vec<Support>,
+}
+
+/// Impressions and how many of them became positive.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    pub impressions: Decayed,
+    pub positives: Decayed,
+}
+
+/// What impressions to one audience led to, by credit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cell {
+    pub impressions: Decayed,
+    pub clicks: Decayed,
+    pub conversions: Decayed,
+    /// In micros.
+    pub value: Decayed,
+    /// In micros.
+    pub cost: Decayed,
+}
+
+/// Predicted against observed, of one arm.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ArmCell {
+    pub outcome: Outcome,
+    /// Sum of the probabilities that were answered.
+    pub predicted: Decayed,
+}
+
+/// What happens on the way to one goal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GoalStatistics {
+    pub everyone: Cell,
+    /// By rule segment; grown as segments get impressions.
+    pub segments: Vec<Cell>,
+    pub externals: BTreeMap<SegmentCode, Cell>,
+    /// Conversions that no impression led to.
+    pub organic: Decayed,
+    pub outcome: Outcome,
+    /// By the arm's number.
+    pub arms: [ArmCell; 3],
+    /// Sum of the current model's probabilities at each impression.
+    pub predicted: Decayed,
+    /// Who reached the goal.
+    pub support: Support,
+}
+
+/// Distinct users, up to as many as any rule asks for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Support {
+    /// Root ids, 0 for those that were forgotten since.
+    users: Vec<u64>,
+}
+
+/// Distinct users are told apart up to this number.
+pub(super) const SUPPORT_MAX: usize = 1_000;
+
+impl Support {
+    /// Notes a user; true when that is a new one.
+    pub fn note(&mut self, root: u64, enough: usize) -> bool {
+        let is_new = self.users.len() < enough.min(SUPPORT_MAX) && !self.users.contains(&root);
+        if is_new {
+            self.users.push(root);
+        }
+        is_new
+    }
+
+    /// Distinct users so far.
+    pub fn users(&self) -> u32 {
+        self.users.len() as u32
+    }
+
+    /// Drops a user's id; that there was one stays.
+    pub fn forget(&mut self, root: u64) {
+        self.users.iter_mut().filter(|user| **user == root).for_each(|user| *user = 0);
+    }
+
+    /// Replaces an id by the one it is linked to.
+    pub fn rename(&mut self, from: u64, to: u64) {
+        if self.users.contains(&to) {
+            self.users.retain(|user| *user != from);
+        } else {
+            self.users.iter_mut().filter(|user| **user == from).for_each(|user| *user = to);
+        }
+    }
+
+    pub fn ids(&self) -> &[u64] {
+        &self.users
+    }
+}
+
+/// Memberships of one impression, one action or one conversion.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Memberships<'a> {
+    pub rules: RuleSegments,
+    pub externals: &'a [SegmentCode],
+}
+
+impl AdvertiserStatistics {
+    /// Half-life of all counts here.
+    pub fn half_life() -> HalfLife {
+        HalfLife::new(ADVERTISER_HALF_LIFE)
+    }
+
+    /// Counts an action, and the session it began, for everyone and for each segment the user was in.
+    pub fn act(&mut self, action: ActionCode, begins_session: bool, rules: RuleSegments, tick: Tick) {
+        self.everyone.act(action, begins_session, tick);
+        for segment in rules.codes() {
+            if self.segments.len() <= segment.index() {
+                self.segments.resize_with(segment.index() + 1, Audience::default);
+            }
+            self.segments[segment.index()].act(action, begins_session, tick);
+        }
+    }
+
+    /// Who did a milestone.
+    pub fn support_mut(&mut self, action: ActionCode) -> &mut Support {
+        if self.support.len() < action.index() {
+            self.support.resize_with(action.index(), Support::default);
+        }
+        &mut self.support[action.index() - 1]
+    }
+
+    /// How many distinct users did an action, up to the support that is asked for.
+    pub fn support(&self, action: ActionCode) -> u32 {
+        self.support.get(action.index().wrapping_sub(1)).map_or(0, Support::users)
+    }
+}
+
+impl Audience {
+    fn act(&mut self, action: ActionCode, begins_session: bool, tick: Tick) {
+        let half_life = AdvertiserStatistics::half_life();
+        if self.actions.len() < action.index() {
+            self.actions.resize(action.index(), Decayed::default());
+        }
+        self.actions[action.index() - 1].add(1.0, tick, half_life);
+        if begins_session {
+            self.sessions.add(1.0, tick, half_life);
+        }
+    }
+}
+
+impl Outcome {
+    /// The rate of positives under a parent's.
+    pub fn rate(&self, parent: Rate, tick: Tick, half_life: HalfLife) -> Rate {
+        parent.below(self.positives.at(tick, half_life), self.impressions.at(tick, half_life), STRENGTH)
+    }
+}
+
+impl GoalStatistics {
+    /// Changes the cell of everyone and of each segment of an impression.
+    pub fn each(&mut self, of: Memberships<'_>, mut change: impl FnMut(&mut Cell)) {
+        change(&mut self.everyone);
+        for segment in of.rules.codes() {
+            if self.segments.len() <= segment.index() {
+                self.segments.resize(segment.index() + 1, Cell::default());
+            }
+            change(&mut self.segments[segment.index()]);
+        }
+        for segment in of.externals {
+            change(self.externals.entry(*segment).or_default());
+        }
+    }
+
+    /// The cell of a segment.
+    pub fn cell(&self, segment: SegmentCode) -> Option<&Cell> {
+        if segment.index() < RULE_SEGMENTS_MAX {
+            self.segments.get(segment.index())
+        } else {
+            self.externals.get(&segment)
+        }
+    }
+
+    /// The arm's predicted and observed.
+    pub fn arm_mut(&mut self, arm: Arm) -> &mut ArmCell {
+        &mut self.arms[usize::from(arm.number())]
+    }
+
+    /// What a flat base bid pays for: the mean probability of this goal's impressions under the current model.
+    pub fn baseline(&self, parent: Rate, tick: Tick, half_life: HalfLife) -> f64 {
+        let impressions = self.outcome.impressions.at(tick, half_life);
+        parent.below(self.predicted.at(tick, half_life), impressions, BASELINE_STRENGTH).mean
+    }
+
+    /// Mean value of a conversion, in micros, under the goal's default value.
+    pub fn mean_value(&self, default: i64, tick: Tick, half_life: HalfLife) -> f64 {
+        let conversions = self.everyone.conversions.at(tick, half_life).max(0.0);
+        let value = self.everyone.value.at(tick, half_life).max(0.0);
+        (value + VALUE_STRENGTH * default as f64) / (conversions + VALUE_STRENGTH)
+    }
+
+    /// A value as it is counted: no single conversion counts for more than [`VALUE_CAP`] times the mean.
+    pub fn winsorise(&self, value: i64, tick: Tick, half_life: HalfLife) -> i64 {
+        let conversions = self.everyone.conversions.at(tick, half_life);
+        if conversions < VALUE_CAP_SUPPORT {
+            return value;
+        }
+        let mean = self.everyone.value.at(tick, half_life) / conversions;
+        value.min((mean * VALUE_CAP).max(1.0) as i64)
+    }
+
+    /// Credited conversions for each positive impression: more than 1 where people convert again.
+    pub fn credit_per_positive(&self, tick: Tick, half_life: HalfLife) -> f64 {
+        let conversions = self.everyone.conversions.at(tick, half_life).max(0.0);
+        let positives = self.outcome.positives.at(tick, half_life).max(0.0);
+        (conversions + STRENGTH) / (positives + STRENGTH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn support_counts_each_user_once_and_forgets_ids() {
+        let mut support = Support::default();
+        for user in [7, 8, 7, 9, 10] {
+            support.note(user, 3);
+        }
+        assert_eq!(support.users(), 3);
+        support.forget(8);
+        support.rename(7, 9);
+        assert_eq!(support.ids(), [0, 9]);
+    }
+
+    #[test]
+    fn one_outlier_does_not_make_the_mean() {
+        let half_life = HalfLife::new(Span::days(14));
+        let mut goal = GoalStatistics::default();
+        assert_eq!(goal.winsorise(1_000_000, Tick(100), half_life), 1_000_000, "nothing is known yet");
+        goal.everyone.conversions.add(50.0, Tick(100), half_life);
+        goal.everyone.value.add(500.0, Tick(100), half_life);
+        assert_eq!(goal.winsorise(1_000_000, Tick(100), half_life), 200);
+        assert_eq!(goal.winsorise(15, Tick(100), half_life), 15);
+    }
+}

@@ -1,0 +1,71 @@
+//! What the engine has counted since its first record.
+
+/// Plain counts; part of state, because they are a fold over records like all else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Records applied, of any outcome.
+    pub records: u64,
+    /// Actions that were taken.
+    pub actions: u64,
+    /// Impressions that were taken, whatever their number of goals.
+    pub impressions: u64,
+    /// Impressions of which only exposure and cost were counted, because their features could hold what came later.
+    pub impressions_unlearned: u64,
+    /// Clicks that were taken.
+    pub clicks: u64,
+    /// Conversions that were taken.
+    pub conversions: u64,
+    /// Impression labels that became positive.
+    pub positives: u64,
+    /// Conversions that were taken back.
+    pub retractions: u64,
+    /// Label windows that closed without a conversion.
+    pub closed_negative: u64,
+    /// Label windows that closed with one.
+    pub closed_positive: u64,
+    /// Would-be impressions of held-out users.
+    pub ghost_impressions: u64,
+    /// Ids linked.
+    pub links: u64,
+    /// Persons forgotten on request.
+    pub forgotten: u64,
+    /// Records that repeated an earlier one.
+    pub duplicates: u64,
+    /// Records that were refused.
+    pub rejected: u64,
+    /// Profiles given up because there were too many.
+    pub profiles_evicted: u64,
+    /// Profiles given up because they were unseen for too long.
+    pub profiles_expired: u64,
+    /// Impressions closed before their time because there were too many.
+    pub impressions_evicted: u64,
+    /// Conversions let go before their time because there were too many.
+    pub conversions_evicted: u64,
+}
+
+impl Tally {
+    /// All counts with their names.
+    pub fn entries(&self) -> [(&'static str, u64); 19] {
+        [
+            ("records", self.records),
+            ("actions", self.actions),
+            ("impressions", self.impressions),
+            ("impressions_unlearned", self.impressions_unlearned),
+            ("clicks", self.clicks),
+            ("conversions", self.conversions),
+            ("positives", self.positives),
+            ("retractions", self.retractions),
+            ("closed_negative", self.closed_negative),
+            ("closed_positive", self.closed_positive),
+            ("ghost_impressions", self.ghost_impressions),
+            ("links", self.links),
+            ("forgotten", self.forgotten),
+            ("duplicates", self.duplicates),
+            ("rejected", self.rejected),
+            ("profiles_evicted", self.profiles_evicted),
+            ("profiles_expired", self.profiles_expired),
+            ("impressions_evicted", self.impressions_evicted),
+            ("conversions_evicted", self.conversions_evicted),
+        ]
+    }
+}

@@ -1,0 +1,372 @@
+//! FTRL-proximal logistic regression with cached weights and forgetting.
+//!
+//! McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013, algorithm 1. Per coordinate with
+//! gradient g: σ = (√(n + g²) − √n) / α, z += g − σ w, n += g², and w = 0 where |z| ≤ λ₁, else
+//! −(z − sgn(z) λ₁) / ((β + √n) / α + λ₂). Numbers are stored as f32 and computed as f64.
+//!
+//! *Forgetting*: when a slot is touched after a gap, n shrinks by the half-life and z with it so that w stays: the
+//! weight is believed as before, but moves as fast as if less had been seen.
+//!
+//! *Delayed labels by retraction*: an impression is learned as negative at once, g = p·x, and its conversion later
+//! takes that back as far as it was wrong, g = −x; at fixed weights the two sum to (p − 1)·x, the exact gradient of a
+//! positive. A retracted conversion adds x again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::exposure::{Feature, SLOT_BITS};
+use crate::math;
+use crate::settings::Learner as Parameters;
+use crate::stats::decay::HalfLife;
+use crate::units::Tick;
+
+/// Seconds, as a power of two, by which a slot knows when it was last touched: 4.6 hours.
+const TOUCH_SHIFT: u32 = 14;
+/// Bits of a slot's stamp that hold the time of the last touch: enough for all of [`Tick`].
+const TOUCH_BITS: u32 = 32 - TOUCH_SHIFT;
+/// Smallest table: the bits of a feature's slot beyond the table's must fit into a stamp beside the time.
+pub const TABLE_BITS_MIN: u8 = 10;
+/// Largest table: all bits of a feature's slot.
+pub const TABLE_BITS_MAX: u8 = SLOT_BITS as u8;
+const USED: u32 = 1 << 31;
+const COLLIDED: u32 = 1 << 30;
+
+/// One coordinate: 16 bytes, four to a cache line. Only the writer stores; readers see each number whole.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Used and collided flags, tag (upper bits of the feature's slot), time of the last touch.
+    stamp: AtomicU32,
+    z: AtomicU32,
+    n: AtomicU32,
+    w: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Table {
+    slots: Box<[Slot]>,
+    bits: u32,
+    alpha: f64,
+    beta: f64,
+    l1: f64,
+    l2: f64,
+    half_life: HalfLife,
+}
+
+/// The writer's handle.
+#[derive(Debug)]
+pub struct Learner {
+    table: Arc<Table>,
+    collisions: u64,
+}
+
+/// A reader's handle.
+#[derive(Debug, Clone)]
+pub struct Model {
+    table: Arc<Table>,
+}
+
+/// What a model says of some features.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Σ wᵢ xᵢ, added up in the order of the features.
+    pub logit: f64,
+    /// Σ xᵢ² / (β/α + λ₂ + nᵢ): the spread of the logit under a diagonal Laplace approximation, nᵢ standing in for
+    /// the Fisher information.
+    pub variance: f64,
+}
+
+/// One feature's part of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Term {
+    /// wᵢ xᵢ.
+    pub contribution: f64,
+    /// Another feature has used this slot too, as far as the tag can tell.
+    pub collided: bool,
+}
+
+fn load(number: &AtomicU32) -> f64 {
+    f64::from(f32::from_bits(number.load(Relaxed)))
+}
+
+fn store(number: &AtomicU32, value: f64) {
+    let value = value as f32;
+    assert!(value.is_finite(), "a weight left the finite numbers");
+    number.store(value.to_bits(), Relaxed);
+}
+
+impl Table {
+    fn new(parameters: &Parameters) -> Table {
+        let bits = u32::from(parameters.table_bits.clamp(TABLE_BITS_MIN, TABLE_BITS_MAX));
+        Table {
+            slots: (0..1usize << bits).map(|_| Slot::default()).collect(),
+            bits,
+            alpha: parameters.alpha,
+            beta: parameters.beta,
+            l1: parameters.l1,
+            l2: parameters.l2,
+            half_life: HalfLife::new(parameters.half_life),
+        }
+    }
+
+    fn slot(&self, feature: Feature) -> &Slot {
+        &self.slots[(feature.slot() & ((1 << self.bits) - 1)) as usize]
+    }
+
+    /// The stamp's tag and used flag for a feature.
+    fn mark(&self, feature: Feature) -> u32 {
+        USED | (feature.slot() >> self.bits) << TOUCH_BITS
+    }
+
+    fn is_collided(&self, slot: &Slot, feature: Feature) -> bool {
+        let stamp = slot.stamp.load(Relaxed);
+        stamp & COLLIDED != 0 || (stamp & USED != 0 && stamp >> TOUCH_BITS != self.mark(feature) >> TOUCH_BITS)
+    }
+
+    fn denominator(&self, n: f64) -> f64 {
+        (self.beta + n.sqrt()) / self.alpha + self.l2
+    }
+
+    fn predict(&self, features: &[Feature]) -> Prediction {
+        let prior = self.beta / self.alpha + self.l2;
+        let mut prediction = Prediction { logit: 0.0, variance: 0.0 };
+        for feature in features {
+            let slot = self.slot(*feature);
+            let x = f64::from(feature.value());
+            prediction.logit += load(&slot.w) * x;
+            prediction.variance += x * x / (prior + load(&slot.n));
+        }
+        prediction
+    }
+}
+
+impl Learner {
+    /// A learner that has seen nothing: all weights are zero.
+    pub fn new(parameters: &Parameters) -> Learner {
+        Learner { table: Arc::new(Table::new(parameters)), collisions: 0 }
+    }
+
+    /// A reader of what this learner learns, from now on and as it happens.
+    pub fn model(&self) -> Model {
+        Model { table: Arc::clone(&self.table) }
+    }
+
+    /// The prediction of the current weights.
+    pub fn predict(&self, features: &[Feature]) -> Prediction {
+        self.table.predict(features)
+    }
+
+    /// Moves the weights along a gradient: coordinate i by `gradient` × xᵢ.
+    ///
+    /// `gradient` is p for a new negative, −1 for a conversion of what was learned as negative, +1 for its
+    /// retraction; any finite number within ±1 is meant.
+    pub fn learn(&mut self, features: &[Feature], gradient: f64, tick: Tick) {
+        for feature in features {
+            self.step(*feature, gradient * f64::from(feature.value()), tick);
+        }
+    }
+
+    /// Goes on with other parameters: all weights stay what they are. The size of the table stays too.
+    pub fn retune(&mut self, parameters: &Parameters) {
+        let old = &*self.table;
+        let mut new = Table::new(&Parameters { table_bits: old.bits as u8, ..*parameters });
+        for (slot, from) in new.slots.iter_mut().zip(&old.slots) {
+            let n = load(&from.n);
+            *slot.stamp.get_mut() = from.stamp.load(Relaxed);
+            *slot.n.get_mut() = from.n.load(Relaxed);
+            *slot.w.get_mut() = from.w.load(Relaxed);
+            let denominator = (parameters.beta + n.sqrt()) / parameters.alpha + parameters.l2;
+            store(&slot.z, load(&from.z) * denominator / old.denominator(n));
+        }
+        self.table = Arc::new(new);
+    }
+
+    /// Updates that met a slot of another feature, as far as the tags can tell.
+    pub fn collisions(&self) -> u64 {
+        self.collisions
+    }
+
+    fn step(&mut self, feature: Feature, g: f64, tick: Tick) {
+        let table = &*self.table;
+        let slot = table.slot(feature);
+        let stamp = slot.stamp.load(Relaxed);
+        let (mut z, mut n, mut w) = (load(&slot.z), load(&slot.n), load(&slot.w));
+        let touch = tick.0 >> TOUCH_SHIFT;
+        let mut last = touch;
+        let mut collided = false;
+        if stamp & USED != 0 {
+            last = stamp & ((1 << TOUCH_BITS) - 1);
+            collided = table.is_collided(slot, feature);
+            if touch > last {
+                let kept = n * table.half_life.factor(Tick(last << TOUCH_SHIFT), Tick(touch << TOUCH_SHIFT));
+                z *= table.denominator(kept) / table.denominator(n);
+                n = kept;
+            }
+        }
+        let sigma = ((n + g * g).sqrt() - n.sqrt()) / table.alpha;
+        z += g - sigma * w;
+        n += g * g;
+        w = if z.abs() <= table.l1 { 0.0 } else { -(z - z.signum() * table.l1) / table.denominator(n) };
+        store(&slot.z, z);
+        store(&slot.n, n);
+        store(&slot.w, w);
+        self.collisions += u64::from(collided);
+        let flag = if collided { COLLIDED } else { 0 };
+        slot.stamp.store(table.mark(feature) | flag | last.max(touch), Relaxed);
+    }
+
+    /// Hands out the table in pieces of 4 KiB, little-endian, that are not all zero: number of the piece and its bytes.
+    pub fn image(&self, visit: &mut dyn FnMut(u32, &[u8])) {
+        let mut bytes = Vec::with_capacity(4_096);
+        for (number, piece) in self.table.slots.chunks(256).enumerate() {
+            if piece.iter().all(|slot| slot.stamp.load(Relaxed) == 0) {
+                continue;
+            }
+            bytes.clear();
+            for word in piece.iter().flat_map(|slot| [&slot.stamp, &slot.z, &slot.n, &slot.w]) {
+                bytes.extend_from_slice(&word.load(Relaxed).to_le_bytes());
+            }
+            visit(number as u32, &bytes);
+        }
+    }
+}
+
+impl Model {
+    /// The prediction of the weights as they are; a learner at work may have moved some of them already.
+    pub fn predict(&self, features: &[Feature]) -> Prediction {
+        self.table.predict(features)
+    }
+
+    /// What each feature contributes, in the order of the features: the parts of [`Prediction::logit`].
+    pub fn terms<'a>(&'a self, features: &'a [Feature]) -> impl Iterator<Item = Term> + 'a {
+        features.iter().map(|feature| {
+            let slot = self.table.slot(*feature);
+            Term {
+                contribution: load(&slot.w) * f64::from(feature.value()),
+                collided: self.table.is_collided(slot, *feature),
+            }
+        })
+    }
+}
+
+/// Probability of a logit on top of an intercept.
+pub fn probability(intercept: f64, logit: f64) -> f64 {
+    math::sigmoid(intercept + logit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash;
+    use crate::units::Span;
+    use proptest::prelude::*;
+
+    const NOW: Tick = Tick(1_700_000_000);
+
+    fn feature(name: u64) -> Feature {
+        Feature::new(hash::mix(name, 7))
+    }
+
+    fn learner() -> Learner {
+        Learner::new(&Parameters::default())
+    }
+
+    /// Learns labels of two features that convert at different rates and returns the probabilities.
+    fn rates(rounds: usize, delayed: bool) -> (f64, f64) {
+        let mut learner = learner();
+        let intercept = math::logit(0.1);
+        for round in 0..rounds {
+            for (name, every) in [(1, 2), (2, 20)] {
+                let features = [feature(0), feature(name)];
+                let p = probability(intercept, learner.predict(&features).logit);
+                let positive = round % every == 0;
+                if delayed {
+                    learner.learn(&features, p, NOW);
+                    if positive {
+                        learner.learn(&features, -1.0, NOW);
+                    }
+                } else {
+                    learner.learn(&features, p - f64::from(u8::from(positive)), NOW);
+                }
+            }
+        }
+        let p = |name| probability(intercept, learner.predict(&[feature(0), feature(name)]).logit);
+        (p(1), p(2))
+    }
+
+    #[test]
+    fn learns_the_rates_at_once_or_by_retraction() {
+        for delayed in [false, true] {
+            let (often, rarely) = rates(5_000, delayed);
+            assert!((often - 0.5).abs() < 0.06, "{often}, delayed {delayed}");
+            assert!((rarely - 0.05).abs() < 0.02, "{rarely}, delayed {delayed}");
+        }
+    }
+
+    #[test]
+    fn first_step_is_the_formula_of_the_paper() {
+        let mut learner = learner();
+        learner.learn(&[feature(1)], 0.5, NOW);
+        // n = 0.25, z = 0.5, w = −0.5 / ((1 + 0.5) / 0.1 + 1).
+        let expected = f64::from((-0.5 / 16.0) as f32);
+        assert_eq!(learner.predict(&[feature(1)]).logit, expected);
+        let half = feature(1).with_value_code(8);
+        assert_eq!(learner.predict(&[half]).logit, expected / 2.0);
+    }
+
+    #[test]
+    fn forgetting_keeps_the_weight_and_frees_it() {
+        let parameters = Parameters { half_life: Span::days(1), ..Parameters::default() };
+        let mut learner = Learner::new(&parameters);
+        for _ in 0..1_000 {
+            learner.learn(&[feature(1)], 0.3, NOW);
+        }
+        let before = learner.predict(&[feature(1)]);
+        let later = Tick(NOW.0 + 20 * 86_400);
+        learner.learn(&[feature(1)], 0.0, later);
+        let after = learner.predict(&[feature(1)]);
+        assert!((after.logit - before.logit).abs() < 1e-3, "{} {}", after.logit, before.logit);
+        assert!(after.variance > before.variance * 5.0);
+    }
+
+    #[test]
+    fn another_feature_in_the_slot_is_noticed() {
+        let mut learner = learner();
+        let first = Feature::from_parts(5, 0).unwrap();
+        let second = Feature::from_parts(5 | 1 << 20, 0).unwrap();
+        learner.learn(&[first], 0.1, NOW);
+        let collided = |learner: &Learner, feature| learner.model().terms(&[feature]).next().unwrap().collided;
+        assert!(!collided(&learner, first) && collided(&learner, second));
+        learner.learn(&[second], 0.1, NOW);
+        assert!(collided(&learner, first) && collided(&learner, second));
+        assert_eq!(learner.collisions(), 1);
+    }
+
+    #[test]
+    fn terms_sum_to_the_logit() {
+        let mut learner = learner();
+        let features: Vec<Feature> = (0..40).map(feature).collect();
+        for round in 0..50u8 {
+            learner.learn(&features[usize::from(round % 30)..], f64::from(round) / 100.0 - 0.2, NOW);
+        }
+        let sum: f64 = learner.model().terms(&features).map(|term| term.contribution).sum();
+        assert_eq!(sum, learner.predict(&features).logit);
+    }
+
+    proptest! {
+        #[test]
+        fn stays_finite_and_repeats_to_the_bit(steps in proptest::collection::vec((0u64..50, 0u8..16, -1.0f64..=1.0, 0u32..u32::MAX), 1..200)) {
+            let run = || {
+                let mut learner = learner();
+                for (name, code, gradient, tick) in &steps {
+                    learner.learn(&[feature(*name).with_value_code(*code)], *gradient, Tick(*tick));
+                }
+                let mut image = Vec::new();
+                learner.image(&mut |number, bytes| image.push((number, bytes.to_vec())));
+                (image, learner.predict(&(0..50).map(feature).collect::<Vec<_>>()))
+            };
+            let (image, prediction) = run();
+            prop_assert!(prediction.logit.is_finite() && prediction.variance > 0.0);
+            prop_assert_eq!((image, prediction), run());
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The engine through its public face: records in, scores out.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use inkling::engine::{Applied, Engine};
+use inkling::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
+use inkling::exposure::{Arm, Exposure};
+use inkling::hash;
+use inkling::ids::{Id, UserKey};
+use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
+use inkling::rejection::Rejection;
+use inkling::settings::{Advertiser, Arms, Goal, Limits, RuleSegment, Settings, ready_made_segments};
+use inkling::signal::{Neutral, Readiness, Scored, Signal};
+use inkling::units::{Currency, Micros, Money, Span, Timestamp};
+
+const START: u64 = 1_700_000_000_000;
+const MINUTE: u64 = 60_000;
+
+/// An engine with one advertiser, one goal, and a clock.
+struct Shop {
+    engine: Engine,
+    now: u64,
+    opportunities: u64,
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn settings() -> Settings {
+    let mut advertiser = Advertiser::new(id("acme"));
+    let mut goal = Goal::new(id("purchase"));
+    goal.milestones = ["view_item", "add_to_cart"].map(id).to_vec();
+    goal.multiplier.support = 3;
+    goal.prior_rate = 0.05;
+    advertiser.goals.push(goal);
+    let rules = ready_made_segments().into_iter();
+    advertiser.segments =
+        rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
+    let arms = Arms { control_share: 0.0, ..Arms::default() };
+    Settings { advertisers: vec![advertiser], arms, ..Settings::default() }
+}
+
+impl Shop {
+    fn new() -> Shop {
+        Shop::with(settings())
+    }
+
+    fn with(settings: Settings) -> Shop {
+        let mut shop = Shop { engine: Engine::new(), now: START, opportunities: 0 };
+        assert_eq!(shop.apply(Event::Configured(Box::new(settings))), Applied::Done);
+        shop
+    }
+
+    fn apply(&mut self, event: Event) -> Applied {
+        self.apply_of(self.now, None, event)
+    }
+
+    fn apply_of(&mut self, occurred_at: u64, event_id: Option<&str>, event: Event) -> Applied {
+        let record =
+            Record { at: Timestamp(self.now), occurred_at: Timestamp(occurred_at), event_id: event_id.map(id), event };
+        let applied = self.engine.apply(&record);
+        self.engine.publish();
+        applied
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now += ms;
+        assert_eq!(self.apply(Event::Tick), Applied::Done);
+    }
+
+    fn act(&mut self, user: u64, action: &str) -> Applied {
+        self.apply(act(user, action))
+    }
+
+    fn request(&mut self, user: u64) -> ScoreRequest {
+        self.opportunities += 1;
+        ScoreRequest {
+            opportunity: id(&format!("o{}", self.opportunities)),
+            users: vec![UserKey(user)],
+            context: Vec::new(),
+            numbers: Vec::new(),
+            segments: Vec::new(),
+            privacy: PrivacyMode::Full,
+            targets: vec![target()],
+            reasons_max: 64,
+        }
+    }
+
+    fn score(&mut self, user: u64) -> Scored {
+        let request = self.request(user);
+        self.answer(&request)
+    }
+
+    fn answer(&self, request: &ScoreRequest) -> Scored {
+        self.engine.scorer().score(Timestamp(self.now), request).remove(0).unwrap()
+    }
+
+    fn signal(&mut self, user: u64) -> Signal {
+        self.score(user).signals.remove(0)
+    }
+
+    /// Scores an opportunity and shows it.
+    fn show(&mut self, user: u64) -> Box<Exposure> {
+        let exposure = self.score(user).exposure.unwrap();
+        assert_eq!(self.apply(impression(exposure.clone())), Applied::Done);
+        exposure
+    }
+
+    fn credited(&self) -> (f64, f64) {
+        let catalog = self.engine.catalog();
+        let goal = catalog.goal(catalog.advertiser("acme").unwrap(), "purchase").unwrap();
+        (self.engine.cell(goal, None).unwrap().conversions, self.engine.organic(goal))
+    }
+}
+
+fn target() -> Target {
+    Target {
+        advertiser: id("acme"),
+        campaign: None,
+        line_item: None,
+        creative: None,
+        item: None,
+        category: None,
+        goals: vec![id("purchase")],
+        base_p: None,
+    }
+}
+
+fn act(user: u64, action: &str) -> Event {
+    Event::Action(Action {
+        user: UserKey(user),
+        advertiser: id("acme"),
+        action: id(action),
+        item: None,
+        category: None,
+        value: None,
+    })
+}
+
+fn impression(exposure: Box<Exposure>) -> Event {
+    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None })
+}
+
+fn conversion(user: u64, conversion_id: Option<&str>) -> Event {
+    Event::Conversion(Conversion {
+        by: Converter::User(UserKey(user)),
+        advertiser: id("acme"),
+        goal: id("purchase"),
+        item: None,
+        category: None,
+        value: Some(Money { amount: Micros(40_000_000), currency: None }),
+        conversion_id: conversion_id.map(id),
+    })
+}
+
+/// Users with a cart convert half of the time, others hardly ever.
+fn trained() -> Shop {
+    let mut shop = Shop::new();
+    for user in 1..=400 {
+        shop.act(user, "view_item");
+        if user % 2 == 0 {
+            shop.act(user, "add_to_cart");
+        }
+        shop.wait(MINUTE);
+        shop.show(user);
+        shop.wait(MINUTE);
+        if user % 4 == 0 {
+            assert_eq!(shop.apply(conversion(user, None)), Applied::Done);
+        }
+    }
+    shop
+}
+
+#[test]
+fn learns_from_what_converted_and_says_why() {
+    let mut shop = trained();
+    for (user, action) in [(1_001, "view_item"), (1_002, "view_item"), (1_002, "add_to_cart")] {
+        shop.act(user, action);
+    }
+    shop.wait(MINUTE);
+    let (viewer, abandoner) = (shop.signal(1_001), shop.signal(1_002));
+    assert!(viewer.p_conversion < 0.08, "{viewer:?}");
+    assert!((0.35..0.65).contains(&abandoner.p_conversion), "{abandoner:?}");
+    assert!(viewer.multiplier < 0.6 && abandoner.multiplier > 1.3, "{} {}", viewer.multiplier, abandoner.multiplier);
+    assert_eq!(abandoner.readiness, Readiness::Ready);
+    let catalog = shop.engine.scorer().catalog();
+    let acme = catalog.advertiser("acme").unwrap();
+    assert_eq!(catalog.action_name(acme, abandoner.stage.unwrap()).unwrap().as_str(), "add_to_cart");
+    let segments: Vec<_> = abandoner.segments.iter().map(|code| catalog.segment_name(acme, *code).unwrap()).collect();
+    assert_eq!(segments, [&id("cart_abandoners")]);
+    let sum: f64 = abandoner.intercept + abandoner.reasons.iter().map(|reason| reason.contribution).sum::<f64>();
+    assert!((sum - abandoner.logit).abs() < 1e-12, "{sum} {}", abandoner.logit);
+    assert!(abandoner.interval.0 < abandoner.p_conversion && abandoner.p_conversion < abandoner.interval.1);
+}
+
+#[test]
+fn neutral_is_exactly_one_and_says_why() {
+    let mut shop = Shop::new();
+    assert_eq!((shop.signal(1).multiplier, shop.signal(1).readiness), (1.0, Readiness::Cold));
+    shop.act(1, "view_item");
+    shop.act(2, "view_item");
+    let warming = shop.signal(1);
+    assert_eq!(warming.readiness, Readiness::Warming { users: 2, needed: 3 });
+    assert_eq!((warming.multiplier, warming.neutral), (1.0, Some(Neutral::Support)));
+    shop.act(3, "view_item");
+    assert_eq!(shop.signal(1).neutral, None);
+
+    let mut request = shop.request(1);
+    request.privacy = PrivacyMode::Neutral;
+    let scored = shop.answer(&request);
+    assert_eq!((scored.signals[0].multiplier, scored.signals[0].neutral), (1.0, Some(Neutral::NoConsent)));
+    assert_eq!(scored.exposure, None);
+
+    let mut control = settings();
+    control.arms.control_share = 1.0;
+    let mut shop = Shop::with(control);
+    (1..=3).for_each(|user| assert_eq!(shop.act(user, "view_item"), Applied::Done));
+    let signal = shop.signal(1);
+    assert_eq!((signal.multiplier, signal.neutral, signal.arm), (1.0, Some(Neutral::ControlArm), Arm::Control));
+}
+
+#[test]
+fn context_mode_sees_no_history() {
+    let mut shop = trained();
+    shop.act(1_002, "add_to_cart");
+    let mut request = shop.request(1_002);
+    request.privacy = PrivacyMode::Context;
+    let scored = shop.answer(&request);
+    assert_eq!(scored.exposure.as_ref().unwrap().user, None);
+    assert_eq!((scored.signals[0].stage, scored.signals[0].segments.len()), (None, 0));
+    request.users = vec![UserKey(9_999)];
+    assert_eq!(shop.answer(&request).signals[0].p_conversion, scored.signals[0].p_conversion);
+}
+
+#[test]
+fn an_impression_is_taken_once() {
+    let mut shop = Shop::new();
+    let exposure = shop.show(1);
+    assert_eq!(shop.apply(impression(exposure)), Applied::Duplicate);
+    assert_eq!((shop.engine.tally().impressions, shop.engine.tally().duplicates), (1, 1));
+}
+
+#[test]
+fn joins_whichever_arrives_first() {
+    let outcome = |impression_first: bool| {
+        let mut shop = Shop::new();
+        let exposure = shop.score(1).exposure.unwrap();
+        let shown = shop.now;
+        shop.wait(10 * MINUTE);
+        let events = [(shown, impression(exposure)), (shown + 5 * MINUTE, conversion(1, Some("c1")))];
+        let ordered: Vec<_> =
+            if impression_first { events.into_iter().collect() } else { events.into_iter().rev().collect() };
+        for (at, event) in ordered {
+            assert_eq!(shop.apply_of(at, None, event), Applied::Done);
+        }
+        assert_eq!(shop.engine.tally().positives, 1);
+        (shop.credited(), shop.signal(1).p_conversion)
+    };
+    let (in_order, reversed) = (outcome(true), outcome(false));
+    assert_eq!(in_order.0, (1.0, 0.0));
+    assert_eq!(in_order, reversed);
+}
+
+#[test]
+fn a_conversion_outside_its_window_is_organic() {
+    let mut shop = Shop::new();
+    shop.show(1);
+    shop.wait(25 * 60 * MINUTE);
+    assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
+    assert_eq!(shop.credited(), (0.0, 1.0));
+
+    // A click widens the window from a day to a week.
+    let exposure = shop.show(2);
+    assert_eq!(shop.apply(Event::Click(Click::Opportunity(exposure.opportunity))), Applied::Done);
+    assert_eq!(shop.apply(Event::Click(Click::Opportunity(exposure.opportunity))), Applied::Duplicate);
+    shop.wait(25 * 60 * MINUTE);
+    assert_eq!(shop.apply(conversion(2, None)), Applied::Done);
+    assert_eq!(shop.engine.tally().positives, 1);
+}
+
+#[test]
+fn a_retraction_takes_back_what_nothing_else_holds() {
+    let mut shop = Shop::new();
+    shop.show(1);
+    shop.wait(MINUTE);
+    let before = shop.signal(1).p_conversion;
+    assert_eq!(shop.apply(conversion(1, Some("c1"))), Applied::Done);
+    assert_eq!(shop.apply(conversion(1, Some("c2"))), Applied::Done);
+    assert_eq!(shop.apply(conversion(1, Some("c2"))), Applied::Duplicate);
+    assert_eq!((shop.credited(), shop.engine.tally().positives), ((2.0, 0.0), 1));
+    let raised = shop.signal(1).p_conversion;
+    assert!(raised > before);
+    let retraction = |name| Event::Retraction(Retraction { advertiser: id("acme"), conversion_id: id(name) });
+    assert_eq!(shop.apply(retraction("c1")), Applied::Done);
+    assert_eq!(shop.credited(), (1.0, 0.0));
+    assert_eq!(shop.signal(1).p_conversion, raised, "the other conversion still stands");
+    assert_eq!(shop.apply(retraction("c2")), Applied::Done);
+    assert_eq!(shop.credited(), (0.0, 0.0));
+    assert!(shop.signal(1).p_conversion < raised);
+    assert!(matches!(shop.apply(retraction("c2")), Applied::Rejected(Rejection::NotFound { .. })));
+}
+
+/// The notice of an impression without a score comes after the purchase. Had its features been made now, they would
+/// hold the purchase, and teach that buyers buy.
+#[test]
+fn a_late_unscored_notice_learns_nothing() {
+    let late = |leaks: bool| {
+        let mut shop = Shop::new();
+        shop.act(1, "view_item");
+        shop.wait(MINUTE);
+        let shown = shop.now;
+        let unscored = Unscored {
+            opportunity: hash::opportunity_key("acme", "late"),
+            user: UserKey(1),
+            advertiser: id("acme"),
+            goals: vec![id("purchase")],
+            item: None,
+            category: None,
+        };
+        shop.wait(10_000);
+        if leaks {
+            shop.act(1, "add_to_cart");
+            assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
+        }
+        let event = Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None });
+        let before = shop.signal(1);
+        assert_eq!(shop.apply_of(shown, None, event), Applied::Done);
+        let weights_moved = shop.signal(1).reasons.iter().any(|reason| reason.contribution != 0.0);
+        (before.p_conversion, weights_moved, shop.engine.tally().impressions_unlearned)
+    };
+    assert_eq!((late(false).1, late(false).2), (true, 0));
+    assert_eq!((late(true).1, late(true).2), (false, 1));
+}
+
+#[test]
+fn linked_ids_are_one_person() {
+    let mut shop = Shop::new();
+    shop.act(1, "view_item");
+    shop.wait(MINUTE);
+    shop.act(2, "add_to_cart");
+    shop.show(2);
+    shop.wait(MINUTE);
+    assert_eq!(shop.apply(Event::Link([UserKey(2), UserKey(1)])), Applied::Done);
+    assert_eq!(shop.apply(Event::Link([UserKey(1), UserKey(2)])), Applied::Duplicate);
+    assert_eq!(shop.signal(1).stage, shop.signal(2).stage);
+    assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
+    assert_eq!(shop.credited(), (1.0, 0.0), "the phone's impression, the desktop's purchase");
+    for user in 3..17 {
+        assert_eq!(shop.apply(Event::Link([UserKey(1), UserKey(user)])), Applied::Done);
+    }
+    assert_eq!(
+        shop.apply(Event::Link([UserKey(1), UserKey(17)])),
+        Applied::Rejected(Rejection::LinkFull { limit: 16 })
+    );
+    assert_eq!(shop.apply(Event::Forget(UserKey(9))), Applied::Done);
+    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0]);
+    assert_eq!(shop.engine.linked_ids(UserKey(1)), [UserKey(1)]);
+}
+
+#[test]
+fn items_refuse_what_they_cannot_be() {
+    let mut shop = Shop::new();
+    let unknown = Event::Action(Action {
+        user: UserKey(1),
+        advertiser: id("nobody"),
+        action: id("view_item"),
+        item: None,
+        category: None,
+        value: None,
+    });
+    assert_eq!(shop.apply(unknown), Applied::Rejected(Rejection::UnknownAdvertiser(id("nobody"))));
+    assert!(matches!(shop.act(1, "view_itme"), Applied::Rejected(Rejection::UnknownAction { .. })));
+    let old = shop.apply_of(START - Span::hours(73).0, None, act(1, "view_item"));
+    assert!(matches!(old, Applied::Rejected(Rejection::TooLate { .. })), "{old:?}");
+    let ahead = shop.apply_of(START + Span::minutes(6).0, None, act(1, "view_item"));
+    assert!(matches!(ahead, Applied::Rejected(Rejection::InTheFuture { .. })), "{ahead:?}");
+    let Event::Conversion(mut euros) = conversion(1, None) else { unreachable!() };
+    euros.value = Some(Money { amount: Micros(1), currency: Currency::parse("EUR") });
+    let refused = shop.apply(Event::Conversion(euros));
+    assert!(matches!(refused, Applied::Rejected(Rejection::WrongCurrency { .. })), "{refused:?}");
+    assert_eq!(shop.apply_of(START, Some("e1"), act(1, "view_item")), Applied::Done);
+    assert_eq!(shop.apply_of(START, Some("e1"), act(1, "view_item")), Applied::Duplicate);
+    assert_eq!(shop.engine.tally().rejected, 5);
+}
+
+#[test]
+fn a_converting_action_is_the_conversion() {
+    let mut settings = settings();
+    settings.advertisers[0].goals[0].converting_action = Some(id("purchase"));
+    let mut shop = Shop::with(settings);
+    shop.show(1);
+    shop.wait(MINUTE);
+    assert_eq!(shop.apply_of(shop.now, Some("order-7"), act(1, "purchase")), Applied::Done);
+    assert_eq!(shop.credited(), (1.0, 0.0));
+    assert_eq!(shop.apply(conversion(1, Some("order-7"))), Applied::Duplicate, "the same order, uploaded again");
+}
+
+#[test]
+fn tables_keep_their_bounds() {
+    let mut settings = settings();
+    settings.limits = Limits { profiles_max: 10, live_impressions_max: 20, live_per_user_max: 3, ..settings.limits };
+    let mut shop = Shop::with(settings);
+    for round in 0..10 {
+        for user in 1..=30 {
+            shop.act(user, "view_item");
+            shop.show(user);
+            shop.wait(1_000 + round);
+            let [(_, profiles), (_, impressions), _] = shop.engine.sizes();
+            assert!(profiles <= 10 && impressions <= 20, "{profiles} {impressions}");
+        }
+    }
+    assert_eq!(shop.engine.tally().profiles_evicted, shop.engine.tally().records / 3 - 10);
+    shop.wait(Span::days(100).0);
+    shop.wait(Span::days(100).0);
+    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0]);
+}
+
+#[test]
+fn reconfiguring_keeps_what_was_learned() {
+    let mut shop = trained();
+    let before = shop.signal(2);
+    let mut changed = settings();
+    changed.advertisers[0].goals[0].multiplier.max = 1.2;
+    changed.advertisers.push(Advertiser::new(id("other")));
+    changed.learner.alpha = 0.05;
+    assert_eq!(shop.apply(Event::Configured(Box::new(changed))), Applied::Done);
+    let after = shop.signal(2);
+    assert_eq!((after.logit, after.goal), (before.logit, before.goal));
+    assert!(after.multiplier <= 1.2);
+    let removed = Settings { advertisers: vec![Advertiser::new(id("other"))], ..settings() };
+    assert_eq!(shop.apply(Event::Configured(Box::new(removed))), Applied::Done);
+    let request = shop.request(2);
+    let refused = shop.engine.scorer().score(Timestamp(shop.now), &request).remove(0);
+    assert_eq!(refused, Err(Rejection::UnknownAdvertiser(id("acme"))));
+    assert_eq!(shop.apply(Event::Configured(Box::new(settings()))), Applied::Done);
+    assert_eq!(shop.signal(2).logit, before.logit);
+}
+
+#[test]
+fn equal_records_give_equal_digests() {
+    let (one, other) = (trained(), trained());
+    assert_eq!(one.engine.digest(), other.engine.digest());
+    let mut third = trained();
+    third.act(77, "view_item");
+    assert_ne!(one.engine.digest(), third.engine.digest());
+}
