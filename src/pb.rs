@@ -7,7 +7,7 @@ pub mod journal {
 }
 
 /// The gRPC interface; used by [`crate::server`] and by clients such as the demo.
-#[allow(missing_docs, clippy::all, reason = "generated: documented and shaped by the .proto files")]
+#[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated: shaped by the .proto files")]
 pub mod v1 {
     tonic::include_proto!("inkling.v1");
 }

@@ -88,7 +88,8 @@ impl Edge {
         Ok(match body {
             Body::Action(action) => Event::Action(self.action(action)?),
             Body::Impression(shown) => {
-                let of = shown.of.ok_or_else(|| Rejection::invalid("impression.of", "name a token or an opportunity"))?;
+                let of =
+                    shown.of.ok_or_else(|| Rejection::invalid("impression.of", "name a token or an opportunity"))?;
                 Event::Impression(Impression { of: self.shown(of, around)?, cost: money("cost", shown.cost)? })
             }
             Body::GhostImpression(ghost) => Event::GhostImpression(self.ghost(ghost, around)?),
@@ -162,7 +163,8 @@ impl Edge {
 
     fn conversion(&self, wire: pb::Conversion, around: &Circumstances<'_>) -> Result<Conversion, Rejection> {
         let stated = optional("advertiser", wire.advertiser)?;
-        let by = wire.by.ok_or_else(|| Rejection::invalid("conversion.by", "name a user, a token or an opportunity"))?;
+        let by =
+            wire.by.ok_or_else(|| Rejection::invalid("conversion.by", "name a user, a token or an opportunity"))?;
         let (by, known) = match by {
             conversion::By::User(user) => (Converter::User(self.user(user)?), None),
             conversion::By::Token(token) => {

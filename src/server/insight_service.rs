@@ -103,7 +103,8 @@ impl InsightApi {
             reasons_max: REASONS_MAX,
         };
         let at = moment("at_ms", wire.at_ms)?;
-        let report = self.0.queue.ask(PATIENCE, move |engine, _| insight::user_report(engine, advertiser, user)).await?;
+        let report =
+            self.0.queue.ask(PATIENCE, move |engine, _| insight::user_report(engine, advertiser, user)).await?;
         Ok(pb::ExplainUserResponse {
             user: report.map(|report| convert::user_report(&catalog, advertiser, &report)),
             score: Some(scoring::explain(&self.0, &request, at)),

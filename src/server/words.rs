@@ -75,7 +75,9 @@ fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
     let ago = |bucket| recency(bucket).1;
     match cause {
         Cause::Bias => "everybody's rate".to_owned(),
-        Cause::ActionRecency { action, count, recency } => format!("{} {}, {}", did(action), ago(recency), often(count)),
+        Cause::ActionRecency { action, count, recency } => {
+            format!("{} {}, {}", did(action), ago(recency), often(count))
+        }
         Cause::ActionCount { action, count } => format!("{} {}", did(action), often(count)),
         Cause::Affinity { scope, action, count, recency } => {
             let times = often(count);
