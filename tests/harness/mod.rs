@@ -1,5 +1,7 @@
 //! A service on free ports of this machine, and clients for all it offers.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::Duration;
