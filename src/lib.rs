@@ -35,10 +35,15 @@ pub mod record;
 
 // Floor 5: what comes in and goes out.
 pub mod identity;
+pub mod report;
 pub mod token;
 
-// Apart: generated from proto/, known to the edges only.
-pub mod pb;
+// Floor 7: the driver of the engine that answers the world.
+pub mod server;
 
 // Floor 8: the command line.
 pub mod cli;
+pub mod demo;
+
+// Apart: generated from proto/, known to the edges only.
+pub mod pb;

@@ -5,6 +5,8 @@
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
 mod check;
+mod demo;
+mod serve;
 mod words;
 
 use std::io::{self, Write};
@@ -23,6 +25,10 @@ pub struct Cli {
 enum Command {
     /// Checks a configuration file and says what it means
     Check(check::Check),
+    /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
+    Demo(demo::Demo),
+    /// Runs the service until SIGTERM or SIGINT
+    Serve(serve::Serve),
 }
 
 impl Cli {
@@ -33,6 +39,8 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Check(check) => check.run(),
+            Command::Demo(demo) => demo.run(),
+            Command::Serve(serve) => serve.run(),
         }
     }
 }

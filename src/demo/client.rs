@@ -64,10 +64,11 @@ impl Client {
         let channel = endpoint.connect().await.with_context(|| format!("no service answers at {address}"))?;
         let (track, events) = mpsc::channel(1);
         let (ask, requests) = mpsc::channel(1);
-        let tracked = EventServiceClient::new(channel.clone()).track_stream(ReceiverStream::new(events));
-        let answers = SignalServiceClient::new(channel.clone()).score_stream(ReceiverStream::new(requests));
-        let tracked = tracked.await.context("TrackStream does not open")?.into_inner();
-        let answers = answers.await.context("ScoreStream does not open")?.into_inner();
+        let mut tracker = EventServiceClient::new(channel.clone());
+        let mut bidder = SignalServiceClient::new(channel.clone());
+        let tracked = tracker.track_stream(ReceiverStream::new(events)).await.context("TrackStream does not open")?;
+        let answers = bidder.score_stream(ReceiverStream::new(requests)).await.context("ScoreStream does not open")?;
+        let (tracked, answers) = (tracked.into_inner(), answers.into_inner());
         let traffic = Traffic::default();
         Ok(Client { track, tracked, ask, answers, waiting: Vec::new(), channel, traffic })
     }

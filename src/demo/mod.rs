@@ -100,10 +100,7 @@ fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
 /// When the log cannot be read, or the service fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     match &options.journey {
-        None => println!(
-            "seed {}: {} made-up shoppers over {} days",
-            options.seed, options.shoppers, options.days
-        ),
+        None => println!("seed {}: {} made-up shoppers over {} days", options.seed, options.shoppers, options.days),
         Some(path) => println!("{}: looking for its advertisers, goals and actions", path.display()),
     }
     let settings = match &options.journey {

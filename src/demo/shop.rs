@@ -59,8 +59,7 @@ pub fn settings() -> Settings {
     goal.value = Micros(50_000_000);
     shop.goals.push(goal);
     let rules = ready_made_segments().into_iter();
-    shop.segments =
-        rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
+    shop.segments = rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
     Settings { advertisers: vec![shop], ..Settings::default() }
 }
 

@@ -48,8 +48,8 @@ impl Table {
             let pad = " ".repeat(self.width(column) - cell.chars().count());
             line.push_str("  ");
             match self.columns[column].1 {
-                Align::Left => line.extend([cell, &pad]),
-                Align::Right => line.extend([&pad, cell]),
+                Align::Left => line.extend([cell.as_str(), &pad]),
+                Align::Right => line.extend([pad.as_str(), cell]),
             }
         }
         writeln!(out, "{}", line.trim_end())
@@ -98,8 +98,7 @@ mod tests {
 
     #[test]
     fn numbers_read_easily() {
-        let cases =
-            [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1_234.0, "-1,234")];
+        let cases = [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1_234.0, "-1,234")];
         for (number, text) in cases {
             assert_eq!(count(number), text);
         }
