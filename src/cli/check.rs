@@ -254,10 +254,8 @@ fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {
         out,
         "answers",
         format_args!(
-            "within {} unless the request says, {} of it for the way back; {} at a time",
-            server.deadline,
-            server.deadline_overhead,
-            words::several(server.requests_max, "request")
+            "within {} unless the request says, {} of it for the way back",
+            server.deadline, server.deadline_overhead
         ),
     )?;
     line(

@@ -145,34 +145,58 @@ async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Scores some users everybody can picture, with the reasons in words.
+/// A user everybody can picture: for each visit, how many hours ago it began and what was done in it.
+type Persona = (&'static str, &'static [(u64, &'static [&'static str])]);
+
+const PERSONAS: [Persona; 6] = [
+    ("a stranger", &[]),
+    ("viewed one product 3 h ago", &[(3, &["session_start", "page_view", "view_item", "page_view"])]),
+    (
+        "viewed 3 ×, yesterday and today",
+        &[
+            (26, &["session_start", "page_view", "view_item", "view_item", "page_view"]),
+            (2, &["session_start", "page_view", "view_item", "page_view"]),
+        ],
+    ),
+    (
+        "watched a product video to the end",
+        &[(
+            5,
+            &[
+                "session_start",
+                "page_view",
+                "view_item",
+                "video_start",
+                "video_25",
+                "video_50",
+                "video_75",
+                "video_complete",
+                "page_view",
+            ],
+        )],
+    ),
+    (
+        "left a full cart 2 h ago",
+        &[(2, &["session_start", "page_view", "view_item", "view_item", "view_item", "add_to_cart", "page_view"])],
+    ),
+    (
+        "bought yesterday",
+        &[(25, &["session_start", "page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"])],
+    ),
+];
+
+/// Scores the personas, with the reasons in words.
 async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result<()> {
     let now_ms = START_MS + options.days * 24 * HOUR_MS;
-    let personas: [(&str, &[(u64, &str)]); 6] = [
-        ("a stranger", &[]),
-        ("viewed one product 3 h ago", &[(3, "session_start"), (3, "view_item")]),
-        ("viewed 3 ×, yesterday and today", &[(26, "view_item"), (25, "view_item"), (2, "view_item")]),
-        (
-            "watched a product video to the end",
-            &[
-                (5, "view_item"),
-                (5, "video_start"),
-                (5, "video_25"),
-                (5, "video_50"),
-                (5, "video_75"),
-                (5, "video_complete"),
-            ],
-        ),
-        ("left a full cart 2 h ago", &[(2, "session_start"), (2, "view_item"), (2, "view_item"), (2, "add_to_cart")]),
-        ("bought yesterday", &[(25, "view_item"), (25, "add_to_cart"), (24, "begin_checkout"), (24, "purchase")]),
-    ];
     println!("\nSIGNALS for six users, with the three strongest reasons each");
     let mut market = StdRng::seed_from_u64(options.seed);
-    for (number, (who, acts)) in personas.into_iter().enumerate() {
+    for (number, (who, visits)) in PERSONAS.into_iter().enumerate() {
         let user = format!("persona-{number}");
-        for (place, (hours_ago, action)) in acts.iter().enumerate() {
-            let at_ms = now_ms - hours_ago * HOUR_MS + place as u64 * 20_000;
-            client.track_event(shop::act(&user, at_ms, action, Some(7), None)).await?;
+        for (hours_ago, acts) in visits {
+            for (place, action) in acts.iter().enumerate() {
+                let at_ms = now_ms - hours_ago * HOUR_MS + place as u64 * 20_000;
+                client.track_event(shop::act(&user, at_ms, action, Some(7), None)).await?;
+            }
         }
         let request = shop::request(&user, now_ms, &format!("persona-auction-{number}"), &mut market);
         let request = v1::ScoreRequest { reasons_max: 3, words: true, ..request };

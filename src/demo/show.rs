@@ -176,22 +176,24 @@ pub fn traffic(traffic: &Traffic, elapsed: Duration) {
 pub async fn journey(client: &Client, lines: &Lines) -> anyhow::Result<()> {
     let request = v1::GetStateRequest { digest: true };
     let state = client.admin().get_state(request).await.context("GetState")?.into_inner();
-    let counter = |label: &str| state.counters.iter().find(|counter| counter.label == label).map_or(0, |one| one.value);
+    let counter = |event: &str| {
+        let label = format!("event=\"{event}\"");
+        state.counters.iter().find(|counter| counter.label == label).map(|counter| counter.value)
+    };
     let mut table =
         Table::new(&[("", Align::Left), ("lines of the log", Align::Right), ("applied by the engine", Align::Right)]);
     let rows = [
-        ("actions tracked", lines.actions, Some(counter("actions"))),
-        ("opportunities scored", lines.opportunities, None),
-        ("impressions with their token", lines.impressions, Some(counter("impressions"))),
-        ("conversions", lines.conversions, Some(counter("conversions"))),
-        ("impressions that converted in time", 0, Some(counter("positives"))),
-        ("lines that could not be read", lines.bad, None),
-        ("impressions of unknown opportunities", lines.lost, None),
+        ("actions tracked", Some(lines.actions), counter("actions")),
+        ("opportunities scored", Some(lines.opportunities), None),
+        ("impressions with their token", Some(lines.impressions), counter("impressions")),
+        ("conversions", Some(lines.conversions), counter("conversions")),
+        ("impressions that converted in their window", None, counter("positives")),
+        ("lines that could not be read", Some(lines.bad), None),
+        ("impressions of unknown opportunities", Some(lines.lost), None),
     ];
     for (what, from_log, applied) in rows {
-        let from_log = if what.contains("in time") { String::new() } else { count(from_log as f64) };
-        let applied = applied.map(|applied| count(applied as f64)).unwrap_or_default();
-        table.row([what.to_owned(), from_log, applied]);
+        let cell = |number: Option<u64>| number.map(|number| count(number as f64)).unwrap_or_default();
+        table.row([what.to_owned(), cell(from_log), cell(applied)]);
     }
     println!();
     print!("{table}");
