@@ -115,7 +115,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn link(&mut self, [one, other]: [UserKey; 2]) -> Result<(), Refused> {
+    pub(super) fn link(&mut self, [one, other]: [UserKey; 2], occurred_at: Timestamp) -> Result<(), Refused> {
+        self.check_time(occurred_at, self.lateness())?;
         let (one, other) = (self.people.root(one), self.people.root(other));
         if one == other {
             return Err(Refused::Duplicate);
@@ -135,6 +136,7 @@ impl Engine {
             self.conversions.move_user(other, root, code);
             self.goals[goal].statistics.support.rename(other.0, root.0);
             self.join_all(root, code);
+            self.bound_impressions_of(root, code);
         }
         self.people.join(root, other);
         self.tally.links += 1;
@@ -159,9 +161,10 @@ impl Engine {
         let half_life =
             |action| known(action).map_or(HalfLife::new(crate::action::HALF_LIFE_DEFAULT), |known| known.half_life);
         let occurrences = |action| known(action).map_or(0, |known| known.occurrences);
+        let positions = |action| known(action).and_then(|known| known.position).unwrap_or_default();
         let interests_max = self.catalog.settings().limits.interests_max;
         self.profiles.update(ProfileKey::of(root, advertiser), |ours| {
-            ours.merge(theirs, half_life, occurrences, interests_max);
+            ours.merge(theirs, half_life, occurrences, positions, interests_max);
         });
     }
 
@@ -186,7 +189,7 @@ impl Engine {
         self.tally.forgotten += 1;
     }
 
-    /// How old an action or a click may be.
+    /// How old an action, a click or a link may be.
     pub(super) fn lateness(&self) -> Span {
         self.retention().lateness
     }

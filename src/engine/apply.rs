@@ -80,7 +80,7 @@ impl Engine {
             Event::Click(click) => self.click(click, occurred_at),
             Event::Conversion(conversion) => self.convert(conversion, occurred_at),
             Event::Retraction(retraction) => self.retract(retraction),
-            Event::Link(users) => self.link(*users),
+            Event::Link(users) => self.link(*users, occurred_at),
             Event::Forget(user) => {
                 self.forget(*user);
                 Ok(())

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use smallvec::SmallVec;
 
 use super::impressions::{Impression, ImpressionId, forget_id};
+use super::segments::RuleSegments;
+use super::statistics::Memberships;
 use crate::hash::KeyHasher;
-use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, UserKey};
+use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::units::{Span, Timestamp};
 
 /// Number of a conversion, in the order of arrival.
@@ -45,11 +47,20 @@ pub(super) struct Conversion {
     /// Impressions it is joined to.
     pub joined: SmallVec<[ImpressionId; 2]>,
     pub credit: CreditedTo,
+    /// Audiences of the impression it is credited to. Kept here, because that impression may be let go before this
+    /// conversion is taken back.
+    pub segments: RuleSegments,
+    pub externals: SmallVec<[SegmentCode; 2]>,
     /// When it is let go.
     pub deadline: Timestamp,
 }
 
 impl Conversion {
+    /// The audiences it is counted in, where it is credited to an impression.
+    pub fn memberships(&self) -> Memberships<'_> {
+        Memberships { rules: self.segments, externals: &self.externals }
+    }
+
     /// Whether this conversion is one of that impression's: same goal, in its window, and the same opportunity or
     /// else the same user with an item or category that agrees.
     ///
@@ -199,7 +210,10 @@ impl Conversion {
                 CreditedTo::Impression(id) => id,
             },
             self.deadline.0,
+            self.segments.0,
+            self.joined.len() as u64,
         ];
         words.iter().chain(&self.joined).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
     }
 }

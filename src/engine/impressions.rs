@@ -24,6 +24,8 @@ pub(super) struct Impression {
     pub shown_at: Timestamp,
     pub clicked_at: Option<Timestamp>,
     pub arm: Arm,
+    /// The score is known, so that it counts for its arm.
+    pub is_answered: bool,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
     /// Membership when it was shown.
@@ -180,7 +182,7 @@ impl Impression {
             item(self.category),
             self.segments.0,
             u64::from(self.standing),
-            u64::from(self.is_closed),
+            u64::from(self.is_closed) | u64::from(self.is_answered) << 1,
             self.deadline.0,
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),

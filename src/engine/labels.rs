@@ -34,12 +34,16 @@ impl Engine {
         self.everything.impressions.add(1.0, shown, wide);
     }
 
-    /// Joins a new or newly clicked impression to the conversions that are known already.
+    /// Joins an impression to the conversions that are known already.
+    ///
+    /// Credit is settled for what has joined, and for nothing else: a conversion may be credited to an impression
+    /// that was let go since, and stays so until it has a new one.
     pub(super) fn join_impression(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.get(id) else { return };
         for conversion in self.conversions.candidates(impression) {
-            self.join(id, conversion);
-            self.credit(conversion);
+            if self.join(id, conversion) {
+                self.credit(conversion);
+            }
         }
     }
 
@@ -51,7 +55,9 @@ impl Engine {
             (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
             (None, None) => Default::default(),
         };
-        impressions.into_iter().for_each(|impression| self.join(impression, id));
+        for impression in impressions {
+            self.join(impression, id);
+        }
         self.credit(id);
     }
 
@@ -62,19 +68,20 @@ impl Engine {
         }
     }
 
-    fn join(&mut self, impression_id: ImpressionId, conversion_id: ConversionId) {
+    /// Joins the two if they belong together; false where they do not, or were joined before.
+    fn join(&mut self, impression_id: ImpressionId, conversion_id: ConversionId) -> bool {
         let (Some(impression), Some(conversion)) =
             (self.impressions.get_mut(impression_id), self.conversions.get_mut(conversion_id))
         else {
-            return;
+            return false;
         };
         let goal = impression.goal;
-        let Some(in_force) = self.catalog.goal_in_force(goal) else { return };
+        let Some(in_force) = self.catalog.goal_in_force(goal) else { return false };
         let setting = &in_force.setting;
         if conversion.joined.contains(&impression_id)
             || !conversion.matches(impression, setting.click_window, setting.view_window)
         {
-            return;
+            return false;
         }
         conversion.joined.push(impression_id);
         impression.standing = impression.standing.saturating_add(1);
@@ -87,6 +94,7 @@ impl Engine {
         if is_closed {
             self.impressions.set_deadline(impression_id, released);
         }
+        true
     }
 
     /// Makes an impression's label positive (`sign` 1) or takes that back (−1).
@@ -99,7 +107,9 @@ impl Engine {
         let state = &mut self.goals[impression.goal.index()];
         state.learner.learn(features, -sign, self.now.tick());
         state.statistics.outcome.positives.add(sign, shown, half_life);
-        state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        if impression.is_answered {
+            state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        }
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
@@ -112,41 +122,42 @@ impl Engine {
         let touched = |id: &ImpressionId| {
             let impression = self.impressions.get(*id)?;
             let clicked_at = impression.clicked_at.filter(|at| *at <= conversion.occurred_at);
-            Some((clicked_at.unwrap_or(impression.shown_at), *id))
+            // Of two touched at the same moment, not the one that arrived later: that would be chance.
+            Some((clicked_at.unwrap_or(impression.shown_at), impression.opportunity, *id))
         };
         let last = conversion.joined.iter().filter_map(touched).max();
-        let credit = last.map_or(CreditedTo::Organic, |(_, impression)| CreditedTo::Impression(impression));
-        let before = conversion.credit;
-        if credit != before {
-            self.count_credit(id, before, -1.0);
-            self.count_credit(id, credit, 1.0);
-            self.conversions.get_mut(id).expect("looked up above").credit = credit;
+        let credit = last.map_or(CreditedTo::Organic, |(.., impression)| CreditedTo::Impression(impression));
+        if credit == conversion.credit {
+            return;
         }
+        let impression = last.and_then(|(.., impression)| self.impressions.get(impression));
+        let (segments, externals) = impression.map(|one| (one.segments, one.externals.clone())).unwrap_or_default();
+        self.count_credit(id, -1.0);
+        let conversion = self.conversions.get_mut(id).expect("looked up above");
+        (conversion.credit, conversion.segments, conversion.externals) = (credit, segments, externals);
+        self.count_credit(id, 1.0);
     }
 
     /// Adds a conversion to what it is credited to, or takes it away.
-    fn count_credit(&mut self, id: ConversionId, credit: CreditedTo, sign: f64) {
+    fn count_credit(&mut self, id: ConversionId, sign: f64) {
         let Some(conversion) = self.conversions.get(id) else { return };
         let Some(in_force) = self.catalog.goal_in_force(conversion.goal) else { return };
         let (tick, half_life) = (conversion.occurred_at.tick(), in_force.half_life);
         let statistics = &mut self.goals[conversion.goal.index()].statistics;
-        match credit {
+        match conversion.credit {
             CreditedTo::Nobody => {}
             CreditedTo::Organic => statistics.organic.add(sign, tick, half_life),
-            CreditedTo::Impression(impression) => {
-                let of = self.impressions.get(impression).map(Impression::memberships);
-                statistics.each(of.unwrap_or_default(), |cell| {
-                    cell.conversions.add(sign, tick, half_life);
-                    cell.value.add(sign * conversion.value as f64, tick, half_life);
-                });
-            }
+            CreditedTo::Impression(_) => statistics.each(conversion.memberships(), |cell| {
+                cell.conversions.add(sign, tick, half_life);
+                cell.value.add(sign * conversion.value as f64, tick, half_life);
+            }),
         }
     }
 
     /// Takes a conversion back: its credit, the labels that no other conversion holds, the user's own count.
     pub(super) fn take_back(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id).cloned() else { return };
-        self.count_credit(id, conversion.credit, -1.0);
+        self.count_credit(id, -1.0);
         for impression_id in &conversion.joined {
             let Some(impression) = self.impressions.get_mut(*impression_id) else { continue };
             impression.standing = impression.standing.saturating_sub(1);
@@ -173,7 +184,13 @@ impl Engine {
                 cell.clicks.add(1.0, occurred_at.tick(), in_force.half_life);
             });
         }
+        let touched = self.conversions.candidates(impression);
         self.join_impression(id);
+        for conversion in touched {
+            if self.conversions.get(conversion).is_some_and(|one| one.joined.contains(&id)) {
+                self.credit(conversion);
+            }
+        }
     }
 
     /// Closes the label window of an impression, or lets go of it when that was done before.
@@ -201,13 +218,22 @@ impl Engine {
 
     /// Closes and drops impressions beyond the limits: those of the user shown first, those due first of all.
     pub(super) fn bound_impressions(&mut self, user: Option<UserKey>, goal: GoalCode) {
-        let limits = self.limits();
-        let of_user = user.map(|user| self.impressions.of_user(user, goal)).unwrap_or_default();
-        let beyond = of_user.len().saturating_sub(limits.live_per_user_max);
-        of_user.iter().take(beyond).for_each(|id| self.evict_impression(*id));
-        while self.impressions.len() > limits.live_impressions_max {
+        if let Some(user) = user {
+            self.bound_impressions_of(user, goal);
+        }
+        while self.impressions.len() > self.limits().live_impressions_max {
             let Some(id) = self.impressions.due(Timestamp(u64::MAX)) else { break };
             self.evict_impression(id);
+        }
+    }
+
+    /// Closes and drops impressions of one user and goal beyond the limit, those shown first.
+    pub(super) fn bound_impressions_of(&mut self, user: UserKey, goal: GoalCode) {
+        let mut ids = self.impressions.of_user(user, goal);
+        let beyond = ids.len().saturating_sub(self.limits().live_per_user_max);
+        if beyond > 0 {
+            ids.sort_by_key(|id| self.impressions.get(*id).map(|impression| impression.shown_at));
+            ids.iter().take(beyond).for_each(|id| self.evict_impression(*id));
         }
     }
 

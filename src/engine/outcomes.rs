@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 
 use super::Engine;
 use super::apply::Refused;
@@ -34,7 +34,7 @@ struct Notice {
     externals: SmallVec<[SegmentCode; 2]>,
     /// `None` when nothing may be learned from it.
     features: Option<Arc<[Feature]>>,
-    /// Goals that are in force, with the probability that was answered, where one was.
+    /// Goals that are in force, each once, with the probability that was answered, where one was.
     goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
 }
 
@@ -70,7 +70,7 @@ impl Engine {
         for (goal, answered) in notice.goals.clone() {
             self.count_impression(&notice, goal, answered, rules, event.cost, shown_at);
             self.learn_negative(goal, notice.features.as_deref(), shown_at);
-            self.keep_impression(&notice, goal, rules, shown_at);
+            self.keep_impression(&notice, goal, answered.is_some(), rules, shown_at);
         }
         if let Some(root) = notice.user {
             self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
@@ -88,8 +88,8 @@ impl Engine {
             let goal = self.catalog.goals().get(score.goal.index());
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
-        let goals: SmallVec<_> =
-            exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p))).collect();
+        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p)));
+        let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
             return Err(Rejection::NotFound { what: "goal of the exposure" }.into());
         }
@@ -100,7 +100,7 @@ impl Engine {
             item: exposure.item,
             category: exposure.category,
             arm: exposure.arm,
-            externals: exposure.externals.iter().copied().collect(),
+            externals: once_each(exposure.externals.iter().copied(), |segment| *segment),
             features: Some(Arc::from(exposure.features.as_slice())),
             goals,
         })
@@ -110,8 +110,8 @@ impl Engine {
     /// from while they cannot know what came after it was shown.
     fn notice_of_unscored(&self, unscored: &Unscored, shown_at: Timestamp) -> Result<Notice, Refused> {
         let advertiser = self.advertiser(&unscored.advertiser)?;
-        let goal = |goal| self.goal(advertiser, goal).map(|goal| (goal, None));
-        let goals = unscored.goals.iter().map(goal).collect::<Result<_, Rejection>>()?;
+        let goals = unscored.goals.iter().map(|goal| self.goal(advertiser, goal)).collect::<Result<Vec<_>, _>>()?;
+        let goals = once_each(goals.into_iter().map(|goal| (goal, None)), |(goal, _)| *goal);
         let root = self.people.root(unscored.user);
         let mut notice = Notice {
             opportunity: unscored.opportunity,
@@ -148,7 +148,14 @@ impl Engine {
         RuleSegments::of(in_force, &profile, &notice.externals, shown_at.tick())
     }
 
-    fn keep_impression(&mut self, notice: &Notice, goal: GoalCode, rules: RuleSegments, shown_at: Timestamp) {
+    fn keep_impression(
+        &mut self,
+        notice: &Notice,
+        goal: GoalCode,
+        is_answered: bool,
+        rules: RuleSegments,
+        shown_at: Timestamp,
+    ) {
         let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
         let id = self.impressions.insert(Impression {
             opportunity: notice.opportunity,
@@ -157,6 +164,7 @@ impl Engine {
             shown_at,
             clicked_at: None,
             arm: notice.arm,
+            is_answered,
             item: notice.item,
             category: notice.category,
             segments: rules,
@@ -255,6 +263,8 @@ impl Engine {
             key,
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,
+            segments: RuleSegments::default(),
+            externals: SmallVec::new(),
             deadline: reached.occurred_at + retention.retraction,
         })
     }
@@ -327,6 +337,17 @@ impl Engine {
             arm.predicted.add(f64::from(p), tick, half_life);
         }
     }
+}
+
+/// Without what repeats an earlier key: an impression counts once for a goal or segment, however often it is named.
+fn once_each<A: Array, K: PartialEq>(all: impl Iterator<Item = A::Item>, key: impl Fn(&A::Item) -> K) -> SmallVec<A> {
+    let mut kept = SmallVec::<A>::new();
+    for one in all {
+        if !kept.iter().any(|known| key(known) == key(&one)) {
+            kept.push(one);
+        }
+    }
+    kept
 }
 
 /// The key of a sender's conversion id. One purchase may reach several goals under one id.

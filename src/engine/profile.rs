@@ -174,7 +174,9 @@ impl Profile {
         let interest = Interest { key, last: act.tick, touches: 1, strongest: act.action };
         if self.interests.len() < interests_max {
             self.interests.push(interest);
-        } else if let Some(oldest) = self.interests.iter_mut().min_by_key(|interest| (interest.last, interest.key)) {
+        } else if let Some(oldest) = self.interests.iter_mut().min_by_key(|interest| (interest.last, interest.key))
+            && oldest.last <= interest.last
+        {
             *oldest = interest;
         }
     }
@@ -205,6 +207,7 @@ impl Profile {
         other: Profile,
         half_life: impl Fn(ActionCode) -> HalfLife,
         occurrences: impl Fn(ActionCode) -> u8,
+        positions: impl Fn(ActionCode) -> u8,
         interests_max: usize,
     ) {
         if other.last_acted > self.last_acted {
@@ -231,15 +234,21 @@ impl Profile {
             let keep = usize::from(occurrences(theirs.action));
             theirs.ticks.iter().for_each(|tick| self.note_occurrence(theirs.action, *tick, keep));
         }
-        self.merge_interests(other.interests, interests_max);
+        self.merge_interests(other.interests, positions, interests_max);
     }
 
-    fn merge_interests(&mut self, others: SmallVec<[Interest; 2]>, interests_max: usize) {
+    fn merge_interests(
+        &mut self,
+        others: SmallVec<[Interest; 2]>,
+        positions: impl Fn(ActionCode) -> u8,
+        interests_max: usize,
+    ) {
         for theirs in others {
             match self.interests.iter_mut().find(|ours| ours.key == theirs.key) {
                 Some(ours) => {
                     ours.touches = ours.touches.saturating_add(theirs.touches);
-                    if theirs.last > ours.last {
+                    let strength = |one: &Interest| (positions(one.strongest), one.last);
+                    if strength(&theirs) > strength(ours) {
                         ours.strongest = theirs.strongest;
                     }
                     ours.last = ours.last.max(theirs.last);
@@ -372,6 +381,8 @@ mod tests {
         ]);
         assert_eq!(profile.interest(ItemKey(1)), None, "the longest untouched gave way");
         assert_eq!(profile.interest(ItemKey(3)).unwrap().touches, 1);
+        let late = self::profile(&[act(VIEW, 40, Some(2)), act(VIEW, 50, Some(3)), act(VIEW, 10, Some(1))]);
+        assert_eq!(late.interest(ItemKey(1)), None, "touched before the others, though told of later");
         let two = self::profile(&[act(VIEW, 10, Some(1)), act(CART, 20, Some(1)), act(VIEW, 30, Some(1))]);
         let interest = two.interest(ItemKey(1)).unwrap();
         assert_eq!((interest.strongest, interest.touches, interest.last), (CART, 3, Tick(30)));
@@ -381,10 +392,15 @@ mod tests {
     fn merging_adds_up() {
         let mut one = profile(&[act(VIEW, 10, Some(1))]);
         let two = profile(&[act(VIEW, 20, Some(1)), act(CART, 30, Some(2))]);
-        one.merge(two, |_| HalfLife::new(Span::days(7)), |_| 3, 8);
+        one.merge(two, |_| HalfLife::new(Span::days(7)), |_| 3, |action| action.0, 8);
         assert_eq!((one.sessions, one.first_acted, one.last_acted), (2, Tick(10), Tick(30)));
         assert_eq!(one.action(VIEW).unwrap().count, 2.0);
         assert_eq!(one.occurrence(VIEW, 2), Some(Tick(10)));
         assert_eq!(one.interest(ItemKey(1)).unwrap().touches, 2);
+
+        let mut cart = profile(&[act(CART, 10, Some(1))]);
+        cart.merge(profile(&[act(VIEW, 20, Some(1))]), |_| HalfLife::new(Span::days(7)), |_| 3, |action| action.0, 8);
+        let interest = cart.interest(ItemKey(1)).unwrap();
+        assert_eq!((interest.strongest, interest.last), (CART, Tick(20)), "a later view is no stronger than a cart");
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Profiles {
     shared: Arc<SharedProfiles>,
     count: usize,
     /// Profiles by the hour they were last seen in. A key stays behind in earlier hours when its profile is seen
-    /// again; such stale entries are skipped. At most one entry for each hour a profile was seen in.
+    /// again; such stale entries are skipped. At most one entry for each hour a profile was seen in, and for each
+    /// conversion that was taken back.
     hours: BTreeMap<u32, Vec<ProfileKey>>,
     /// The earliest hour once profiles are given up from it, sorted by when they were last seen, as far as noted.
     oldest: BTreeSet<(Tick, ProfileKey)>,
@@ -74,7 +75,8 @@ impl Profiles {
         let after = entry.last_seen();
         drop(entry);
         self.count += usize::from(is_new);
-        if is_new || after.0 / HOUR_S != before.0 / HOUR_S {
+        // A conversion taken back may leave a profile unseen for longer than it was noted with.
+        if is_new || after < before || after.0 / HOUR_S != before.0 / HOUR_S {
             self.note(key, after);
         }
         result
@@ -169,5 +171,19 @@ mod tests {
         }
         assert_eq!(order, [3, 4, 2], "and 1 was seen at 9,000");
         assert_eq!(profiles.len(), 1);
+    }
+
+    #[test]
+    fn a_retraction_makes_a_profile_unseen_for_longer() {
+        let mut profiles = Profiles::default();
+        let key = |n| ProfileKey::of(UserKey(n), AdvertiserCode(0));
+        for (user, tick) in [(1, 4_000), (2, 4_200), (3, 4_300)] {
+            profiles.update(key(user), |profile| profile.show(Tick(tick)));
+        }
+        profiles.update(key(2), |profile| profile.convert(Tick(4_400)));
+        assert!(profiles.evict_before(Tick(9_000)), "the first is given up, the others are put in order");
+        profiles.update(key(2), Profile::retract);
+        assert!(profiles.evict_before(Tick(9_000)));
+        assert_eq!((profiles.get(key(2)), profiles.len()), (None, 1), "seen at 4,200, the other at 4,300");
     }
 }

@@ -165,7 +165,12 @@ impl Scoring<'_> {
         }
         let catalog = &self.published.catalog;
         let named = self.request.segments.iter().filter_map(|name| catalog.external(advertiser, name.as_str()));
-        let externals: ArrayVec<_, EXPOSED_SEGMENTS_MAX> = named.take(EXPOSED_SEGMENTS_MAX).collect();
+        let mut externals = ArrayVec::<_, EXPOSED_SEGMENTS_MAX>::new();
+        for segment in named {
+            if !externals.is_full() && !externals.contains(&segment) {
+                externals.push(segment);
+            }
+        }
         let rules = match root {
             Some(_) => RuleSegments::of(in_force, &profile, &externals, self.at.tick()),
             None => RuleSegments::default(),

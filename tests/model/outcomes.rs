@@ -1,0 +1,333 @@
+//! Impressions, clicks, conversions and what belongs to what: the reference's second half.
+
+use std::collections::BTreeSet;
+
+use inkling::event::{Click, Conversion, Converter, Impression, Shown as Notice};
+use inkling::exposure::{Arm, FEATURE_SCHEMA};
+use inkling::ids::{Id, SegmentCode};
+use inkling::settings::{Goal, RULE_SEGMENTS_MAX};
+use inkling::units::Money;
+
+use super::history::{Act, Entry};
+use super::reference::{Reference, item_key};
+
+/// An impression without a score teaches only if its notice is at most this old.
+const FRESH_MS: u64 = 60_000;
+
+/// One opportunity that was shown, for one goal.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub opportunity: u64,
+    pub advertiser: usize,
+    pub goal: Id,
+    pub user: Option<u64>,
+    pub shown_at: u64,
+    /// When the click counts from, and when it was.
+    pub clicked_at: Option<(u64, u64)>,
+    pub item: Option<u32>,
+    pub category: Option<u32>,
+    pub segments: BTreeSet<Id>,
+    pub cost: i64,
+    /// What was answered, and to which arm, where the score is known.
+    pub answered: Option<(Arm, f32)>,
+    pub is_learned: bool,
+    /// Conversions that joined it and stand, as long as it was kept.
+    pub standing: usize,
+    pub is_kept: bool,
+    pub is_closed: bool,
+    pub deadline: u64,
+}
+
+/// A goal that was reached.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    pub advertiser: usize,
+    pub goal: Id,
+    pub user: Option<u64>,
+    pub opportunity: Option<u64>,
+    pub at: u64,
+    pub item: Option<u32>,
+    pub category: Option<u32>,
+    pub value: Option<i64>,
+    pub conversion_id: Option<Id>,
+    pub joined: BTreeSet<usize>,
+    /// The impression that was touched last.
+    pub credit: Option<usize>,
+    pub is_kept: bool,
+    pub is_retracted: bool,
+    pub deadline: u64,
+}
+
+impl Reached {
+    pub fn new(
+        advertiser: usize,
+        goal: Id,
+        user: Option<u64>,
+        at: u64,
+        value: Option<i64>,
+        (item, category): (Option<u32>, Option<u32>),
+    ) -> Reached {
+        Reached {
+            advertiser,
+            goal,
+            user,
+            opportunity: None,
+            at,
+            item,
+            category,
+            value,
+            conversion_id: None,
+            joined: BTreeSet::new(),
+            credit: None,
+            is_kept: true,
+            is_retracted: false,
+            deadline: 0,
+        }
+    }
+}
+
+/// Whether a conversion is one of an impression's.
+pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
+    let is_clicked = shown.clicked_at.is_some_and(|(counts_from, _)| counts_from <= reached.at);
+    let window = if is_clicked { goal.click_window.max(goal.view_window) } else { goal.view_window };
+    let is_within = shown.shown_at < reached.at && reached.at <= shown.shown_at + window.0;
+    let same_goal = (shown.advertiser, &shown.goal) == (reached.advertiser, &reached.goal);
+    if let Some(opportunity) = reached.opportunity {
+        return same_goal && is_within && opportunity == shown.opportunity;
+    }
+    let agrees = if reached.item.is_some() && shown.item.is_some() {
+        reached.item == shown.item
+    } else if reached.category.is_some() && shown.category.is_some() {
+        reached.category == shown.category
+    } else {
+        true
+    };
+    same_goal && is_within && agrees && reached.user.is_some() && reached.user == shown.user
+}
+
+impl Reference {
+    pub fn objections_to_money(&self, of: usize, goal: &Id, money: Option<Money>) -> Option<&'static str> {
+        let currency = self.goal(of, goal).unwrap().currency;
+        money.and_then(|money| money.currency).filter(|given| *given != currency).map(|_| "wrong_currency")
+    }
+
+    pub fn objections_to_impression(&self, impression: &Impression, at: u64) -> Vec<&'static str> {
+        let (of, goals, opportunity) = match &impression.of {
+            Notice::Scored(exposure) => {
+                if exposure.schema != FEATURE_SCHEMA {
+                    return vec!["token_version"];
+                }
+                let all = self.goals();
+                let goals = exposure.goals.iter().filter_map(|score| all.get(score.goal.index()));
+                let of = exposure.advertiser.index();
+                let goals: Vec<Id> = goals.filter(|(whose, _)| *whose == of).map(|(_, goal)| goal.id.clone()).collect();
+                (of, goals, exposure.opportunity.0)
+            }
+            Notice::Named(unscored) => match self.advertiser(&unscored.advertiser) {
+                None => return vec!["unknown_advertiser"],
+                Some(of) if unscored.goals.iter().any(|goal| self.goal(of, goal).is_none()) => {
+                    return vec!["unknown_goal"];
+                }
+                Some(of) => (of, unscored.goals.clone(), unscored.opportunity.0),
+            },
+        };
+        if goals.is_empty() {
+            return vec!["not_found"];
+        }
+        let mut against = self.objections_to_time(at, self.settings.retention.token.0);
+        against.extend(goals.iter().filter_map(|goal| self.objections_to_money(of, goal, impression.cost)));
+        if !self.kept_of(opportunity).is_empty() {
+            against.push("duplicate");
+        }
+        against
+    }
+
+    pub fn objections_to_conversion(&self, conversion: &Conversion, at: u64) -> Vec<&'static str> {
+        let Some(of) = self.advertiser(&conversion.advertiser) else { return vec!["unknown_advertiser"] };
+        let Some(goal) = self.goal(of, &conversion.goal) else { return vec!["unknown_goal"] };
+        let mut against = self.objections_to_time(at, goal.window().0 + self.settings.retention.lateness.0);
+        against.extend(self.objections_to_money(of, &conversion.goal, conversion.value));
+        let id = conversion.conversion_id.as_ref();
+        if id.is_some_and(|id| !self.kept_under(of, Some(&conversion.goal), id).is_empty()) {
+            against.push("duplicate");
+        }
+        against
+    }
+
+    pub fn show(&mut self, impression: &Impression, at: u64) {
+        let cost = impression.cost.map_or(0, |cost| cost.amount.0);
+        let (shown, goals) = match &impression.of {
+            Notice::Scored(exposure) => {
+                let of = exposure.advertiser.index();
+                let external = |code: &SegmentCode| self.of(of).externals[code.index() - RULE_SEGMENTS_MAX].id.clone();
+                let externals: Vec<Id> = exposure.externals.iter().map(external).collect();
+                let all = self.goals();
+                let named =
+                    |code: usize| all.get(code).filter(|(whose, _)| *whose == of).map(|(_, goal)| goal.id.clone());
+                let goals: Vec<_> = exposure
+                    .goals
+                    .iter()
+                    .filter_map(|score| named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p)))))
+                    .collect();
+                let user = exposure.user.map(|user| self.root(user));
+                let keys = (exposure.item.map(|key| key.0), exposure.category.map(|key| key.0));
+                (self.shown(of, exposure.opportunity.0, user, at, keys, &externals), goals)
+            }
+            Notice::Named(unscored) => {
+                let of = self.advertiser(&unscored.advertiser).unwrap();
+                let user = self.root(unscored.user);
+                let keys = (item_key(&unscored.item), item_key(&unscored.category));
+                let mut shown = self.shown(of, unscored.opportunity.0, Some(user), at, keys, &[]);
+                // Features made now must not know what came after.
+                let unseen_since = self.history(of, user).last_seen < at / 1_000;
+                shown.is_learned = self.now.saturating_sub(at) <= FRESH_MS && unseen_since;
+                (shown, unscored.goals.iter().map(|goal| (goal.clone(), None)).collect())
+            }
+        };
+        self.count("impressions");
+        if !shown.is_learned {
+            self.count("impressions_unlearned");
+        }
+        let mut seen = BTreeSet::new();
+        for (goal, answered) in goals {
+            if seen.insert(goal.clone()) {
+                let deadline = at + self.goal(shown.advertiser, &goal).unwrap().window().0;
+                self.impressions.push(Shown { goal, answered, cost, deadline, ..shown.clone() });
+                let new = self.impressions.len() - 1;
+                self.join_impression(new);
+                self.bound_impressions(new);
+            }
+        }
+        if let Some(person) = shown.user {
+            self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
+        }
+    }
+
+    fn shown(
+        &self,
+        advertiser: usize,
+        opportunity: u64,
+        user: Option<u64>,
+        shown_at: u64,
+        (item, category): (Option<u32>, Option<u32>),
+        externals: &[Id],
+    ) -> Shown {
+        let member = |person| self.rule_segments(advertiser, person, externals, shown_at / 1_000);
+        let mut segments = user.map(member).unwrap_or_default();
+        segments.extend(externals.iter().cloned());
+        Shown {
+            opportunity,
+            advertiser,
+            goal: Id::literal("to be said"),
+            user,
+            shown_at,
+            clicked_at: None,
+            item,
+            category,
+            segments,
+            cost: 0,
+            answered: None,
+            is_learned: true,
+            standing: 0,
+            is_kept: true,
+            is_closed: false,
+            deadline: 0,
+        }
+    }
+
+    /// Impressions that a click may mean, or why there are none.
+    pub fn clicked(&self, click: &Click, at: u64) -> Result<Vec<usize>, &'static str> {
+        let opportunity = match click {
+            Click::Opportunity(opportunity) => opportunity.0,
+            Click::User { user, advertiser } => {
+                let of = self.advertiser(advertiser).ok_or("unknown_advertiser")?;
+                let person = self.root(*user);
+                let of_person = self.kept().filter(|one| self.impressions[*one].user == Some(person));
+                let before = of_person.filter(|one| self.impressions[*one].shown_at <= at);
+                let latest = before
+                    .filter(|one| self.impressions[*one].advertiser == of)
+                    .max_by_key(|one| (self.impressions[*one].shown_at, *one));
+                self.impressions[latest.ok_or("not_found")?].opportunity
+            }
+        };
+        let shown = self.kept_of(opportunity);
+        if shown.is_empty() { Err("not_found") } else { Ok(shown) }
+    }
+
+    pub fn click(&mut self, click: &Click, at: u64) {
+        let shown = self.clicked(click, at).unwrap();
+        for one in &shown {
+            let counts_from = at.max(self.impressions[*one].shown_at);
+            self.impressions[*one].clicked_at = Some((counts_from, at));
+            self.touch(*one);
+        }
+        self.count("clicks");
+        let Shown { advertiser, user, .. } = self.impressions[shown[0]];
+        if let Some(person) = user {
+            let act = Act { tick: at / 1_000, action: Id::literal("ad_click"), item: None, category: None };
+            self.do_act(advertiser, person, act);
+        }
+    }
+
+    pub fn convert(&mut self, conversion: &Conversion, at: u64) {
+        let of = self.advertiser(&conversion.advertiser).unwrap();
+        let (opportunity, user) = match conversion.by {
+            Converter::User(user) => (None, Some(self.root(user))),
+            Converter::Opportunity { opportunity, user } => {
+                let shown_to = || self.kept_of(opportunity.0).iter().find_map(|one| self.impressions[*one].user);
+                (Some(opportunity.0), user.map(|user| self.root(user)).or_else(shown_to))
+            }
+        };
+        let value = conversion.value.map(|money| money.amount.0);
+        let keys = (item_key(&conversion.item), item_key(&conversion.category));
+        let reached = Reached::new(of, conversion.goal.clone(), user, at, value, keys);
+        self.reach(reached, opportunity, conversion.conversion_id.as_ref());
+    }
+
+    pub fn reach(&mut self, reached: Reached, opportunity: Option<u64>, conversion_id: Option<&Id>) {
+        let goal = self.goal(reached.advertiser, &reached.goal).unwrap();
+        let (default, enough) = (goal.value.0, goal.multiplier.support as usize);
+        if let Some(person) = reached.user {
+            self.remember(reached.advertiser, person, Entry::Converted(reached.at / 1_000));
+            self.note_support(reached.advertiser, format!("goal {}", reached.goal), person, enough);
+        }
+        let deadline = reached.at + self.settings.retention.retraction.0;
+        let value = reached.value.or(Some(default));
+        let conversion_id = conversion_id.cloned();
+        self.conversions.push(Reached { opportunity, conversion_id, value, deadline, ..reached });
+        let new = self.conversions.len() - 1;
+        for shown in self.kept().collect::<Vec<_>>() {
+            self.join(shown, new);
+        }
+        self.settle_credit(new);
+        self.count("conversions");
+        let most = self.settings.limits.conversions_max;
+        while self.kept_conversions().count() > most {
+            let oldest = self.kept_conversions().min_by_key(|one| (self.conversions[*one].deadline, *one)).unwrap();
+            self.conversions[oldest].is_kept = false;
+            self.count("conversions_evicted");
+        }
+    }
+
+    /// Kept conversions of an id, of one goal or of any.
+    pub fn kept_under(&self, of: usize, goal: Option<&Id>, conversion_id: &Id) -> Vec<usize> {
+        let is_meant = |one: &usize| {
+            let kept = &self.conversions[*one];
+            let named = kept.advertiser == of && kept.conversion_id.as_ref() == Some(conversion_id);
+            named && goal.is_none_or(|goal| kept.goal == *goal)
+        };
+        self.kept_conversions().filter(is_meant).collect()
+    }
+
+    pub fn take_back(&mut self, conversion: usize) {
+        let Reached { advertiser, user, joined, .. } = self.conversions[conversion].clone();
+        self.conversions[conversion].is_kept = false;
+        self.conversions[conversion].is_retracted = true;
+        for shown in joined.into_iter().filter(|one| self.impressions[*one].is_kept).collect::<Vec<_>>() {
+            self.impressions[shown].standing -= 1;
+        }
+        if let Some(history) = user.and_then(|person| self.histories.get_mut(&(person, advertiser))) {
+            history.push(Entry::Retracted);
+        }
+    }
+}

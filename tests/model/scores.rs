@@ -1,0 +1,86 @@
+//! Scores: the same bits from equal states, and what they say of the person is what the reference says.
+
+use std::collections::BTreeSet;
+
+use inkling::engine::Engine;
+use inkling::exposure::Arm;
+use inkling::ids::{AdvertiserCode, Id};
+use inkling::opportunity::{PrivacyMode, ScoreRequest};
+use inkling::settings::MULTIPLIER_BOUNDS;
+use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal};
+use inkling::units::Timestamp;
+
+use super::reference::Reference;
+use super::stories::Stories;
+
+/// Asks an engine that has published what it applied, and the twin that has done so in lock-step.
+pub fn check(reference: &Reference, engine: &Engine, twin: Option<&Engine>, stories: &mut Stories) {
+    let at = Timestamp(reference.now);
+    for _ in 0..5 {
+        let request = stories.request();
+        let answer = engine.scorer().score(at, &request);
+        let scored = answer[0].as_ref().unwrap();
+        if let Some(twin) = twin {
+            let theirs = twin.scorer().score(at, &request);
+            assert_eq!(answer, theirs, "{request:?}");
+            let bits = |signal: &Signal| [signal.logit, signal.multiplier, signal.baseline].map(f64::to_bits);
+            let theirs = theirs[0].as_ref().unwrap().signals.iter().map(bits);
+            assert!(scored.signals.iter().map(bits).eq(theirs), "{request:?}");
+        }
+        let of = reference.advertiser(&request.targets[0].advertiser).unwrap();
+        check_answer(reference, engine, of, &request, scored);
+    }
+}
+
+fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &ScoreRequest, scored: &Scored) {
+    let is_full = request.privacy == PrivacyMode::Full;
+    let people: Vec<u64> = request.users.iter().filter(|_| is_full).map(|user| reference.root(*user)).collect();
+    let with_profile = people.iter().find(|person| reference.histories.contains_key(&(**person, of)));
+    let person = with_profile.or(people.first()).copied();
+    let exposure = scored.exposure.as_ref().unwrap();
+    assert_eq!(exposure.user.map(|user| user.0), person);
+
+    let known = &reference.of(of).externals;
+    let named = request.segments.iter().filter(|name| known.iter().any(|known| known.id == **name));
+    let externals: Vec<Id> = named.cloned().collect();
+    let tick = reference.now / 1_000;
+    let mut segments = person.map(|person| reference.rule_segments(of, person, &externals, tick)).unwrap_or_default();
+    segments.extend(externals);
+    let history = person.map(|person| reference.history(of, person)).unwrap_or_default();
+    let life = history.life();
+    let catalog = engine.catalog();
+    let advertiser = AdvertiserCode(of as u16);
+    for signal in &scored.signals {
+        let name = |code| catalog.segment_name(advertiser, code).unwrap().clone();
+        let names: BTreeSet<Id> = signal.segments.iter().map(|code| name(*code)).collect();
+        assert_eq!(names, segments, "{request:?}: {life:?}");
+        assert_eq!(names.len(), signal.segments.len(), "{:?}", signal.segments);
+        let goal = catalog.goal_setting(signal.goal).unwrap();
+        let furthest = goal.milestones.iter().rev().find(|milestone| !life.times(milestone).is_empty());
+        let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
+        assert_eq!(stage, furthest, "{life:?}");
+        check_numbers(signal, goal.multiplier.min, goal.multiplier.max);
+        assert_eq!(Some(signal.readiness), engine.goal_readiness(signal.goal));
+        match catalog.settings().arms.control_share {
+            share if share >= 1.0 && person.is_some() => assert_eq!(signal.arm, Arm::Control),
+            share if share <= 0.0 => assert_eq!(signal.arm, Arm::Treated),
+            _ => {}
+        }
+    }
+}
+
+fn check_numbers(signal: &Signal, min: f64, max: f64) {
+    let neutral = match signal.readiness {
+        _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
+        Readiness::Ready => None,
+        _ => Some(Neutral::Support),
+    };
+    assert_eq!(signal.neutral, neutral, "{signal:?}");
+    let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
+    assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
+    let (low, high) = signal.interval;
+    let is_ordered = 0.0 < low && low <= signal.p_conversion && signal.p_conversion <= high && high < 1.0;
+    assert!(is_ordered, "{signal:?}");
+    let sum = signal.intercept + signal.reasons.iter().map(|reason| reason.contribution).sum::<f64>();
+    assert!((sum - signal.logit).abs() < 1e-9, "{sum}: {signal:?}");
+}
