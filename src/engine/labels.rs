@@ -3,7 +3,8 @@
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted. The *credit* for a
 //! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
-//! impressions, clicks and conversions are known, not of the order in which they arrived.
+//! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
+//! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
 use super::Engine;
 use super::conversions::{ConversionId, CreditedTo};

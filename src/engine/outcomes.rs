@@ -110,7 +110,12 @@ impl Engine {
     /// from while they cannot know what came after it was shown.
     fn notice_of_unscored(&self, unscored: &Unscored, shown_at: Timestamp) -> Result<Notice, Refused> {
         let advertiser = self.advertiser(&unscored.advertiser)?;
-        let goals = unscored.goals.iter().map(|goal| self.goal(advertiser, goal)).collect::<Result<Vec<_>, _>>()?;
+        let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
+        let named = unscored.goals.iter().map(|goal| self.goal(advertiser, goal));
+        let goals = match unscored.goals.is_empty() {
+            true => in_force.goals.clone(),
+            false => named.collect::<Result<Vec<_>, _>>()?,
+        };
         let goals = once_each(goals.into_iter().map(|goal| (goal, None)), |(goal, _)| *goal);
         let root = self.people.root(unscored.user);
         let mut notice = Notice {
@@ -127,7 +132,6 @@ impl Engine {
         let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
         let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
         if is_fresh && profile.last_seen() < shown_at.tick() {
-            let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
             let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
             let history = History { profile: &profile, in_force, segments: &segments };

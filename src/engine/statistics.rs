@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::segments::RuleSegments;
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, SegmentCode};
-use crate::settings::RULE_SEGMENTS_MAX;
+use crate::settings::{RULE_SEGMENTS_MAX, SUPPORT_MAX};
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::{Decayed, HalfLife};
 use crate::units::{Span, Tick};
@@ -93,13 +93,10 @@ pub(super) struct Support {
     users: Vec<u64>,
 }
 
-/// Distinct users are told apart up to this number.
-pub(super) const SUPPORT_MAX: usize = 1_000;
-
 impl Support {
     /// Notes a user; true when that is a new one.
     pub fn note(&mut self, root: u64, enough: usize) -> bool {
-        let is_new = self.users.len() < enough.min(SUPPORT_MAX) && !self.users.contains(&root);
+        let is_new = self.users.len() < enough.min(SUPPORT_MAX as usize) && !self.users.contains(&root);
         if is_new {
             self.users.push(root);
         }
