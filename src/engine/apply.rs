@@ -118,6 +118,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 intercept: None,
+                latest: super::Latest::default(),
             });
         }
         self.is_unpublished = true;

@@ -17,6 +17,11 @@ use crate::learn::ftrl::probability;
 use crate::math;
 use crate::units::Timestamp;
 
+/// Impressions looked at again after a label has changed.
+const LOOKS_MAX: usize = 16;
+/// The first of them that has moved by less ends the look: the weights have hardly moved, as with single conversions.
+const LOOK_WORTH: f64 = 0.02;
+
 impl Engine {
     /// Learns an impression as negative, with the current weights' probability as the gradient, and returns that.
     pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) -> f32 {
@@ -102,18 +107,14 @@ impl Engine {
     /// Makes an impression's label positive (`sign` 1) or takes that back (−1).
     fn relabel(&mut self, id: ImpressionId, sign: f64) {
         let Some(impression) = self.impressions.get(id) else { return };
-        let Some(features) = &impression.features else { return };
+        if impression.features.is_none() {
+            return;
+        }
         let Some(in_force) = self.catalog.goal_in_force(impression.goal) else { return };
         // Counted as of the impression, so that numerator and denominator of a rate fade alike.
         let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
-        let state = &mut self.goals[impression.goal.index()];
-        // What the label asks for under the current weights, p − y, less what was learned before. While the weights
-        // stay, this is −1 for a conversion and +1 for its retraction. When many conversions come at once, p rises
-        // with the first of them, and the rest add little: they do not push the same weights again and again.
-        let p = probability(state.intercept.unwrap_or_default(), state.learner.predict(features).logit);
-        let label = if sign > 0.0 { 1.0 } else { 0.0 };
-        let step = p - label - f64::from(impression.pull);
-        state.learner.learn(features, step, self.now.tick());
+        let goal = impression.goal;
+        let state = &mut self.goals[goal.index()];
         state.statistics.outcome.positives.add(sign, shown, half_life);
         if impression.is_answered {
             state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
@@ -121,8 +122,34 @@ impl Engine {
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
-        self.impressions.get_mut(id).expect("looked up above").pull += step as f32;
         self.is_unpublished = true;
+        self.look_again(id);
+        for _ in 0..LOOKS_MAX {
+            let Some(other) = self.goals[goal.index()].latest.next() else { break };
+            if self.look_again(other).abs() < LOOK_WORTH {
+                break;
+            }
+        }
+    }
+
+    /// Learns what an impression's label asks for under the current weights, p − y, less what was learned of it
+    /// before, and returns that.
+    ///
+    /// While the weights stay, this is −1 for a first conversion, +1 for its retraction, and 0 for any other. When many
+    /// conversions come at once, the weights do not stay: p rises for impressions that did not convert too. Those then
+    /// pull back, as they would have, had they come in between (the stochastic average gradient of Schmidt, Le Roux and
+    /// Bach, 2017, keeps the last gradient of each example for the same purpose).
+    fn look_again(&mut self, id: ImpressionId) -> f64 {
+        let now = self.now.tick();
+        let Some(impression) = self.impressions.get_mut(id) else { return 0.0 };
+        let Some(features) = &impression.features else { return 0.0 };
+        let state = &mut self.goals[impression.goal.index()];
+        let p = probability(state.intercept.unwrap_or_default(), state.learner.predict(features).logit);
+        let label = if impression.standing > 0 { 1.0 } else { 0.0 };
+        let step = p - label - f64::from(impression.pull);
+        state.learner.learn(features, step, now);
+        impression.pull += step as f32;
+        step
     }
 
     /// Gives the credit for a conversion to the joined impression that was touched last, or to none.

@@ -19,6 +19,7 @@ mod forgotten;
 mod image;
 mod impressions;
 mod labels;
+mod latest;
 mod multiplier;
 mod outcomes;
 mod people;
@@ -46,6 +47,7 @@ use arc_swap::ArcSwap;
 use conversions::Conversions;
 use forgotten::Forgotten;
 use impressions::Impressions;
+use latest::Latest;
 use people::People;
 use profiles::Profiles;
 use recent::RecentEvents;
@@ -92,6 +94,8 @@ struct GoalState {
     learner: Learner,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
+    /// The latest impressions that were learned, to be looked at again.
+    latest: Latest,
 }
 
 impl Default for Engine {

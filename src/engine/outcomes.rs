@@ -191,6 +191,9 @@ impl Engine {
             is_closed: false,
             deadline: shown_at + window,
         });
+        if notice.features.is_some() {
+            self.goals[goal.index()].latest.push(id);
+        }
         self.join_impression(id);
         self.bound_impressions(notice.user, goal);
     }

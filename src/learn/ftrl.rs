@@ -8,8 +8,8 @@
 //! weight is believed as before, but moves as fast as if less had been seen.
 //!
 //! *Delayed labels by retraction*: an impression is learned as negative at once, g = p·x, and its conversion later
-//! takes that back as far as it was wrong, g = (p′ − 1 − p)·x with the then current p′; at fixed weights that is −x, and
-//! the two sum to (p − 1)·x, the exact gradient of a positive. A retracted conversion adds (p″ − p′ + 1)·x again.
+//! takes that back as far as it was wrong, g = (p′ − 1 − p)·x with the then current p′. At fixed weights that is −x,
+//! and the two sum to (p − 1)·x, the exact gradient of a positive. A retracted conversion adds the difference again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -1,175 +1,20 @@
 //! The engine through its public face: records in, scores out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use inkling::engine::{Applied, Engine};
-use inkling::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
-use inkling::exposure::{Arm, Exposure};
+mod shop;
+
+use inkling::engine::Applied;
+use inkling::event::{Action, Click, Event, Impression, Retraction, Shown, Unscored};
+use inkling::exposure::Arm;
 use inkling::hash;
-use inkling::ids::{Id, UserKey};
-use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
+use inkling::ids::UserKey;
+use inkling::opportunity::PrivacyMode;
 use inkling::rejection::Rejection;
-use inkling::settings::{Advertiser, Arms, Goal, Limits, RuleSegment, Settings, ready_made_segments};
-use inkling::signal::{Neutral, Readiness, Scored, Signal};
+use inkling::settings::{Advertiser, Limits, Settings};
+use inkling::signal::{Neutral, Readiness};
 use inkling::units::{Currency, Micros, Money, Span, Timestamp};
 
-const START: u64 = 1_700_000_000_000;
-const MINUTE: u64 = 60_000;
-
-/// An engine with one advertiser, one goal, and a clock.
-struct Shop {
-    engine: Engine,
-    now: u64,
-    opportunities: u64,
-}
-
-fn id(text: &str) -> Id {
-    Id::new(text).unwrap()
-}
-
-fn settings() -> Settings {
-    let mut advertiser = Advertiser::new(id("acme"));
-    let mut goal = Goal::new(id("purchase"));
-    goal.milestones = ["view_item", "add_to_cart"].map(id).to_vec();
-    goal.multiplier.support = 3;
-    goal.prior_rate = 0.05;
-    advertiser.goals.push(goal);
-    let rules = ready_made_segments().into_iter();
-    advertiser.segments =
-        rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
-    let arms = Arms { control_share: 0.0, ..Arms::default() };
-    Settings { advertisers: vec![advertiser], arms, ..Settings::default() }
-}
-
-impl Shop {
-    fn new() -> Shop {
-        Shop::with(settings())
-    }
-
-    fn with(settings: Settings) -> Shop {
-        let mut shop = Shop { engine: Engine::new(), now: START, opportunities: 0 };
-        assert_eq!(shop.apply(Event::Configured(Box::new(settings))), Applied::Done);
-        shop
-    }
-
-    fn apply(&mut self, event: Event) -> Applied {
-        self.apply_of(self.now, None, event)
-    }
-
-    fn apply_of(&mut self, occurred_at: u64, event_id: Option<&str>, event: Event) -> Applied {
-        let record =
-            Record { at: Timestamp(self.now), occurred_at: Timestamp(occurred_at), event_id: event_id.map(id), event };
-        let applied = self.engine.apply(&record);
-        self.engine.publish();
-        applied
-    }
-
-    fn wait(&mut self, ms: u64) {
-        self.now += ms;
-        assert_eq!(self.apply(Event::Tick), Applied::Done);
-    }
-
-    fn act(&mut self, user: u64, action: &str) -> Applied {
-        self.apply(act(user, action))
-    }
-
-    fn request(&mut self, user: u64) -> ScoreRequest {
-        self.opportunities += 1;
-        ScoreRequest {
-            opportunity: id(&format!("o{}", self.opportunities)),
-            users: vec![UserKey(user)],
-            context: Vec::new(),
-            numbers: Vec::new(),
-            segments: Vec::new(),
-            privacy: PrivacyMode::Full,
-            targets: vec![target()],
-            reasons_max: 64,
-        }
-    }
-
-    fn score(&mut self, user: u64) -> Scored {
-        let request = self.request(user);
-        self.answer(&request)
-    }
-
-    fn answer(&self, request: &ScoreRequest) -> Scored {
-        self.engine.scorer().score(Timestamp(self.now), request).remove(0).unwrap()
-    }
-
-    fn signal(&mut self, user: u64) -> Signal {
-        self.score(user).signals.remove(0)
-    }
-
-    /// Scores an opportunity and shows it.
-    fn show(&mut self, user: u64) -> Box<Exposure> {
-        let exposure = self.score(user).exposure.unwrap();
-        assert_eq!(self.apply(impression(exposure.clone())), Applied::Done);
-        exposure
-    }
-
-    fn credited(&self) -> (f64, f64) {
-        let catalog = self.engine.catalog();
-        let goal = catalog.goal(catalog.advertiser("acme").unwrap(), "purchase").unwrap();
-        (self.engine.cell(goal, None).unwrap().conversions, self.engine.organic(goal))
-    }
-}
-
-fn target() -> Target {
-    Target {
-        advertiser: id("acme"),
-        campaign: None,
-        line_item: None,
-        creative: None,
-        item: None,
-        category: None,
-        goals: vec![id("purchase")],
-        base_p: None,
-    }
-}
-
-fn act(user: u64, action: &str) -> Event {
-    Event::Action(Action {
-        user: UserKey(user),
-        advertiser: id("acme"),
-        action: id(action),
-        item: None,
-        category: None,
-        value: None,
-    })
-}
-
-fn impression(exposure: Box<Exposure>) -> Event {
-    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None })
-}
-
-fn conversion(user: u64, conversion_id: Option<&str>) -> Event {
-    Event::Conversion(Conversion {
-        by: Converter::User(UserKey(user)),
-        advertiser: id("acme"),
-        goal: id("purchase"),
-        item: None,
-        category: None,
-        value: Some(Money { amount: Micros(40_000_000), currency: None }),
-        conversion_id: conversion_id.map(id),
-    })
-}
-
-/// Users with a cart convert half of the time, others hardly ever.
-fn trained() -> Shop {
-    let mut shop = Shop::new();
-    for user in 1..=400 {
-        shop.act(user, "view_item");
-        if user % 2 == 0 {
-            shop.act(user, "add_to_cart");
-        }
-        shop.wait(MINUTE);
-        shop.show(user);
-        shop.wait(MINUTE);
-        if user % 4 == 0 {
-            assert_eq!(shop.apply(conversion(user, None)), Applied::Done);
-        }
-    }
-    shop
-}
+use shop::*;
 
 #[test]
 fn learns_from_what_converted_and_says_why() {

@@ -1,0 +1,53 @@
+//! The latest impressions that a goal learned, in a ring.
+
+use super::impressions::ImpressionId;
+
+/// Impressions in the ring; a further one takes the place of the oldest.
+const LATEST_MAX: usize = 1_024;
+
+/// Numbers of the latest learned impressions, and where in them the next look is due.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    ids: Vec<ImpressionId>,
+    /// Place of the oldest once the ring is full.
+    oldest: usize,
+    look: usize,
+}
+
+impl Latest {
+    pub fn push(&mut self, id: ImpressionId) {
+        if self.ids.len() < LATEST_MAX {
+            self.ids.push(id);
+        } else {
+            self.ids[self.oldest] = id;
+            self.oldest = (self.oldest + 1) % LATEST_MAX;
+        }
+    }
+
+    /// The next impression to look at again, round and round.
+    pub fn next(&mut self) -> Option<ImpressionId> {
+        let id = self.ids.get(self.look % self.ids.len().max(1)).copied();
+        self.look = (self.look + 1) % LATEST_MAX;
+        id
+    }
+
+    /// All that the ring holds, as numbers.
+    pub fn words(&self) -> impl Iterator<Item = u64> {
+        self.ids.iter().copied().chain([self.oldest as u64, self.look as u64])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goes_round_and_forgets_the_oldest() {
+        let mut latest = Latest::default();
+        assert_eq!(latest.next(), None);
+        (0..1_030).for_each(|id| latest.push(id));
+        let looks: Vec<_> = (0..LATEST_MAX).filter_map(|_| latest.next()).collect();
+        assert_eq!(looks.len(), LATEST_MAX);
+        assert!(!looks.contains(&5) && looks.contains(&6) && looks.contains(&1_029));
+    }
+}
