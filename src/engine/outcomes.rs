@@ -17,6 +17,7 @@ use crate::event::{Shown, Unscored};
 use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
+use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::rejection::{Rejection, TokenRefusal};
 use crate::units::{Money, Span, Timestamp};
 
@@ -110,8 +111,13 @@ impl Engine {
     /// from while they cannot know what came after it was shown.
     fn notice_of_unscored(&self, unscored: &Unscored, shown_at: Timestamp) -> Result<Notice, Refused> {
         let advertiser = self.advertiser(&unscored.advertiser)?;
-        let goals = unscored.goals.iter().map(|goal| self.goal(advertiser, goal)).collect::<Result<Vec<_>, _>>()?;
-        let goals = once_each(goals.into_iter().map(|goal| (goal, None)), |(goal, _)| *goal);
+        let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
+        let named = unscored.goals.iter().map(|goal| self.goal(advertiser, goal)).collect::<Result<Vec<_>, _>>()?;
+        let goals = if named.is_empty() { &in_force.goals } else { &named };
+        let goals = once_each(goals.iter().take(GOALS_PER_TARGET_MAX).map(|goal| (*goal, None)), |(goal, _)| *goal);
+        if goals.is_empty() {
+            return Err(Rejection::NotFound { what: "goal of the impression" }.into());
+        }
         let root = self.people.root(unscored.user);
         let mut notice = Notice {
             opportunity: unscored.opportunity,
@@ -127,7 +133,6 @@ impl Engine {
         let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
         let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
         if is_fresh && profile.last_seen() < shown_at.tick() {
-            let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
             let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
             let history = History { profile: &profile, in_force, segments: &segments };

@@ -128,7 +128,7 @@ impl Reference {
                 Some(of) if unscored.goals.iter().any(|goal| self.goal(of, goal).is_none()) => {
                     return vec!["unknown_goal"];
                 }
-                Some(of) => (of, unscored.goals.clone(), unscored.opportunity.0),
+                Some(of) => (of, self.goals_named(of, &unscored.goals), unscored.opportunity.0),
             },
         };
         if goals.is_empty() {
@@ -181,7 +181,8 @@ impl Reference {
                 // Features made now must not know what came after.
                 let unseen_since = self.history(of, user).last_seen < at / 1_000;
                 shown.is_learned = self.now.saturating_sub(at) <= FRESH_MS && unseen_since;
-                (shown, unscored.goals.iter().map(|goal| (goal.clone(), None)).collect())
+                let goals = self.goals_named(of, &unscored.goals).into_iter();
+                (shown, goals.map(|goal| (goal, None)).collect())
             }
         };
         self.count("impressions");
@@ -201,6 +202,12 @@ impl Reference {
         if let Some(person) = shown.user {
             self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
         }
+    }
+
+    /// The goals of a notice by name: all where it names none.
+    fn goals_named(&self, of: usize, named: &[Id]) -> Vec<Id> {
+        let all = self.of(of).goals.iter().map(|goal| goal.id.clone());
+        if named.is_empty() { all.collect() } else { named.to_vec() }
     }
 
     fn shown(

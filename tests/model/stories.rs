@@ -165,7 +165,7 @@ impl Stories {
         let unscored = Unscored {
             opportunity: hash::opportunity_key(advertiser.as_str(), &format!("o{}", self.opportunities)),
             user: self.user(),
-            goals: self.goals(&advertiser),
+            goals: if self.dice.percent(20) { Vec::new() } else { self.goals(&advertiser) },
             advertiser,
             item: self.item(),
             category: self.category(),
