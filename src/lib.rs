@@ -2,7 +2,7 @@
 //!
 //! State is a fold over one ordered journal: [`engine::Engine::apply`] is the only way it changes,
 //! [`engine::Scorer::score`] only reads it. Time, chance and settings are arguments. The rooms stand on floors, and a
-//! file imports from lower floors and its own folder only; `tests/tidy.rs` holds the table.
+//! file imports from lower floors and its own folder only; `tests/tidy` holds the table.
 
 // Floor 0: the vocabulary.
 pub mod action;
@@ -30,7 +30,20 @@ pub mod engine;
 pub mod config;
 pub mod insight;
 pub mod journal;
+pub mod journey;
 pub mod record;
+
+// Floor 5: what comes in and goes out.
+pub mod identity;
+pub mod report;
+pub mod token;
+
+// Floor 7: the driver of the engine that answers the world.
+pub mod server;
+
+// Floor 8: the command line.
+pub mod cli;
+pub mod demo;
 
 // Apart: generated from proto/, known to the edges only.
 pub mod pb;

@@ -8,6 +8,28 @@ const LN_2: f64 = std::f64::consts::LN_2;
 const LN_2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
 const LN_2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
 
+/// 1 / n!: the Taylor series of e^r. With |r| ≤ 0.35 the first term left out is below 1e-17.
+const INVERSE_FACTORIALS: [f64; 14] = {
+    let mut terms = [1.0; 14];
+    let mut n = 1;
+    while n < terms.len() {
+        terms[n] = terms[n - 1] / n as f64;
+        n += 1;
+    }
+    terms
+};
+
+/// 1 / (2n + 1): the series of artanh s ÷ s in s². With |s| ≤ 0.172 the first term left out is below 1e-19.
+const INVERSE_ODD: [f64; 12] = {
+    let mut terms = [1.0; 12];
+    let mut n = 0;
+    while n < terms.len() {
+        terms[n] = 1.0 / (2 * n + 1) as f64;
+        n += 1;
+    }
+    terms
+};
+
 /// Logits are kept within ±this, so that no probability becomes 0 or 1.
 pub const LOGIT_MAX: f64 = 30.0;
 
@@ -20,12 +42,11 @@ pub const fn exp(x: f64) -> f64 {
     let half = if x < 0.0 { -0.5 } else { 0.5 };
     let k = (x / LN_2 + half) as i64;
     let r = (x - k as f64 * LN_2_HIGH) - k as f64 * LN_2_LOW;
-    // Taylor in Horner's form: |r| ≤ 0.35, so the first term left out is below 1e-17.
-    let mut sum = 1.0;
-    let mut n = 13;
+    let mut sum = 0.0;
+    let mut n = INVERSE_FACTORIALS.len();
     while n > 0 {
-        sum = 1.0 + sum * r / n as f64;
         n -= 1;
+        sum = sum * r + INVERSE_FACTORIALS[n];
     }
     sum * f64::from_bits(((k + 1023) as u64) << 52)
 }
@@ -49,10 +70,10 @@ pub const fn ln(x: f64) -> f64 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     let mut sum = 0.0;
-    let mut n = 23;
-    while n >= 1 {
-        sum = sum * square + 1.0 / n as f64;
-        n -= 2;
+    let mut n = INVERSE_ODD.len();
+    while n > 0 {
+        n -= 1;
+        sum = sum * square + INVERSE_ODD[n];
     }
     exponent as f64 * LN_2_HIGH + (2.0 * s * sum + exponent as f64 * LN_2_LOW)
 }

@@ -112,7 +112,7 @@ pub enum TokenRefusal {
     /// Sealed with a key that is not ours.
     #[error("foreign: sealed with an unknown key")]
     Foreign,
-    /// Sealed longer ago than accepted.
+    /// Sealed longer ago than accepted, or so far in the future that a clock must be wrong.
     #[error("expired")]
     Expired,
     /// Made by another version of token or features.

@@ -211,7 +211,7 @@ pub struct Learner {
     pub l2: f64,
     /// Half-life of what a weight has seen, so that the model can follow a changing market.
     pub half_life: Span,
-    /// log₂ of the slots of a goal's weight table, 8 to 22.
+    /// log₂ of the slots of a goal's weight table, 10 to 22.
     pub table_bits: u8,
 }
 
@@ -231,9 +231,9 @@ pub struct Arms {
 pub struct Limits {
     /// Profiles; the longest unseen gives way.
     pub profiles_max: usize,
-    /// Impressions that wait for their label; the oldest closes as negative.
+    /// Impressions that wait for their label; the one whose window ends first closes.
     pub live_impressions_max: usize,
-    /// Impressions that wait, of one user and goal; the oldest closes as negative.
+    /// Impressions that wait, of one user and goal; the oldest closes.
     pub live_per_user_max: usize,
     /// Conversions kept for late impressions and retractions; the oldest can no longer be retracted.
     pub conversions_max: usize,

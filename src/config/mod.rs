@@ -4,7 +4,7 @@
 //! leads nowhere and a setting without effect are all refused, together, each with line, column and what is allowed.
 //!
 //! *Invariants.* Knows the file and its words; no engine, no service, no clock. What it hands out is within the ranges
-//! that [`crate::settings`] promises. Two files with the same meaning give equal settings.
+//! that [`crate::settings`] promises.
 
 mod advertiser;
 mod goal;
@@ -160,5 +160,7 @@ fn read_section<'a, T: Default>(root: &mut Table<'a>, key: &'static str, read: i
     section
 }
 
+#[cfg(test)]
+mod example;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ pub(super) fn read_learner(table: &mut Table<'_>) -> Learner {
     table.number("l1", &mut learner.l1, Range::Between(0.0, 1_000.0));
     table.number("l2", &mut learner.l2, Range::Between(0.0, 1_000.0));
     table.span("half_life", &mut learner.half_life, HALF_LIVES);
-    table.whole("table_bits", &mut learner.table_bits, 8..=22);
+    table.whole("table_bits", &mut learner.table_bits, 10..=22);
     learner
 }
 

@@ -21,8 +21,6 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// Calls at a time on one connection; the client's library holds back further ones.
     pub streams_max: usize,
-    /// Score requests in progress over all connections; further ones are answered neutral, by overload.
-    pub requests_max: usize,
     /// Bytes of one message; a larger one is refused with its call.
     pub message_bytes_max: usize,
     /// Events of one `Track` message; a longer one is refused.
@@ -33,7 +31,7 @@ pub struct ServerConfig {
     pub stream_window: usize,
     /// Bytes a client may send ahead on one connection.
     pub connection_window: usize,
-    /// Events that wait to be applied. At the bound `Track` refuses item by item, and `TrackStream` stops reading.
+    /// Events that wait to be applied. At the bound `Track` is refused as a whole, and `TrackStream` stops reading.
     pub events_queue_max: usize,
     /// Time for a score request that states none.
     pub deadline: Span,
@@ -82,7 +80,6 @@ impl Default for ServerConfig {
             clock: Clock::Wall,
             connections_max: 1_024,
             streams_max: 1_024,
-            requests_max: 4_096,
             message_bytes_max: 4 << 20,
             track_events_max: 1_000,
             batch_requests_max: 1_000,
@@ -121,7 +118,6 @@ impl ServerConfig {
 fn read_bounds(table: &mut Table<'_>, server: &mut ServerConfig) {
     table.whole("connections_max", &mut server.connections_max, 1..=100_000);
     table.whole("streams_max", &mut server.streams_max, 1..=100_000);
-    table.whole("requests_max", &mut server.requests_max, 1..=1_000_000);
     table.size("message_bytes_max", &mut server.message_bytes_max, 64 << 10..=64 << 20);
     table.whole("track_events_max", &mut server.track_events_max, 1..=100_000);
     table.whole("batch_requests_max", &mut server.batch_requests_max, 1..=100_000);

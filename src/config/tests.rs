@@ -3,8 +3,8 @@
 use super::*;
 use crate::action::ActionKind;
 use crate::ids::Id;
-use crate::settings::{Goal, Limits, Retention, ready_made_segments};
-use crate::units::{Currency, Micros, Span};
+use crate::settings::Goal;
+use crate::units::{Micros, Span};
 
 /// Four lines that each case goes on from: what it adds to the goal begins in line 5.
 const START: &str = "[[advertiser]]\nid = \"acme\"\n[[advertiser.goal]]\nname = \"purchase\"\n";
@@ -13,273 +13,275 @@ fn errors(text: &str) -> String {
     Config::parse("f.toml", text).map_or_else(|error| error.to_string(), |config| format!("accepted: {config:?}"))
 }
 
-/// Each case: what follows [`START`], and all lines of the error without the file's name.
-fn check(cases: &[(&str, &[&str])]) {
+/// What follows [`START`], and all lines of the error without the file's name.
+type Case = (&'static str, &'static [&'static str]);
+
+fn check(cases: &[Case]) {
     for (addition, expected) in cases {
         let expected: Vec<String> = expected.iter().map(|line| format!("f.toml:{line}")).collect();
         assert_eq!(errors(&format!("{START}{addition}")), expected.join("\n"), "\n{addition}");
     }
 }
 
-#[test]
-fn wrong_goals_are_refused() {
-    check(&[
-        ("view_window = \"0s\"", &["5:15: goal 'purchase': view_window = \"0s\": must be between 1m and 90d"]),
-        ("  click_window=\"91d\"", &["5:16: goal 'purchase': click_window = \"91d\": must be between 1m and 90d"]),
-        (
-            "view_window = \"-1h\"",
-            &["5:15: goal 'purchase': view_window = \"-1h\": must be a whole number with a unit, in quotes, such as \
+const WRONG_GOALS: &[Case] = &[
+    ("view_window = \"0s\"", &["5:15: goal 'purchase': view_window = \"0s\": must be between 1m and 90d"]),
+    ("  click_window=\"91d\"", &["5:16: goal 'purchase': click_window = \"91d\": must be between 1m and 90d"]),
+    (
+        "view_window = \"-1h\"",
+        &["5:15: goal 'purchase': view_window = \"-1h\": must be a whole number with a unit, in quotes, such as \
                \"30d\", \"12h\", \"15m\", \"90s\" or \"250ms\""],
-        ),
-        (
-            "half_life = 7",
-            &["5:13: goal 'purchase': half_life = 7: must be a whole number with a unit, in quotes, such as \"30d\", \
+    ),
+    (
+        "half_life = 7",
+        &["5:13: goal 'purchase': half_life = 7: must be a whole number with a unit, in quotes, such as \"30d\", \
                \"12h\", \"15m\", \"90s\" or \"250ms\""],
-        ),
-        (
-            "converting_action = \"purchased\"",
-            &["5:21: goal 'purchase': converting_action = \"purchased\": unknown action: did you mean 'purchase'?"],
-        ),
-        (
-            "converting_action = \"zzzzzzzz\"",
-            &["5:21: goal 'purchase': converting_action = \"zzzzzzzz\": unknown action: known are session_start, \
+    ),
+    (
+        "converting_action = \"purchased\"",
+        &["5:21: goal 'purchase': converting_action = \"purchased\": unknown action: did you mean 'purchase'?"],
+    ),
+    (
+        "converting_action = \"zzzzzzzz\"",
+        &["5:21: goal 'purchase': converting_action = \"zzzzzzzz\": unknown action: known are session_start, \
                page_view, view_item_list, select_item, view_item, add_to_wishlist, add_to_cart, view_cart, \
                begin_checkout, add_shipping_info, add_payment_info, purchase, remove_from_cart, ad_click, sign_up, \
                login, generate_lead, newsletter_signup, sms_signup, video_start, video_25, video_50, video_75, \
                video_complete and 26 more"],
-        ),
-        (
-            "milestones = [\"view_item\", \"add-to-kart\", \"share\", \"view_item\"]",
-            &[
-                "5:28: goal 'purchase': milestones = \"add-to-kart\": unknown action: did you mean 'add_to_cart'?",
-                "5:43: goal 'purchase': milestones = \"share\": is a secondary action: give it kind = \"milestone\" \
+    ),
+    (
+        "milestones = [\"view_item\", \"add-to-kart\", \"share\", \"view_item\"]",
+        &[
+            "5:28: goal 'purchase': milestones = \"add-to-kart\": unknown action: did you mean 'add_to_cart'?",
+            "5:43: goal 'purchase': milestones = \"share\": is a secondary action: give it kind = \"milestone\" \
                  and a position in an [[advertiser.action]] first",
-                "5:52: goal 'purchase': milestones = \"view_item\": is already in line 5: each name once",
-            ],
-        ),
-        (
-            "converting_action = \"add_to_cart\"\nmilestones = [\"add_to_cart\", \"view_cart\"]",
-            &[
-                "6:15: goal 'purchase': milestones = \"add_to_cart\": is the converting action: a milestone is a step \
+            "5:52: goal 'purchase': milestones = \"view_item\": is already in line 5: each name once",
+        ],
+    ),
+    (
+        "converting_action = \"add_to_cart\"\nmilestones = [\"add_to_cart\", \"view_cart\"]",
+        &[
+            "6:15: goal 'purchase': milestones = \"add_to_cart\": is the converting action: a milestone is a step \
                  before it",
-                "6:30: goal 'purchase': milestones = \"view_cart\": stands at position 80, behind the converting \
+            "6:30: goal 'purchase': milestones = \"view_cart\": stands at position 80, behind the converting \
                  action 'add_to_cart' at 70: a milestone is a step before it",
-            ],
-        ),
-        (
-            "milestones = \"view_item\"",
-            &["5:14: goal 'purchase': milestones = \"view_item\": must be a list of names, such as [\"view_item\", \
+        ],
+    ),
+    (
+        "milestones = \"view_item\"",
+        &["5:14: goal 'purchase': milestones = \"view_item\": must be a list of names, such as [\"view_item\", \
                \"add_to_cart\"]"],
-        ),
-        ("value = -1", &["5:9: goal 'purchase': value = -1: must be between 0 and 10000000"]),
-        ("value = nan", &["5:9: goal 'purchase': value = nan: must be between 0 and 10000000"]),
-        ("value = inf", &["5:9: goal 'purchase': value = inf: must be between 0 and 10000000"]),
-        ("value = 1e999", &["5:9: goal 'purchase': value = 1e999: must be between 0 and 10000000"]),
-        ("value = \"40\"", &["5:9: goal 'purchase': value = \"40\": must be a number, such as 1.5, without quotes"]),
-        (
-            "currency = \"euro\"",
-            &["5:12: goal 'purchase': currency = \"euro\": must be three capital letters of ISO 4217, such as \
+    ),
+    ("value = -1", &["5:9: goal 'purchase': value = -1: must be between 0 and 10000000"]),
+    ("value = nan", &["5:9: goal 'purchase': value = nan: must be between 0 and 10000000"]),
+    ("value = inf", &["5:9: goal 'purchase': value = inf: must be between 0 and 10000000"]),
+    ("value = 1e999", &["5:9: goal 'purchase': value = 1e999: must be between 0 and 10000000"]),
+    ("value = \"40\"", &["5:9: goal 'purchase': value = \"40\": must be a number, such as 1.5, without quotes"]),
+    (
+        "currency = \"euro\"",
+        &["5:12: goal 'purchase': currency = \"euro\": must be three capital letters of ISO 4217, such as \
                \"USD\" or \"EUR\""],
-        ),
-        ("prior_rate = 0", &["5:14: goal 'purchase': prior_rate = 0: must be between 0.000001 and 0.9"]),
-        ("prior_rate = 1.0", &["5:14: goal 'purchase': prior_rate = 1.0: must be between 0.000001 and 0.9"]),
-        ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
-        ("credit = \"first\"", &["5:10: goal 'purchase': credit = \"first\": must be \"last_touch\" or \"even\""]),
-        (
-            "multiplier = { baseline = \"context\", min = 1.5, max = 12, miin = 1 }",
-            &[
-                "5:27: goal 'purchase': multiplier.baseline = \"context\": is not built yet: must be \"goal\"",
-                "5:44: goal 'purchase': multiplier.min = 1.5: must be between 0.01 and 1",
-                "5:55: goal 'purchase': multiplier.max = 12: must be between 1 and 10",
-                "5:59: goal 'purchase': multiplier.miin: unknown key: did you mean 'min'?",
-            ],
-        ),
-        (
-            "multiplier = 2",
-            &["5:14: goal 'purchase': multiplier = 2: must be a table: [multiplier] or multiplier = { … }"],
-        ),
-        ("veiw_window = \"1d\"", &["5:1: goal 'purchase': veiw_window: unknown key: did you mean 'view_window'?"]),
-        (
-            "colour = 1",
-            &["5:1: goal 'purchase': colour: unknown key: known are name, converting_action, click_window, \
+    ),
+    ("prior_rate = 0", &["5:14: goal 'purchase': prior_rate = 0: must be between 0.000001 and 0.9"]),
+    ("prior_rate = 1.0", &["5:14: goal 'purchase': prior_rate = 1.0: must be between 0.000001 and 0.9"]),
+    ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
+    ("credit = \"first\"", &["5:10: goal 'purchase': credit = \"first\": must be \"last_touch\" or \"even\""]),
+    (
+        "multiplier = { baseline = \"context\", min = 1.5, max = 12, miin = 1 }",
+        &[
+            "5:27: goal 'purchase': multiplier.baseline = \"context\": is not built yet: must be \"goal\"",
+            "5:44: goal 'purchase': multiplier.min = 1.5: must be between 0.01 and 1",
+            "5:55: goal 'purchase': multiplier.max = 12: must be between 1 and 10",
+            "5:59: goal 'purchase': multiplier.miin: unknown key: did you mean 'min'?",
+        ],
+    ),
+    ("multiplier = 2", &["5:14: goal 'purchase': multiplier = 2: must be a table: [multiplier] or multiplier = { … }"]),
+    ("veiw_window = \"1d\"", &["5:1: goal 'purchase': veiw_window: unknown key: did you mean 'view_window'?"]),
+    (
+        "colour = 1",
+        &["5:1: goal 'purchase': colour: unknown key: known are name, converting_action, click_window, \
                view_window, milestones, value, currency, prior_rate, half_life, credit, multiplier"],
-        ),
-        (
-            "[[advertiser.goal]]\nname = \"purchase\"\n[[advertiser.goal]]\nvalue = 1",
-            &[
-                "6:8: goal: name = \"purchase\": is already in line 4: each name once",
-                "7:1: goal: name is missing: each goal needs one",
-            ],
-        ),
-        ("[[advertiser.goal]]\nname = 7", &["6:8: goal: name = 7: must be a text in quotes"]),
-        ("[[advertiser.goal]]\nname = \"\"", &["6:8: goal: name = \"\": an identifier must not be empty"]),
-    ]);
+    ),
+    (
+        "[[advertiser.goal]]\nname = \"purchase\"\n[[advertiser.goal]]\nvalue = 1",
+        &[
+            "6:8: goal: name = \"purchase\": is already in line 4: each name once",
+            "7:1: goal: name is missing: each goal needs one",
+        ],
+    ),
+    ("[[advertiser.goal]]\nname = 7", &["6:8: goal: name = 7: must be a text in quotes"]),
+    ("[[advertiser.goal]]\nname = \"\"", &["6:8: goal: name = \"\": an identifier must not be empty"]),
+];
+
+#[test]
+fn wrong_goals_are_refused() {
+    check(WRONG_GOALS);
 }
+
+const WRONG_PARTS: &[Case] = &[
+    (
+        "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"",
+        &["5:1: action 'configure': a milestone needs a position: position = 75 would stand between add_to_cart, 70, \
+               and view_cart, 80"],
+    ),
+    (
+        "[[advertiser.action]]\nname = \"configure\"\nposition = 75",
+        &["7:12: action 'configure': position = 75: only a milestone has a position: add kind = \"milestone\", or \
+               leave the position out"],
+    ),
+    (
+        "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"\nposition = 256",
+        &["8:12: action 'configure': position = 256: must be between 1 and 255"],
+    ),
+    (
+        "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"\nposition = 70",
+        &["8:12: action 'configure': position = 70: this position is taken by 'add_to_cart': choose a free one"],
+    ),
+    (
+        "[[advertiser.action]]\nname = \"configure\"\nkind = \"step\"\nhalf_life = \"1s\"",
+        &[
+            "7:8: action 'configure': kind = \"step\": must be \"milestone\" or \"secondary\"",
+            "8:13: action 'configure': half_life = \"1s\": must be between 1m and 3650d",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchases\", \"purchase\", \"purchase\"]",
+        &[
+            "7:10: campaign 'spring': goals = \"purchases\": unknown goal: did you mean 'purchase'?",
+            "7:35: campaign 'spring': goals = \"purchase\": is already in line 7: each name once",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = []\nobjective = { purchase = 1.0 }",
+        &[
+            "7:9: campaign 'spring': goals = []: must name 1 to 32 goals",
+            "8:13: campaign 'spring': objective = { purchase = 1.0 }: one signal combined from several goals is \
+                 not built yet: leave it out",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"",
+        &["5:1: campaign 'spring': goals is missing: name the goals it bids for, such as goals = [\"purchase\"]"],
+    ),
+    (
+        "[[advertiser.segment]]\nwhen = \"did(purchase, 7d)\"",
+        &["6:8: advertiser 'acme': segment: when = \"did(purchase, 7d)\": a language for segments is not \
+             built yet: use ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \
+             \"recent_buyers\", \
+               or external = \"provider/id\""],
+    ),
+    (
+        "[[advertiser.segment]]\nweight = 2",
+        &["5:1: advertiser 'acme': segment: says not who is in it: add ready_made = \
+             \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \
+             \"provider/id\""],
+    ),
+    (
+        "[[advertiser.segment]]\nready_made = \"cart_abandonners\"\nweight = 0",
+        &[
+            "6:14: segment 'cart_abandonners': ready_made = \"cart_abandonners\": unknown ready-made segment: did \
+                 you mean 'cart_abandoners'?",
+            "7:10: segment 'cart_abandonners': weight = 0: must be above 0 and at most 10",
+        ],
+    ),
+    (
+        "[[advertiser.segment]]\nexternal = \"acxiom\"\nweight = nan",
+        &[
+            "6:12: segment 'acxiom': external = \"acxiom\": must be the provider and its segment, such as \
+                 \"provider/id\"",
+            "7:10: segment 'acxiom': weight = nan: must be above 0 and at most 10",
+        ],
+    ),
+    (
+        "[[advertiser.segment]]\nexternal = \"a/1\"\nname = \"x\"\n[[advertiser.segment]]\nexternal = \"a/1\"",
+        &[
+            "7:8: segment 'a/1': name = \"x\": an external segment goes by the name that requests give it: leave \
+                 this out",
+            "9:12: segment 'a/1': external = \"a/1\": is already in line 6: each name once",
+        ],
+    ),
+    (
+        "[[advertiser.segment]]\nexternal = \"a/1\"\nready_made = \"recent_buyers\"",
+        &["5:1: segment 'recent_buyers': has ready_made and external: two segments need two entries"],
+    ),
+    (
+        "[[advertiser]]\nid = \"acme\"\ngaol = []\n[[advertiser]]",
+        &[
+            "6:6: advertiser: id = \"acme\": is already in line 2: each name once",
+            "7:1: advertiser 'acme': gaol: unknown key: did you mean 'goal'?",
+            "8:1: advertiser: id is missing: each advertiser needs one",
+        ],
+    ),
+    (
+        "[[advertiser]]\nid = \"b\"\n[advertiser.goal]\nname = \"x\"",
+        &["7:1: advertiser 'b': goal = [advertiser.goal]: must be a list of tables: write [[advertiser.goal]], with \
+               two brackets"],
+    ),
+];
 
 #[test]
 fn wrong_actions_campaigns_and_segments_are_refused() {
-    let words = "\"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\"";
-    let when = format!(
-        "6:8: advertiser 'acme': segment: when = \"did(purchase, 7d)\": a language for segments is not built yet: use ready_made = {words}, \
-         or external = \"provider/id\""
-    );
-    let nobody = format!(
-        "5:1: advertiser 'acme': segment: says not who is in it: add ready_made = {words}, or external = \"provider/id\""
-    );
-    check(&[
-        (
-            "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"",
-            &[
-                "5:1: action 'configure': a milestone needs a position: position = 75 would stand between add_to_cart, 70, \
-               and view_cart, 80",
-            ],
-        ),
-        (
-            "[[advertiser.action]]\nname = \"configure\"\nposition = 75",
-            &[
-                "7:12: action 'configure': position = 75: only a milestone has a position: add kind = \"milestone\", or \
-               leave the position out",
-            ],
-        ),
-        (
-            "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"\nposition = 256",
-            &["8:12: action 'configure': position = 256: must be between 1 and 255"],
-        ),
-        (
-            "[[advertiser.action]]\nname = \"configure\"\nkind = \"milestone\"\nposition = 70",
-            &["8:12: action 'configure': position = 70: this position is taken by 'add_to_cart': choose a free one"],
-        ),
-        (
-            "[[advertiser.action]]\nname = \"configure\"\nkind = \"step\"\nhalf_life = \"1s\"",
-            &[
-                "7:8: action 'configure': kind = \"step\": must be \"milestone\" or \"secondary\"",
-                "8:13: action 'configure': half_life = \"1s\": must be between 1m and 3650d",
-            ],
-        ),
-        (
-            "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchases\", \"purchase\", \"purchase\"]",
-            &[
-                "7:10: campaign 'spring': goals = \"purchases\": unknown goal: did you mean 'purchase'?",
-                "7:35: campaign 'spring': goals = \"purchase\": is already in line 7: each name once",
-            ],
-        ),
-        (
-            "[[advertiser.campaign]]\nname = \"spring\"\ngoals = []\nobjective = { purchase = 1.0 }",
-            &[
-                "7:9: campaign 'spring': goals = []: must name 1 to 32 goals",
-                "8:13: campaign 'spring': objective = { purchase = 1.0 }: one signal combined from several goals is \
-                 not built yet: leave it out",
-            ],
-        ),
-        (
-            "[[advertiser.campaign]]\nname = \"spring\"",
-            &["5:1: campaign 'spring': goals is missing: name the goals it bids for, such as goals = [\"purchase\"]"],
-        ),
-        ("[[advertiser.segment]]\nwhen = \"did(purchase, 7d)\"", &[&when]),
-        ("[[advertiser.segment]]\nweight = 2", &[&nobody]),
-        (
-            "[[advertiser.segment]]\nready_made = \"cart_abandonners\"\nweight = 0",
-            &[
-                "6:14: segment 'cart_abandonners': ready_made = \"cart_abandonners\": unknown ready-made segment: did \
-                 you mean 'cart_abandoners'?",
-                "7:10: segment 'cart_abandonners': weight = 0: must be above 0 and at most 10",
-            ],
-        ),
-        (
-            "[[advertiser.segment]]\nexternal = \"acxiom\"\nweight = nan",
-            &[
-                "6:12: segment 'acxiom': external = \"acxiom\": must be the provider and its segment, such as \
-                 \"provider/id\"",
-                "7:10: segment 'acxiom': weight = nan: must be above 0 and at most 10",
-            ],
-        ),
-        (
-            "[[advertiser.segment]]\nexternal = \"a/1\"\nname = \"x\"\n[[advertiser.segment]]\nexternal = \"a/1\"",
-            &[
-                "7:8: segment 'a/1': name = \"x\": an external segment goes by the name that requests give it: leave \
-                 this out",
-                "9:12: segment 'a/1': external = \"a/1\": is already in line 6: each name once",
-            ],
-        ),
-        (
-            "[[advertiser.segment]]\nexternal = \"a/1\"\nready_made = \"recent_buyers\"",
-            &["5:1: segment 'recent_buyers': has ready_made and external: two segments need two entries"],
-        ),
-        (
-            "[[advertiser]]\nid = \"acme\"\ngaol = []\n[[advertiser]]",
-            &[
-                "6:6: advertiser: id = \"acme\": is already in line 2: each name once",
-                "7:1: advertiser 'acme': gaol: unknown key: did you mean 'goal'?",
-                "8:1: advertiser: id is missing: each advertiser needs one",
-            ],
-        ),
-        (
-            "[[advertiser]]\nid = \"b\"\n[advertiser.goal]\nname = \"x\"",
-            &[
-                "7:1: advertiser 'b': goal = [advertiser.goal]: must be a list of tables: write [[advertiser.goal]], with \
-               two brackets",
-            ],
-        ),
-    ]);
+    check(WRONG_PARTS);
 }
+
+const WRONG_SECTIONS: &[Case] = &[
+    ("[learner]\ntable_bits = 23", &["6:14: learner: table_bits = 23: must be between 10 and 22"]),
+    ("[learner]\ntable_bits = 18.0", &["6:14: learner: table_bits = 18.0: must be a whole number, without quotes"]),
+    (
+        "[learner]\nalpha = 0\nl1 = -inf",
+        &[
+            "6:9: learner: alpha = 0: must be between 0.0001 and 10",
+            "7:6: learner: l1 = -inf: must be between 0 and 1000",
+        ],
+    ),
+    (
+        "[arms]\ncontrol_share = 0.75\nholdout_share = 0.5\nsalt = -1",
+        &[
+            "5:1: arms: control_share and holdout_share sum to 1.25: at most 1",
+            "7:17: arms: holdout_share = 0.5: the holdout arm is not built yet: must be 0",
+            "8:8: arms: salt = -1: must be between 0 and 9223372036854775807",
+        ],
+    ),
+    ("[arms]\ncontrol_share = 1.01", &["6:17: arms: control_share = 1.01: must be between 0 and 1"]),
+    ("[limits]\nprofiles_max = 0", &["6:16: limits: profiles_max = 0: must be between 1 and 1000000000"]),
+    (
+        "[limits]\nlive_per_user_max = 99999999999999999999",
+        &["6:21: limits: live_per_user_max = 99999999999999999999: must be a whole number, without quotes"],
+    ),
+    ("[retention]\nprofile = \"1h\"", &["6:11: retention: profile = \"1h\": must be between 1d and 3650d"]),
+    (
+        "[multiplier]\nbaseline = \"request\"\nmin = 0\nsupport = 0",
+        &[
+            "6:12: multiplier: baseline = \"request\": is not built yet: must be \"goal\"",
+            "7:7: multiplier: min = 0: must be between 0.01 and 1",
+            "8:11: multiplier: support = 0: must be between 1 and 1000000",
+        ],
+    ),
+    (
+        "[server]\ngrpc = \"localhost\"\nclock = \"sun\"\nworkers = 0\nmessage_bytes_max = \"4MB\"",
+        &[
+            "6:8: server: grpc = \"localhost\": must be an IP address and a port, such as \"127.0.0.1:7610\" or \
+                 \"[::1]:7610\"",
+            "7:9: server: clock = \"sun\": must be \"wall\" or \"events\"",
+            "8:11: server: workers = 0: must be \"per_core\" or a number between 1 and 256",
+            "9:21: server: message_bytes_max = \"4MB\": must be a whole number with a unit, in quotes, such as \
+                 \"4MiB\", \"512KiB\" or \"100B\"",
+        ],
+    ),
+    (
+        "[server]\ngrpc = \"127.0.0.1:7611\"\ndeadline = \"1ms\"\nstream_window = \"1B\"",
+        &[
+            "5:1: server: grpc and http are both 127.0.0.1:7611: they need two ports",
+            "5:1: server: deadline_overhead 1ms leaves nothing of deadline 1ms",
+            "8:17: server: stream_window = \"1B\": must be between 64KiB and 64MiB",
+        ],
+    ),
+    ("[[learner]]", &["5:1: learner = [[learner]]: must be a table: [learner] or learner = { … }"]),
+    ("[lerner]\nalpha = 1", &["5:2: lerner: unknown key: did you mean 'learner'?"]),
+];
 
 #[test]
 fn wrong_sections_are_refused() {
-    check(&[
-        ("[learner]\ntable_bits = 23", &["6:14: learner: table_bits = 23: must be between 8 and 22"]),
-        ("[learner]\ntable_bits = 18.0", &["6:14: learner: table_bits = 18.0: must be a whole number, without quotes"]),
-        (
-            "[learner]\nalpha = 0\nl1 = -inf",
-            &[
-                "6:9: learner: alpha = 0: must be between 0.0001 and 10",
-                "7:6: learner: l1 = -inf: must be between 0 and 1000",
-            ],
-        ),
-        (
-            "[arms]\ncontrol_share = 0.75\nholdout_share = 0.5\nsalt = -1",
-            &[
-                "5:1: arms: control_share and holdout_share sum to 1.25: at most 1",
-                "7:17: arms: holdout_share = 0.5: the holdout arm is not built yet: must be 0",
-                "8:8: arms: salt = -1: must be between 0 and 9223372036854775807",
-            ],
-        ),
-        ("[arms]\ncontrol_share = 1.01", &["6:17: arms: control_share = 1.01: must be between 0 and 1"]),
-        ("[limits]\nprofiles_max = 0", &["6:16: limits: profiles_max = 0: must be between 1 and 1000000000"]),
-        (
-            "[limits]\nlive_per_user_max = 99999999999999999999",
-            &["6:21: limits: live_per_user_max = 99999999999999999999: must be a whole number, without quotes"],
-        ),
-        ("[retention]\nprofile = \"1h\"", &["6:11: retention: profile = \"1h\": must be between 1d and 3650d"]),
-        (
-            "[multiplier]\nbaseline = \"request\"\nmin = 0\nsupport = 0",
-            &[
-                "6:12: multiplier: baseline = \"request\": is not built yet: must be \"goal\"",
-                "7:7: multiplier: min = 0: must be between 0.01 and 1",
-                "8:11: multiplier: support = 0: must be between 1 and 1000000",
-            ],
-        ),
-        (
-            "[server]\ngrpc = \"localhost\"\nclock = \"sun\"\nworkers = 0\nmessage_bytes_max = \"4MB\"",
-            &[
-                "6:8: server: grpc = \"localhost\": must be an IP address and a port, such as \"127.0.0.1:7610\" or \
-                 \"[::1]:7610\"",
-                "7:9: server: clock = \"sun\": must be \"wall\" or \"events\"",
-                "8:11: server: workers = 0: must be \"per_core\" or a number between 1 and 256",
-                "9:21: server: message_bytes_max = \"4MB\": must be a whole number with a unit, in quotes, such as \
-                 \"4MiB\", \"512KiB\" or \"100B\"",
-            ],
-        ),
-        (
-            "[server]\ngrpc = \"127.0.0.1:7611\"\ndeadline = \"1ms\"\nstream_window = \"1B\"",
-            &[
-                "5:1: server: grpc and http are both 127.0.0.1:7611: they need two ports",
-                "5:1: server: deadline_overhead 1ms leaves nothing of deadline 1ms",
-                "8:17: server: stream_window = \"1B\": must be between 64KiB and 64MiB",
-            ],
-        ),
-        ("[[learner]]", &["5:1: learner = [[learner]]: must be a table: [learner] or learner = { … }"]),
-        ("[lerner]\nalpha = 1", &["5:2: lerner: unknown key: did you mean 'learner'?"]),
-    ]);
+    check(WRONG_SECTIONS);
 }
 
 #[test]

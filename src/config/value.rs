@@ -134,7 +134,8 @@ impl<'a> Value<'a> {
         let span = self.as_text().and_then(|text| Span::parse(text).ok());
         if span.is_none() {
             self.refuse(
-                "must be a whole number with a unit, in quotes, such as \"30d\", \"12h\", \"15m\", \"90s\" or \"250ms\"",
+                "must be a whole number with a unit, in quotes, such as \"30d\", \"12h\", \"15m\", \"90s\" or \
+                 \"250ms\"",
             );
         }
         span

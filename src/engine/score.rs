@@ -13,7 +13,7 @@ use super::people::Roots;
 use super::profile::Profile;
 use super::profiles::{ProfileKey, SharedProfiles};
 use super::segments::RuleSegments;
-use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore};
+use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_features};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::learn::ftrl::Model;
@@ -259,7 +259,7 @@ impl Scoring<'_> {
         signals: &[Signal],
     ) -> Exposure {
         let mut features = set.features.clone();
-        features.sort_unstable();
+        sort_features(&mut features);
         let score = |signal: &Signal| GoalScore {
             goal: signal.goal,
             logit: signal.logit as f32,

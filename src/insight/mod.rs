@@ -106,7 +106,7 @@ pub struct ActionReport {
 pub struct Funnel {
     /// Sessions.
     pub sessions: f64,
-    /// Profiles kept now.
+    /// Profiles kept now, of all advertisers.
     pub users: usize,
     /// Milestones in the order of the ladder, then secondary actions, most frequent first.
     pub actions: Vec<ActionReport>,

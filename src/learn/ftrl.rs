@@ -354,7 +354,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stays_finite_and_repeats_to_the_bit(steps in proptest::collection::vec((0u64..50, 0u8..16, -1.0f64..=1.0, 0u32..u32::MAX), 1..200)) {
+        fn stays_finite_and_repeats_to_the_bit(
+            steps in proptest::collection::vec((0u64..50, 0u8..16, -1.0f64..=1.0, 0u32..u32::MAX), 1..200),
+        ) {
             let run = || {
                 let mut learner = learner();
                 for (name, code, gradient, tick) in &steps {

@@ -255,7 +255,7 @@ fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn learner() -> impl Strategy<Value = Learner> {
-    (0.001..10.0, [factor(), factor(), factor()], span(), 8u8..=22).prop_map(
+    (0.001..10.0, [factor(), factor(), factor()], span(), 10u8..=22).prop_map(
         |(alpha, [beta, l1, l2], half_life, table_bits)| Learner { alpha, beta, l1, l2, half_life, table_bits },
     )
 }

@@ -55,7 +55,7 @@ fn check_settings(settings: &Settings) -> Result<(), Fault> {
     factor("beta", beta)?;
     factor("l1", l1)?;
     factor("l2", l2)?;
-    within("table_bits", table_bits.into(), (8..=22).contains(&table_bits), "8 to 22")?;
+    within("table_bits", table_bits.into(), (10..=22).contains(&table_bits), "10 to 22")?;
     let Arms { salt: _, control_share, holdout_share } = settings.arms;
     within("control_share", control_share, (0.0..=1.0).contains(&control_share), "0 to 1")?;
     let room = (0.0..=1.0).contains(&holdout_share) && control_share + holdout_share <= 1.0;

@@ -138,7 +138,7 @@ fn limits_hold_in_both_directions() {
     let cases: &[(Spoil, &str)] = &[
         (|s| s.learner.alpha = f64::NAN, "alpha is NaN, allowed is a number above 0"),
         (|s| s.learner.l2 = f64::INFINITY, "l2 is inf, allowed is a finite number of at least 0"),
-        (|s| s.learner.table_bits = 23, "table_bits is 23, allowed is 8 to 22"),
+        (|s| s.learner.table_bits = 23, "table_bits is 23, allowed is 10 to 22"),
         (|s| s.arms.control_share = 1.5, "control_share is 1.5, allowed is 0 to 1"),
         (|s| s.arms.holdout_share = 0.96, "holdout_share is 0.96, allowed is 0 to what the control share leaves of 1"),
         (|s| s.advertisers = vec![s.advertisers[0].clone(); 4_097], "advertisers: at most 4096 entries, 4097 found"),

@@ -108,7 +108,9 @@ mod tests {
         }
 
         #[test]
-        fn order_of_arrival_does_not_matter(mut ticks in proptest::collection::vec(1_700_000_000u32..1_702_000_000, 1..50)) {
+        fn order_of_arrival_does_not_matter(
+            mut ticks in proptest::collection::vec(1_700_000_000u32..1_702_000_000, 1..50),
+        ) {
             let fold = |ticks: &[u32]| {
                 let mut count = Decayed::default();
                 ticks.iter().for_each(|tick| count.add(1.0, Tick(*tick), WEEK));

@@ -1,0 +1,55 @@
+//! The commands, one file each.
+//!
+//! Exit codes: 0 when the command did what it was asked, 1 when it failed, 2 when the command line itself is wrong.
+//!
+//! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
+
+mod check;
+mod demo;
+mod serve;
+mod words;
+
+use std::io::{self, Write};
+
+use clap::{Parser, Subcommand};
+
+/// A signal engine for programmatic bidding: micro conversions in, bid multipliers with reasons out.
+#[derive(Debug, Parser)]
+#[command(name = "inkling", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a configuration file and says what it means
+    Check(check::Check),
+    /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
+    Demo(demo::Demo),
+    /// Runs the service until SIGTERM or SIGINT
+    Serve(serve::Serve),
+}
+
+impl Cli {
+    /// Does what the command line asks.
+    ///
+    /// # Errors
+    /// When the command failed: the chain of causes is what the user is told.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Check(check) => check.run(),
+            Command::Demo(demo) => demo.run(),
+            Command::Serve(serve) => serve.run(),
+        }
+    }
+}
+
+/// Writes a text to standard output. That a reader such as `head` has seen enough is no error.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,224 @@
+//! The demo: a service on free ports of this machine, and a bidder, a tracker and made-up shoppers that use it over
+//! real gRPC. Or, instead of the shoppers, a recorded journey log.
+//!
+//! *Invariants.* Everything that is shown came over the wire: the demo has no other way to the engine.
+
+mod client;
+mod journey;
+mod progress;
+mod shop;
+mod shoppers;
+mod show;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, anyhow};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::oneshot;
+
+use client::Client;
+use shoppers::World;
+
+use crate::config::{Clock, Config};
+use crate::pb::v1;
+use crate::server::{self, Listeners};
+use crate::settings::Settings;
+use crate::units::Span;
+
+/// When the made-up shoppers begin: 2026-06-01, a Monday.
+const START_MS: u64 = 1_780_272_000_000;
+const HOUR_MS: u64 = 3_600_000;
+
+/// What to play.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A journey log to play instead of made-up shoppers.
+    pub journey: Option<PathBuf>,
+    /// Window of the log's goals.
+    pub window: Span,
+    /// How many made-up shoppers.
+    pub shoppers: usize,
+    /// How many days of theirs.
+    pub days: u64,
+    /// The shoppers' seed.
+    pub seed: u64,
+    /// Whether the service goes on when all was shown, until it is interrupted.
+    pub keep: bool,
+}
+
+/// A service in this process.
+struct Service {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Service {
+    /// Starts a service whose clock follows the events, on free loopback ports.
+    fn start(settings: Settings) -> anyhow::Result<Service> {
+        let mut config = Config::from_settings(settings);
+        config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.server.http = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.server.clock = Clock::Events;
+        let listeners = Listeners::bind(&config.server, false)?;
+        let (grpc, http) = (listeners.grpc()?, listeners.http()?);
+        let (stop, stopped) = oneshot::channel();
+        let (is_ready, ready) = mpsc::channel();
+        let thread = thread::Builder::new().name("inkling-demo-service".to_owned()).spawn(move || {
+            let shutdown = async {
+                // A dropped sender stops the service as well.
+                let _ = stopped.await;
+            };
+            server::run(config, listeners, shutdown, move || {
+                let _ = is_ready.send(());
+            })
+        })?;
+        match ready.recv() {
+            Ok(()) => Ok(Service { grpc, http, stop, thread }),
+            Err(_) => Err(join(thread).err().unwrap_or_else(|| anyhow!("the service ended before it was ready"))),
+        }
+    }
+
+    fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        join(self.thread)
+    }
+}
+
+fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    thread.join().map_err(|_| anyhow!("the service's thread panicked"))?
+}
+
+/// Starts the service, plays, shows, and stops it again.
+///
+/// # Errors
+/// When the log cannot be read, or the service fails.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    match &options.journey {
+        None => println!("seed {}: {} made-up shoppers over {} days", options.seed, options.shoppers, options.days),
+        Some(path) => println!("{}: looking for its advertisers, goals and actions", path.display()),
+    }
+    let settings = match &options.journey {
+        Some(path) => journey::settings(path, options.window)?,
+        None => shop::settings(),
+    };
+    let service = Service::start(settings.clone())?;
+    println!("service on gRPC {}, HTTP {}; its clock follows the events", service.grpc, service.http);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let played = runtime.block_on(async {
+        let mut client = Client::connect(service.grpc).await?;
+        match &options.journey {
+            Some(_) => play_journey(options, &settings, &mut client).await?,
+            None => play_shop(options, &mut client).await?,
+        }
+        if options.keep {
+            println!("\nThe service goes on at {} until you press Ctrl-C.", service.grpc);
+            tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        }
+        anyhow::Ok(())
+    });
+    let stopped = service.stop();
+    played.and(stopped)
+}
+
+async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()> {
+    let mut world = World::new(options.shoppers, START_MS, options.days, options.seed);
+    let started = client::now();
+    let bids = shop::play(&mut world, client, options.seed).await?;
+    let elapsed = started.elapsed();
+    println!(
+        "{} events of shoppers tracked, among them {} purchases; every opportunity scored over ScoreStream",
+        crate::report::table::count(bids.actions as f64),
+        crate::report::table::count(bids.purchases as f64),
+    );
+    show::funnel(client, shop::SHOP).await?;
+    show::segments(client, shop::SHOP, shop::GOAL).await?;
+    show::goal(client, shop::SHOP, shop::GOAL).await?;
+    show::bands(&bids);
+    show_personas(options, client).await?;
+    show::traffic(&client.traffic, elapsed);
+    Ok(())
+}
+
+/// A user everybody can picture: for each visit, how many hours ago it began and what was done in it.
+type Persona = (&'static str, &'static [(u64, &'static [&'static str])]);
+
+const PERSONAS: [Persona; 6] = [
+    ("a stranger", &[]),
+    ("viewed one product 3 h ago", &[(3, &["session_start", "page_view", "view_item", "page_view"])]),
+    (
+        "viewed 3 ×, yesterday and today",
+        &[
+            (26, &["session_start", "page_view", "view_item", "view_item", "page_view"]),
+            (2, &["session_start", "page_view", "view_item", "page_view"]),
+        ],
+    ),
+    (
+        "watched a product video to the end",
+        &[(
+            5,
+            &[
+                "session_start",
+                "page_view",
+                "view_item",
+                "video_start",
+                "video_25",
+                "video_50",
+                "video_75",
+                "video_complete",
+                "page_view",
+            ],
+        )],
+    ),
+    (
+        "left a full cart 2 h ago",
+        &[(2, &["session_start", "page_view", "view_item", "view_item", "view_item", "add_to_cart", "page_view"])],
+    ),
+    (
+        "bought yesterday",
+        &[(25, &["session_start", "page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"])],
+    ),
+];
+
+/// Scores the personas, with the reasons in words.
+async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result<()> {
+    let now_ms = START_MS + options.days * 24 * HOUR_MS;
+    println!("\nSIGNALS for six users, with the three strongest reasons each");
+    let mut market = StdRng::seed_from_u64(options.seed);
+    for (number, (who, visits)) in PERSONAS.into_iter().enumerate() {
+        let user = format!("persona-{number}");
+        for (hours_ago, acts) in visits {
+            for (place, action) in acts.iter().enumerate() {
+                let at_ms = now_ms - hours_ago * HOUR_MS + place as u64 * 20_000;
+                client.track_event(shop::act(&user, at_ms, action, Some(7), None)).await?;
+            }
+        }
+        let request = shop::request(&user, now_ms, &format!("persona-auction-{number}"), &mut market);
+        let request = v1::ScoreRequest { reasons_max: 3, words: true, ..request };
+        let answer = client.score(request).await?;
+        answer.signals.iter().for_each(|signal| show::signal(who, signal));
+    }
+    Ok(())
+}
+
+async fn play_journey(options: &Options, settings: &Settings, client: &mut Client) -> anyhow::Result<()> {
+    let path = options.journey.as_ref().context("no journey log given")?;
+    let started = client::now();
+    let lines = journey::play(path, client).await?;
+    let elapsed = started.elapsed();
+    show::journey(client, &lines).await?;
+    for advertiser in &settings.advertisers {
+        show::funnel(client, advertiser.id.as_str()).await?;
+        for goal in &advertiser.goals {
+            show::segments(client, advertiser.id.as_str(), goal.id.as_str()).await?;
+            show::goal(client, advertiser.id.as_str(), goal.id.as_str()).await?;
+        }
+    }
+    show::traffic(&client.traffic, elapsed);
+    Ok(())
+}

@@ -1,0 +1,167 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+use crate::config::Clock;
+use crate::event::{Action, Retraction};
+use crate::ids::{Id, UserKey};
+use crate::journal::MemoryJournal;
+use crate::server::queue::Refused;
+
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A journal that shows its frames and fails when told to.
+struct Watched {
+    inner: MemoryJournal,
+    frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Frames after which it fails.
+    frames_max: usize,
+}
+
+impl Journal for Watched {
+    fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
+        let mut frames = self.frames.lock().unwrap();
+        if frames.len() == self.frames_max {
+            return Err(JournalError::Poisoned { cause: "no space left".into() });
+        }
+        frames.push(frame.clone());
+        self.inner.append(frame)
+    }
+
+    fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
+        self.inner.next()
+    }
+
+    fn trim(&mut self, below: Seq) -> Result<(), JournalError> {
+        self.inner.trim(below)
+    }
+}
+
+/// A running applier on the events' clock, and what goes into its journal.
+struct Bench {
+    queue: Queue,
+    thread: JoinHandle<Result<(), ApplierError>>,
+    frames: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+fn bench(events_max: usize, frames_max: usize) -> Bench {
+    let frames = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+    let journal = Watched { inner: MemoryJournal::new(), frames: Arc::clone(&frames), frames_max };
+    let clock = Arc::new(ServiceClock::new(Clock::Events));
+    let (queue, thread) = start(Engine::new(), Box::new(journal), clock, Arc::default(), events_max).unwrap();
+    Bench { queue, thread, frames }
+}
+
+impl Bench {
+    fn records(&self) -> Vec<Record> {
+        self.frames.lock().unwrap().iter().flat_map(|frame| decode_frame(frame).unwrap()).collect()
+    }
+}
+
+fn forget(user: u64, at: u64) -> Occurrence {
+    Occurrence { occurred_at: Some(Timestamp(at)), event_id: None, event: Event::Forget(UserKey(user)) }
+}
+
+#[tokio::test]
+async fn records_are_stamped_in_order_with_a_tick_for_each_second() {
+    let bench = bench(100, usize::MAX);
+    let events = vec![forget(1, 10_500), forget(2, 10_900), forget(3, 9_000), forget(4, 12_100)];
+    let answer = bench.queue.track(events, Some(PATIENCE)).await.unwrap().await.unwrap();
+    assert_eq!(answer.len(), 4);
+    let read: Vec<_> = bench.records().into_iter().map(|one| (one.at.0, one.occurred_at.0, one.event)).collect();
+    let expected = [
+        (10_000, 10_000, Event::Tick),
+        (10_500, 10_500, Event::Forget(UserKey(1))),
+        (10_900, 10_900, Event::Forget(UserKey(2))),
+        (10_900, 9_000, Event::Forget(UserKey(3))),
+        (12_000, 12_000, Event::Tick),
+        (12_100, 12_100, Event::Forget(UserKey(4))),
+    ];
+    assert_eq!(read, expected);
+}
+
+#[tokio::test]
+async fn answers_come_in_the_order_of_questions_and_know_of_what_was_queued_before() {
+    let bench = bench(1_000, usize::MAX);
+    let mut answers = Vec::new();
+    for count in 1..=20_usize {
+        let events = (0..count as u64).map(|user| forget(user, 1_000)).collect();
+        answers.push((count, bench.queue.track(events, Some(PATIENCE)).await.unwrap()));
+    }
+    let seq = bench.queue.ask(PATIENCE, |_, seq| seq).await.unwrap();
+    assert!(seq >= Seq(1));
+    assert_eq!(bench.queue.applied(), seq);
+    for (count, answer) in answers {
+        assert_eq!(answer.await.unwrap().len(), count);
+    }
+    let forgotten = bench.records().into_iter().filter(|one| one.event != Event::Tick).count();
+    assert_eq!(forgotten, (1..=20).sum::<usize>());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_one_frame_goes_into_several() {
+    let bench = bench(10_000, usize::MAX);
+    let action = Action {
+        user: UserKey(1),
+        advertiser: Id::new("a".repeat(128)).unwrap(),
+        action: Id::new("b".repeat(128)).unwrap(),
+        item: Some(Id::new("i".repeat(128)).unwrap()),
+        category: Some(Id::new("c".repeat(128)).unwrap()),
+        value: None,
+    };
+    let one = Occurrence { occurred_at: Some(Timestamp(1)), event_id: None, event: Event::Action(action) };
+    let answer = bench.queue.track(vec![one; 1_000], Some(PATIENCE)).await.unwrap().await.unwrap();
+    assert_eq!(answer.len(), 1_000);
+    assert!(bench.frames.lock().unwrap().len() > 1);
+    assert!(bench.frames.lock().unwrap().iter().all(|frame| frame.len() <= crate::record::FRAME_BYTES_MAX));
+    assert_eq!(bench.records().len(), 1_000);
+}
+
+#[tokio::test]
+async fn a_failed_journal_ends_the_applier_and_everything_after() {
+    let bench = bench(100, 1);
+    let retraction = Retraction { advertiser: Id::literal("a"), conversion_id: Id::literal("c") };
+    let one = || Occurrence { occurred_at: None, event_id: None, event: Event::Retraction(retraction.clone()) };
+    bench.queue.track(vec![one()], Some(PATIENCE)).await.unwrap().await.unwrap();
+    let lost = bench.queue.track(vec![one()], Some(PATIENCE)).await.unwrap();
+    assert!(lost.await.is_err(), "nothing is acknowledged that is not in the journal");
+    bench.queue.ended().await;
+    assert_eq!(bench.queue.track(vec![one()], None).await.unwrap_err(), Refused::Stopped);
+    assert_eq!(bench.queue.ask(PATIENCE, |_, seq| seq).await.unwrap_err(), Refused::Stopped);
+    let failure = bench.thread.join().unwrap().unwrap_err();
+    assert_eq!(failure.to_string(), "the journal failed after frame 1");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_soon_and_takes_again_later() {
+    let bench = bench(4, usize::MAX);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let queue = bench.queue.clone();
+    let (started, has_started) = oneshot::channel();
+    let busy = tokio::spawn(async move {
+        let wait = move |_: &Engine, _| {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        };
+        queue.ask(PATIENCE, wait).await
+    });
+    has_started.await.unwrap();
+    let waiting = bench.queue.track(vec![forget(1, 1); 3], Some(PATIENCE)).await.unwrap();
+    assert_eq!(bench.queue.track(vec![forget(2, 1)], Some(PATIENCE)).await.unwrap_err(), Refused::Full);
+    drop(hold);
+    assert_eq!(waiting.await.unwrap().len(), 3);
+    busy.await.unwrap().unwrap();
+    let longer_than_the_queue = vec![forget(3, 1); 50];
+    let answer = bench.queue.track(longer_than_the_queue, Some(PATIENCE)).await.unwrap().await.unwrap();
+    assert_eq!(answer.len(), 50);
+}
+
+#[tokio::test]
+async fn the_thread_ends_when_nobody_can_ask_any_more() {
+    let Bench { queue, thread, frames } = bench(10, usize::MAX);
+    let last = queue.track(vec![forget(1, 1_000)], Some(PATIENCE)).await.unwrap();
+    drop(queue);
+    assert_eq!(last.await.unwrap().len(), 1, "what was queued is answered");
+    tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
+    assert_eq!(frames.lock().unwrap().len(), 1);
+}

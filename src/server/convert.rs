@@ -1,0 +1,277 @@
+//! From the vocabulary to the wire, and from errors to gRPC's codes: the one place that knows both.
+
+use tonic::{Code, Status};
+
+use super::counters::CounterLine;
+use super::queue::Refused;
+use super::words;
+use crate::engine::{Applied, Catalog};
+use crate::exposure::Arm;
+use crate::ids::{AdvertiserCode, GoalCode, Id};
+use crate::insight;
+use crate::opportunity::ScoreRequest;
+use crate::pb::v1 as pb;
+use crate::rejection::Rejection;
+use crate::signal::{Neutral, Readiness, Reason, Signal};
+use crate::units::{Currency, Tick};
+
+/// Why a call as a whole fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The settings are not applied yet.
+    Starting,
+    /// The service is told to stop.
+    Draining,
+    /// The applier did not take it.
+    Refused(Refused),
+    /// A list is longer than its limit, or a field that the whole call needs is malformed.
+    Invalid(Rejection),
+    /// The advertiser is not configured.
+    UnknownAdvertiser(String),
+    /// The advertiser has no such goal.
+    UnknownGoal(String),
+}
+
+impl From<Refused> for CallError {
+    fn from(refused: Refused) -> CallError {
+        CallError::Refused(refused)
+    }
+}
+
+impl From<Rejection> for CallError {
+    fn from(rejection: Rejection) -> CallError {
+        CallError::Invalid(rejection)
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Status {
+        match error {
+            CallError::Starting => Status::new(Code::Unavailable, "the service starts: ask again in a moment"),
+            CallError::Draining => {
+                Status::new(Code::Unavailable, "the service stops: send what was not answered to another one")
+            }
+            CallError::Refused(refused @ Refused::Full) => Status::new(Code::ResourceExhausted, refused.to_string()),
+            CallError::Refused(refused @ Refused::Stopped) => Status::new(Code::Unavailable, refused.to_string()),
+            CallError::Invalid(rejection) => Status::new(Code::InvalidArgument, rejection.to_string()),
+            CallError::UnknownAdvertiser(name) => {
+                Status::new(Code::NotFound, format!("advertiser '{}' is not configured", shown(&name)))
+            }
+            CallError::UnknownGoal(name) => {
+                Status::new(Code::NotFound, format!("goal '{}' is not configured for this advertiser", shown(&name)))
+            }
+        }
+    }
+}
+
+/// As much of a text from outside as a message may repeat: it travels in a header.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// A refusal on the wire.
+pub fn rejection(rejection: &Rejection) -> pb::Rejection {
+    pb::Rejection { code: rejection.label().to_owned(), message: rejection.to_string() }
+}
+
+/// The whole answer to a request that is refused as such.
+pub fn refused_request(refusal: &Rejection, model_version: u64) -> pb::ScoreResponse {
+    pb::ScoreResponse { results: Vec::new(), rejection: Some(rejection(refusal)), model_version }
+}
+
+/// The answer to a target that is refused.
+pub fn refused_target(refusal: &Rejection) -> pb::TargetResult {
+    pb::TargetResult { rejection: Some(rejection(refusal)), signals: Vec::new(), token: String::new() }
+}
+
+/// What became of the events of a message: those not accepted one by one.
+pub fn track_response(outcomes: impl Iterator<Item = Applied>) -> pb::TrackResponse {
+    let mut response = pb::TrackResponse::default();
+    for (index, outcome) in outcomes.enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let (status, refusal) = match outcome {
+            Applied::Done => {
+                response.accepted += 1;
+                continue;
+            }
+            Applied::Duplicate => {
+                response.duplicate += 1;
+                (pb::event_result::Status::Duplicate, None)
+            }
+            Applied::Rejected(refusal) => {
+                response.rejected += 1;
+                (pb::event_result::Status::Rejected, Some(rejection(&refusal)))
+            }
+        };
+        response.results.push(pb::EventResult { index, status: status.into(), rejection: refusal });
+    }
+    response
+}
+
+/// A signal on the wire; `words` adds words to its reasons.
+pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words: bool) -> pb::Signal {
+    let advertiser = goal_owner(catalog, signal.goal);
+    let reason = |reason: &Reason| pb::Reason {
+        code: words::code(catalog, advertiser, request, reason.cause),
+        contribution: reason.contribution,
+        collided: reason.collided,
+        words: if words { words::reason(catalog, advertiser, request, reason) } else { String::new() },
+    };
+    pb::Signal {
+        goal: name(catalog.goal_name(signal.goal)),
+        multiplier: signal.multiplier,
+        suppress: signal.suppress,
+        p_conversion: signal.p_conversion,
+        p_low: signal.interval.0,
+        p_high: signal.interval.1,
+        baseline: signal.baseline,
+        expected_value_micros: signal.expected_value.0,
+        stage: signal.stage.map(|code| name(catalog.action_name(advertiser, code))).unwrap_or_default(),
+        segments: signal.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
+        readiness: Some(readiness(signal.readiness)),
+        neutral: signal.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
+        arm: arm(signal.arm).into(),
+        reasons: signal.reasons.iter().map(reason).collect(),
+    }
+}
+
+fn goal_owner(catalog: &Catalog, goal: GoalCode) -> AdvertiserCode {
+    // A score names only goals of its own catalog; the code after the last one has no names.
+    catalog.goals().get(goal.index()).map_or(AdvertiserCode(u16::MAX), |entry| entry.advertiser)
+}
+
+fn name(id: Option<&Id>) -> String {
+    id.map(|id| id.as_str().to_owned()).unwrap_or_default()
+}
+
+fn readiness(readiness: Readiness) -> pb::Readiness {
+    use pb::readiness::State;
+    let (state, users, needed) = match readiness {
+        Readiness::Cold => (State::Cold, 0, 0),
+        Readiness::Warming { users, needed } => (State::Warming, users, needed),
+        Readiness::Ready => (State::Ready, 0, 0),
+        Readiness::Degraded => (State::Degraded, 0, 0),
+    };
+    pb::Readiness { state: state.into(), users, needed }
+}
+
+fn neutral(neutral: Neutral) -> pb::NeutralReason {
+    match neutral {
+        Neutral::NoConsent => pb::NeutralReason::NoConsent,
+        Neutral::ControlArm => pb::NeutralReason::ControlArm,
+        Neutral::Support => pb::NeutralReason::Support,
+        Neutral::Deadline => pb::NeutralReason::Deadline,
+        Neutral::Overload => pb::NeutralReason::Overload,
+    }
+}
+
+fn arm(arm: Arm) -> pb::Arm {
+    match arm {
+        Arm::Treated => pb::Arm::Treated,
+        Arm::Control => pb::Arm::Control,
+        Arm::Holdout => pb::Arm::Holdout,
+    }
+}
+
+fn rate(rate: insight::RateReport) -> pb::Rate {
+    pb::Rate { mean: rate.mean, low: rate.low, high: rate.high }
+}
+
+fn milliseconds(tick: Tick) -> u64 {
+    u64::from(tick.0) * 1_000
+}
+
+/// One goal in figures, on the wire.
+pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
+    let arms = report.arms.iter().map(|one| pb::ArmReport {
+        arm: arm(one.arm).into(),
+        impressions: one.impressions,
+        positives: one.positives,
+        predicted: one.predicted,
+    });
+    pb::GoalReport {
+        impressions: report.impressions,
+        clicks: report.clicks,
+        conversions: report.conversions,
+        organic_conversions: report.organic_conversions,
+        value_micros: report.value.0,
+        cost_micros: report.cost.0,
+        currency: report.currency.to_string(),
+        rate: Some(rate(report.rate)),
+        baseline: report.baseline,
+        readiness: Some(readiness(report.readiness)),
+        arms: arms.collect(),
+        live_impressions: report.live_impressions as u64,
+    }
+}
+
+fn action_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insight::ActionReport) -> pb::ActionReport {
+    pb::ActionReport {
+        action: name(catalog.action_name(advertiser, report.action)),
+        words: words::action(catalog, advertiser, report.action),
+        position: report.position.map(u32::from).unwrap_or_default(),
+        count: report.count,
+        per_100_sessions: report.per_100_sessions,
+    }
+}
+
+/// The segments of an advertiser, on the wire.
+pub fn segment_reports(
+    catalog: &Catalog,
+    advertiser: AdvertiserCode,
+    currency: Option<Currency>,
+    reports: &[insight::SegmentReport],
+) -> pb::GetSegmentsResponse {
+    let segment = |report: &insight::SegmentReport| pb::SegmentReport {
+        segment: name(report.segment.and_then(|code| catalog.segment_name(advertiser, code))),
+        words: words::segment(report.segment.and_then(|code| catalog.segment_name(advertiser, code))),
+        sessions: report.sessions,
+        actions: report.actions.iter().map(|action| action_report(catalog, advertiser, action)).collect(),
+        impressions: report.impressions,
+        clicks: report.clicks,
+        conversions: report.conversions,
+        rate: Some(rate(report.rate)),
+        value_micros: report.value.0,
+        cost_micros: report.cost.0,
+    };
+    pb::GetSegmentsResponse {
+        segments: reports.iter().map(segment).collect(),
+        currency: currency.map(|currency| currency.to_string()).unwrap_or_default(),
+    }
+}
+
+/// How many did what, on the wire.
+pub fn funnel(catalog: &Catalog, advertiser: AdvertiserCode, funnel: &insight::Funnel) -> pb::Funnel {
+    pb::Funnel {
+        sessions: funnel.sessions,
+        users: funnel.users as u64,
+        actions: funnel.actions.iter().map(|action| action_report(catalog, advertiser, action)).collect(),
+    }
+}
+
+/// A user's history, on the wire.
+pub fn user_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insight::UserReport) -> pb::UserReport {
+    let did = |did: &insight::UserAction| pb::UserAction {
+        action: name(catalog.action_name(advertiser, did.action)),
+        words: words::action(catalog, advertiser, did.action),
+        count: did.count,
+        last_ms: milliseconds(did.last),
+    };
+    pb::UserReport {
+        first_seen_ms: milliseconds(report.first_seen),
+        last_seen_ms: milliseconds(report.last_seen),
+        sessions: report.sessions,
+        exposures: report.exposures,
+        conversions: report.conversions,
+        stage: report.stage.map(|code| name(catalog.action_name(advertiser, code))).unwrap_or_default(),
+        segments: report.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
+        actions: report.actions.iter().map(did).collect(),
+        linked_ids: u32::try_from(report.linked_ids).unwrap_or(u32::MAX),
+    }
+}
+
+/// A counter on the wire.
+pub fn counter(line: &CounterLine) -> pb::Counter {
+    let label = line.label.map(|(name, value)| format!("{name}=\"{value}\"")).unwrap_or_default();
+    pb::Counter { name: line.name.to_string(), label, value: line.value }
+}

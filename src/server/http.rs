@@ -1,0 +1,126 @@
+//! The small HTTP port: is the service alive, is it ready, what has it counted.
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::counters::CounterLine;
+use super::shared::{Shared, Stage};
+
+/// Connections at a time; a further one waits until another closes.
+const CONNECTIONS_MAX: usize = 64;
+/// Bytes of a request's head. Bodies are not read: a request with one is answered and its connection closed.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+const HEADERS_MAX: usize = 64;
+/// Time for a client to send its request's head, idle time between requests included.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Pause after the system refused a connection, as when all file descriptors are in use.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the port until the task is dropped.
+pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("this semaphore is never closed");
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let _place = place;
+            let service = service_fn(move |request| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
+            server.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+            // A client that breaks off or speaks another protocol concerns nobody else.
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}
+
+async fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n".to_owned());
+        refused.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    match request.uri().path() {
+        "/health/live" => text(StatusCode::OK, "alive\n".to_owned()),
+        "/health/ready" | "/heartbeat" | "/healthcheck" => match shared.stage() {
+            Stage::Ready => text(StatusCode::OK, "ready\n".to_owned()),
+            Stage::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned()),
+            Stage::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
+        },
+        "/metrics" => match shared.counter_lines().await {
+            Ok(lines) => text(StatusCode::OK, prometheus(&lines)),
+            Err(refused) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n")),
+        },
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there is /health/live, /health/ready and /metrics here; gRPC has a port of its own\n".to_owned(),
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let plain = hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// Counters in Prometheus' text format; those whose name ends in `_total` only grow.
+fn prometheus(lines: &[CounterLine]) -> String {
+    let mut out = String::new();
+    let mut last = "";
+    for line in lines {
+        if line.name != last {
+            let kind = if line.name.ends_with("_total") { "counter" } else { "gauge" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "# TYPE {} {kind}", line.name);
+            last = &line.name;
+        }
+        let _ = match line.label {
+            Some((name, value)) => writeln!(out, "{}{{{name}=\"{value}\"}} {}", line.name, line.value),
+            None => writeln!(out, "{} {}", line.name, line.value),
+        };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_read_as_prometheus_wants_them() {
+        let line = |name: &'static str, label, value| CounterLine { name: name.into(), label, value };
+        let lines = [
+            line("inkling_a_total", None, 1),
+            line("inkling_b_total", Some(("code", "x")), 2),
+            line("inkling_b_total", Some(("code", "y")), 3),
+            line("inkling_profiles", None, 4),
+        ];
+        let expected = "# TYPE inkling_a_total counter\ninkling_a_total 1\n\
+                        # TYPE inkling_b_total counter\ninkling_b_total{code=\"x\"} 2\ninkling_b_total{code=\"y\"} 3\n\
+                        # TYPE inkling_profiles gauge\ninkling_profiles 4\n";
+        assert_eq!(prometheus(&lines), expected);
+    }
+}

@@ -1,0 +1,259 @@
+//! The service: events and bid requests over gRPC, one applier thread behind them, a small HTTP port beside.
+//!
+//! An event goes connection → edge → queue → applier → journal → engine → acknowledgement; a bid request is answered on
+//! the thread that read it. Sockets, stop signal and configuration are arguments, so that tests and the demo run the
+//! very same service.
+//!
+//! *Invariants.* Only the applier changes the engine. Raw user ids do not get past the edge. Knows no file, no command
+//! line and no market.
+
+mod admin_service;
+mod applier;
+mod clock;
+mod connection;
+mod convert;
+mod counters;
+mod edge;
+mod event_service;
+mod http;
+mod insight_service;
+mod queue;
+mod score_memory;
+mod scoring;
+mod shared;
+mod signal_service;
+mod stream;
+mod words;
+mod workers;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::runtime;
+use tokio::sync::watch;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use crate::config::{Config, ServerConfig};
+use crate::engine::{Applied, Engine};
+use crate::event::Event;
+use crate::identity::Identity;
+use crate::journal::{Journal, MemoryJournal};
+use crate::pb::v1::{
+    admin_service_server::AdminServiceServer, event_service_server::EventServiceServer,
+    insight_service_server::InsightServiceServer, signal_service_server::SignalServiceServer,
+};
+use crate::settings::Settings;
+use crate::token::{TokenKey, Tokens, draw_replica};
+use admin_service::AdminApi;
+use clock::ServiceClock;
+use counters::Counters;
+use edge::Edge;
+use event_service::EventApi;
+use insight_service::InsightApi;
+use queue::{Occurrence, Queue};
+use score_memory::ScoreMemory;
+use shared::{Parts, Shared, Stage};
+use signal_service::SignalApi;
+
+/// Time between two looks at the clock while no event comes.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The sockets the service listens on.
+#[derive(Debug)]
+pub struct Listeners {
+    grpc: TcpListener,
+    http: TcpListener,
+}
+
+impl Listeners {
+    /// Opens both sockets; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When an address is in use, or can be reached from other machines and `insecure` does not allow that.
+    pub fn bind(server: &ServerConfig, insecure: bool) -> anyhow::Result<Listeners> {
+        Ok(Listeners { grpc: bind("grpc", server.grpc, insecure)?, http: bind("http", server.http, insecure)? })
+    }
+
+    /// Where gRPC listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn grpc(&self) -> std::io::Result<SocketAddr> {
+        self.grpc.local_addr()
+    }
+
+    /// Where HTTP listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn http(&self) -> std::io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+}
+
+fn bind(what: &str, address: SocketAddr, insecure: bool) -> anyhow::Result<TcpListener> {
+    if !address.ip().is_loopback() && !insecure {
+        bail!(
+            "{what} = \"{address}\" can be reached from other machines, and this version has neither TLS nor keys yet: \
+             bind it to 127.0.0.1, or accept that with --insecure"
+        );
+    }
+    let listener = TcpListener::bind(address).with_context(|| format!("{what} cannot listen on {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Runs the service until `shutdown` completes; returns once all that was in progress is answered and applied.
+///
+/// `ready` is called once, when the settings are applied and connections are served.
+///
+/// # Errors
+/// When the settings are refused, when a thread fails, or when the journal does: then nothing more was acknowledged.
+pub fn run(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
+    run_on(Box::new(MemoryJournal::new()), config, listeners, shutdown, ready)
+}
+
+fn run_on(
+    journal: Box<dyn Journal>,
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
+    let control = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = watch::channel(false);
+    let clock = Arc::new(ServiceClock::new(config.server.clock));
+    let counters = Arc::new(Counters::default());
+    let engine = Engine::new();
+    let scorer = engine.scorer();
+    let (queue, applier) =
+        applier::start(engine, journal, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
+    let edge = edge(&config, clock, counters);
+    let limits = config.server;
+    let shared = Arc::new(Shared::new(Parts { scorer, queue, edge, limits, stop: stopped }));
+    let served = control.block_on(serve(&shared, config.settings, listeners, stop, shutdown, ready));
+    // The tasks of this runtime hold the last ways to the applier, which ends when all are gone.
+    drop(control);
+    drop(shared);
+    let applied = applier.join().map_err(|_| anyhow!("the applier thread panicked"))?;
+    // The applier's failure is the cause of all others.
+    applied.context("the service has failed; what was acknowledged is applied, nothing after it")?;
+    served
+}
+
+fn edge(config: &Config, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
+    let server = &config.server;
+    Edge {
+        // Without a data directory both secrets live as long as the state they belong to: until the process ends.
+        identity: Identity::generate(),
+        tokens: Tokens::new(TokenKey::generate(), Vec::new(), draw_replica()),
+        token_age_max: config.settings.retention.token,
+        memory: ScoreMemory::new(server.score_memory_max, server.score_memory_age),
+        clock,
+        counters,
+    }
+}
+
+/// Starts, serves, drains.
+async fn serve(
+    shared: &Arc<Shared>,
+    settings: Settings,
+    listeners: Listeners,
+    stop: watch::Sender<bool>,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
+    let (health, health_server) = health_reporter();
+    report(&health, ServingStatus::NotServing).await;
+    let routes = workers::routes(shared, Routes::new(health_server))?;
+    let mut crew = workers::start(shared, &routes)?;
+    drop(routes);
+    let grpc = tokio::net::TcpListener::from_std(listeners.grpc)?;
+    let http = tokio::spawn(http::serve(Arc::clone(shared), tokio::net::TcpListener::from_std(listeners.http)?));
+    let dealer = tokio::spawn(workers::deal(Arc::clone(shared), grpc, crew.hands()));
+    let ticker = tokio::spawn(pass_time(shared.queue.clone(), shared.clock.is_wall()));
+
+    let configured = configure(&shared.queue, settings).await;
+    if configured.is_ok() {
+        shared.set_stage(Stage::Ready);
+        report(&health, ServingStatus::Serving).await;
+        ready();
+        tokio::select! {
+            () = shutdown => {}
+            () = shared.queue.ended() => {}
+        }
+    }
+
+    shared.set_stage(Stage::Stopping);
+    report(&health, ServingStatus::NotServing).await;
+    end_watches(health).await;
+    // Whoever listened for it is gone only when the workers are.
+    let _ = stop.send(true);
+    crew.ended().await;
+    let joined = crew.join();
+    for task in [http, dealer, ticker] {
+        task.abort();
+    }
+    configured.and(joined)
+}
+
+/// Puts the settings into the journal and in force.
+async fn configure(queue: &Queue, settings: Settings) -> anyhow::Result<()> {
+    let configured = Occurrence { occurred_at: None, event_id: None, event: Event::Configured(Box::new(settings)) };
+    let answer = queue.track(vec![configured], None).await?;
+    match answer.await.context("the service failed while it applied the settings")?.pop() {
+        Some(Applied::Done | Applied::Duplicate) => Ok(()),
+        Some(Applied::Rejected(rejection)) => Err(anyhow!(rejection).context("the engine refuses the settings")),
+        None => Err(anyhow!("the engine did not answer to the settings")),
+    }
+}
+
+/// Lets the wall clock reach the engine while no event comes.
+async fn pass_time(queue: Queue, wall: bool) {
+    if !wall {
+        return;
+    }
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        queue.tick();
+    }
+}
+
+/// Tells health checks, for the service as a whole and for each of its parts.
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    for name in health_names() {
+        health.set_service_status(name, status).await;
+    }
+}
+
+/// Ends the streams of who watches the service's health, as they would never end by themselves.
+async fn end_watches(mut health: HealthReporter) {
+    for name in health_names() {
+        health.clear_service_status(name).await;
+    }
+}
+
+fn health_names() -> [&'static str; 5] {
+    use tonic::server::NamedService;
+    [
+        "",
+        SignalServiceServer::<SignalApi>::NAME,
+        EventServiceServer::<EventApi>::NAME,
+        InsightServiceServer::<InsightApi>::NAME,
+        AdminServiceServer::<AdminApi>::NAME,
+    ]
+}
+
+#[cfg(test)]
+mod tests;

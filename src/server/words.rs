@@ -1,0 +1,257 @@
+//! Reasons as fixed codes for programs and as a trader's words for people.
+
+use crate::action::standard;
+use crate::engine::Catalog;
+use crate::ids::{ActionCode, AdvertiserCode, Id};
+use crate::math;
+use crate::opportunity::ScoreRequest;
+use crate::settings::ready_made_segments;
+use crate::signal::{Cause, Reason, Scope};
+
+/// Recency buckets as codes and as words, by the bounds of [`RECENCY_BOUNDS_S`](crate::signal::RECENCY_BOUNDS_S).
+const RECENCIES: [(&str, &str); 10] = [
+    ("<10s", "within 10 s"),
+    ("<1m", "within 1 min"),
+    ("<5m", "within 5 min"),
+    ("<30m", "within 30 min"),
+    ("<2h", "within 2 h"),
+    ("<6h", "within 6 h"),
+    ("<1d", "within a day"),
+    ("<3d", "within 3 days"),
+    ("<10d", "within 10 days"),
+    (">10d", "more than 10 days ago"),
+];
+
+/// A cause as a fixed code with its parts after colons.
+pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, cause: Cause) -> String {
+    let action = |code| action_name(catalog, advertiser, code);
+    let recency = |bucket| recency(bucket).0;
+    match cause {
+        Cause::Bias => "bias".to_owned(),
+        Cause::ActionRecency { action: code, count, recency: bucket } => {
+            format!("action_recency:{}:{}+:{}", action(code), least(count), recency(bucket))
+        }
+        Cause::ActionCount { action: code, count } => format!("action_count:{}:{}+", action(code), least(count)),
+        Cause::Affinity { scope, action: code, count, recency: bucket } => {
+            format!("affinity:{}:{}:{}+:{}", scope_name(scope), action(code), least(count), recency(bucket))
+        }
+        Cause::NoAffinity { scope } => format!("no_affinity:{}", scope_name(scope)),
+        Cause::Path(path) => format!("path:{}", steps(catalog, advertiser, path, &action).join(">")),
+        Cause::Stage { action: code, recency: bucket } => format!("stage:{}:{}", action(code), recency(bucket)),
+        Cause::NoHistory => "no_history".to_owned(),
+        Cause::Sessions(count) => format!("sessions:{}+", least(count)),
+        Cause::SessionLength(count) => format!("session_length:{}+", least(count)),
+        Cause::LastSeen(bucket) => format!("last_seen:{}", recency(bucket)),
+        Cause::FirstSeen(bucket) => format!("first_seen:{}", recency(bucket)),
+        Cause::Exposures(count) => format!("exposures:{}+", least(count) - 1),
+        Cause::LastShown(bucket) => format!("last_shown:{}", recency(bucket)),
+        Cause::Conversions(count) => format!("conversions:{}+", least(count) - 1),
+        Cause::LastConverted(bucket) => format!("last_converted:{}", recency(bucket)),
+        Cause::Segment(code) => format!("segment:{}", text(catalog.segment_name(advertiser, code))),
+        Cause::Context(place) => match request.context.get(usize::from(place)) {
+            Some((name, value)) => format!("context:{name}:{value}"),
+            None => "context".to_owned(),
+        },
+        Cause::Number(place, bucket) => match request.numbers.get(usize::from(place)) {
+            Some((name, _)) => format!("number:{name}:{bucket}"),
+            None => "number".to_owned(),
+        },
+        Cause::Item => "item".to_owned(),
+        Cause::Category => "category".to_owned(),
+        Cause::Hour(hour) => format!("hour:{hour}"),
+    }
+}
+
+/// A reason in words: what was seen, and by how much it multiplies the odds.
+pub fn reason(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, reason: &Reason) -> String {
+    let what = cause(catalog, advertiser, request, reason.cause);
+    let factor = math::exp(reason.contribution);
+    let shared = if reason.collided { " (a weight shared with another feature)" } else { "" };
+    format!("{what}: ×{factor:.2}{shared}")
+}
+
+fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, cause: Cause) -> String {
+    let did = |code| action(catalog, advertiser, code);
+    let ago = |bucket| recency(bucket).1;
+    match cause {
+        Cause::Bias => "everybody's rate".to_owned(),
+        Cause::ActionRecency { action, count, recency } => {
+            format!("{} {}, {}", did(action), ago(recency), often(count))
+        }
+        Cause::ActionCount { action, count } => format!("{} {}", did(action), often(count)),
+        Cause::Affinity { scope, action, count, recency } => {
+            let times = often(count);
+            format!("{} {}: {}, touched {times}", scope_words(scope), ago(recency), did(action))
+        }
+        Cause::NoAffinity { scope } => format!("{} never touched", scope_words(scope)),
+        Cause::Path(path) => steps(catalog, advertiser, path, &did).join(", then "),
+        Cause::Stage { action, recency } => format!("furthest step: {} {}", did(action), ago(recency)),
+        Cause::NoHistory => "no history with this advertiser".to_owned(),
+        Cause::Sessions(count) => format!("came {}", often(count)),
+        Cause::SessionLength(count) => format!("{} in this session", actions(count)),
+        Cause::LastSeen(bucket) => format!("last seen {}", ago(bucket)),
+        Cause::FirstSeen(bucket) => format!("first seen {}", ago(bucket)),
+        Cause::Exposures(0) => "no ad shown yet".to_owned(),
+        Cause::Exposures(count) => format!("ad shown {}", often_less_one(count)),
+        Cause::LastShown(bucket) => format!("ad last shown {}", ago(bucket)),
+        Cause::Conversions(0) => "never converted".to_owned(),
+        Cause::Conversions(count) => format!("converted {}", often_less_one(count)),
+        Cause::LastConverted(bucket) => format!("last converted {}", ago(bucket)),
+        Cause::Segment(code) => format!("in segment {}", text(catalog.segment_name(advertiser, code))),
+        Cause::Context(place) => match request.context.get(usize::from(place)) {
+            Some((name, value)) => format!("{name} is {value}"),
+            None => "context of the request".to_owned(),
+        },
+        Cause::Number(place, _) => match request.numbers.get(usize::from(place)) {
+            Some((name, value)) => format!("{name} around {value}"),
+            None => "a number of the request".to_owned(),
+        },
+        Cause::Item => "this product".to_owned(),
+        Cause::Category => "this category".to_owned(),
+        Cause::Hour(hour) => format!("hour {hour} UTC"),
+    }
+}
+
+/// An action as a trader calls it; an advertiser's own by its name.
+pub fn action(catalog: &Catalog, advertiser: AdvertiserCode, code: ActionCode) -> String {
+    let name = text(catalog.action_name(advertiser, code));
+    standard(name).map_or_else(|| name.replace('_', " "), |action| action.words.to_owned())
+}
+
+/// What a ready-made segment means; empty for others and for everybody.
+pub fn segment(name: Option<&Id>) -> String {
+    let name = text(name);
+    let found = ready_made_segments().into_iter().find(|(known, _, _)| *known == name);
+    found.map(|(_, words, _)| words.to_owned()).unwrap_or_default()
+}
+
+fn action_name(catalog: &Catalog, advertiser: AdvertiserCode, code: ActionCode) -> String {
+    text(catalog.action_name(advertiser, code)).to_owned()
+}
+
+fn text(name: Option<&Id>) -> &str {
+    name.map_or("", Id::as_str)
+}
+
+/// The steps of a path, first one first.
+fn steps(
+    catalog: &Catalog,
+    advertiser: AdvertiserCode,
+    path: [u8; 3],
+    name: &dyn Fn(ActionCode) -> String,
+) -> Vec<String> {
+    let known = |code: &ActionCode| code.0 > 0 && catalog.action_name(advertiser, *code).is_some();
+    path.into_iter().map(ActionCode).filter(known).map(name).collect()
+}
+
+fn recency(bucket: u8) -> (&'static str, &'static str) {
+    RECENCIES[usize::from(bucket).min(RECENCIES.len() - 1)]
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::User => "user",
+        Scope::Item => "item",
+        Scope::Category => "category",
+    }
+}
+
+fn scope_words(scope: Scope) -> &'static str {
+    match scope {
+        Scope::User => "anything",
+        Scope::Item => "this product",
+        Scope::Category => "this category",
+    }
+}
+
+/// Smallest count of a power-of-two bucket.
+fn least(bucket: u8) -> u32 {
+    1 << bucket.min(31)
+}
+
+fn often(bucket: u8) -> String {
+    times(least(bucket), least(bucket) - 1 + least(bucket))
+}
+
+/// For buckets of one more than the count.
+fn often_less_one(bucket: u8) -> String {
+    times(least(bucket) - 1, least(bucket) - 2 + least(bucket))
+}
+
+fn times(least: u32, most: u32) -> String {
+    match (least, most) {
+        (1, 1) => "once".to_owned(),
+        (least, most) => format!("{least} to {most} times"),
+    }
+}
+
+fn actions(bucket: u8) -> String {
+    match bucket {
+        0 => "one action".to_owned(),
+        bucket => format!("{} to {} actions", least(bucket), least(bucket) - 1 + least(bucket)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opportunity::PrivacyMode;
+    use crate::signal::RECENCY_BOUNDS_S;
+
+    fn request() -> ScoreRequest {
+        ScoreRequest {
+            opportunity: Id::literal("o"),
+            users: Vec::new(),
+            context: vec![(Id::literal("device"), Id::literal("phone"))],
+            numbers: vec![(Id::literal("price"), 19.5)],
+            segments: Vec::new(),
+            privacy: PrivacyMode::Full,
+            targets: Vec::new(),
+            reasons_max: 64,
+        }
+    }
+
+    #[test]
+    fn every_recency_bucket_has_its_words() {
+        assert_eq!(RECENCIES.len(), RECENCY_BOUNDS_S.len() + 1);
+        let seconds = [10, 60, 300, 1_800, 7_200, 21_600, 86_400, 259_200, 864_000];
+        assert_eq!(RECENCY_BOUNDS_S, seconds, "the words above say these bounds");
+    }
+
+    #[test]
+    fn counts_read_as_people_say_them() {
+        let words: Vec<String> = (0..8).map(often).collect();
+        assert_eq!(words[..4], ["once", "2 to 3 times", "4 to 7 times", "8 to 15 times"]);
+        assert_eq!(words[7], "128 to 255 times");
+        assert_eq!([1, 2, 3].map(often_less_one), ["1 to 2 times", "3 to 6 times", "7 to 14 times"]);
+        assert_eq!([0, 1].map(actions), ["one action", "2 to 3 actions"]);
+        assert_eq!(often(255), format!("{} to {} times", 1u32 << 31, u32::MAX));
+    }
+
+    #[test]
+    fn causes_of_the_request_repeat_its_own_names() {
+        let (catalog, nobody, request) = (Catalog::default(), AdvertiserCode(0), request());
+        let cases = [
+            (Cause::Context(0), "context:device:phone", "device is phone: ×2.00"),
+            (Cause::Context(9), "context", "context of the request: ×2.00"),
+            (Cause::Number(0, -3), "number:price:-3", "price around 19.5: ×2.00"),
+            (Cause::LastSeen(4), "last_seen:<2h", "last seen within 2 h: ×2.00"),
+            (Cause::LastSeen(200), "last_seen:>10d", "last seen more than 10 days ago: ×2.00"),
+            (Cause::Exposures(0), "exposures:0+", "no ad shown yet: ×2.00"),
+            (Cause::Conversions(1), "conversions:1+", "converted 1 to 2 times: ×2.00"),
+            (Cause::Hour(23), "hour:23", "hour 23 UTC: ×2.00"),
+        ];
+        for (cause, as_code, as_words) in cases {
+            let one = Reason { cause, contribution: std::f64::consts::LN_2, collided: false };
+            assert_eq!(code(&catalog, nobody, &request, cause), as_code);
+            assert_eq!(reason(&catalog, nobody, &request, &one), as_words);
+        }
+    }
+
+    #[test]
+    fn ready_made_segments_say_what_they_mean() {
+        assert!(segment(Some(&Id::literal("cart_abandoners"))).contains("did not purchase"));
+        assert_eq!(segment(Some(&Id::literal("own"))), "");
+        assert_eq!(segment(None), "");
+    }
+}
