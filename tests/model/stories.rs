@@ -120,8 +120,9 @@ impl Stories {
             let (item, category) = (self.item(), self.category());
             let action = Action { user, advertiser: advertiser.clone(), action, item, category, value };
             self.send(at, Event::Action(action));
-            let gap = *self.dice.pick(&[0, 900, 30_000, 1_800_000, 1_801_000]);
-            at += self.dice.below(gap + 1);
+            // Half of the time on the edge of a session or a rule's window.
+            let gap = *self.dice.pick(&[0, 900, 30_000, 300_000, 1_800_000, 1_801_000]);
+            at += if self.dice.percent(50) { gap } else { self.dice.below(gap + 1) };
         }
     }
 
