@@ -87,8 +87,8 @@ pub struct Unscored {
     pub user: UserKey,
     /// For whom.
     pub advertiser: Id,
-    /// Towards which goals; at most [`GOALS_PER_TARGET_MAX`](crate::opportunity::GOALS_PER_TARGET_MAX), none for all
-    /// of the advertiser's.
+    /// Towards which goals; none stands for all. At most
+    /// [`GOALS_PER_TARGET_MAX`](crate::opportunity::GOALS_PER_TARGET_MAX).
     pub goals: Vec<Id>,
     /// Advertised product.
     pub item: Option<Id>,

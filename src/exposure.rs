@@ -177,7 +177,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn features_sort_as_they_compare(raw in proptest::collection::vec((0u32..1 << 22, 0u8..16), 0..=FEATURES_MAX), shift in 0u32..22) {
+        fn features_sort_as_they_compare(
+            raw in proptest::collection::vec((0u32..1 << 22, 0u8..16), 0..=FEATURES_MAX),
+            shift in 0u32..22,
+        ) {
             let feature = |(slot, code): &(u32, u8)| Feature::from_parts(slot >> shift, *code).unwrap();
             let mut ours: ArrayVec<Feature, FEATURES_MAX> = raw.iter().map(feature).collect();
             let mut expected = ours.clone();

@@ -20,6 +20,8 @@ pub const KNOWN_EXTERNALS_MAX: usize = 1_000;
 pub const MILESTONES_MAX: usize = 32;
 /// Latest occurrences of an action that a rule can count: `count(a, w) >= n` with n up to this.
 pub const WINDOWED_COUNT_MAX: u8 = 8;
+/// Distinct users that are told apart: the most that a goal's support can ask for.
+pub const SUPPORT_MAX: u32 = 1_000;
 /// Smallest and largest allowed bounds of a multiplier.
 pub const MULTIPLIER_BOUNDS: (f64, f64) = (0.01, 10.0);
 /// Bounds of the product of a user's segment weights.
@@ -118,7 +120,7 @@ pub struct Multiplier {
     pub max: f64,
     /// Variance of ln ρ over opportunities that is believed before data; ln ρ is shrunk by it against its own variance.
     pub prior_variance: f64,
-    /// Distinct users that the goal or one milestone needs before the multiplier leaves 1.
+    /// Distinct users that the goal or one milestone needs before the multiplier leaves 1; at most [`SUPPORT_MAX`].
     pub support: u32,
 }
 
@@ -231,9 +233,10 @@ pub struct Arms {
 pub struct Limits {
     /// Profiles; the longest unseen gives way.
     pub profiles_max: usize,
-    /// Impressions that wait for their label; the one whose window ends first closes.
+    /// Impressions kept: those that wait for their label, and those whose conversions may still come late or be
+    /// retracted. The one that is due first gives way.
     pub live_impressions_max: usize,
-    /// Impressions that wait, of one user and goal; the oldest closes.
+    /// Impressions kept of one user and goal; the one shown first gives way.
     pub live_per_user_max: usize,
     /// Conversions kept for late impressions and retractions; the oldest can no longer be retracted.
     pub conversions_max: usize,

@@ -115,8 +115,6 @@ pub struct Reason {
 /// On which part of the history a feature looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// All the user did with the advertiser.
-    User,
     /// What the user did with the advertised item.
     Item,
     /// What the user did with the advertised category.
@@ -132,7 +130,7 @@ pub enum Cause {
     ActionRecency {
         /// The action.
         action: ActionCode,
-        /// ⌊log₂ of the decayed count⌋, 0 to 7.
+        /// ⌊log₂(1 + decayed count)⌋, 0 to 7.
         count: u8,
         /// Recency bucket.
         recency: u8,
@@ -141,7 +139,7 @@ pub enum Cause {
     ActionCount {
         /// The action.
         action: ActionCode,
-        /// ⌊log₂ of the decayed count⌋, 0 to 7.
+        /// ⌊log₂(1 + decayed count)⌋, 0 to 7.
         count: u8,
     },
     /// Strongest act on the advertised item or category, how often and how long ago it was touched.
@@ -150,7 +148,7 @@ pub enum Cause {
         scope: Scope,
         /// The act.
         action: ActionCode,
-        /// ⌊log₂ of touches⌋, 0 to 7.
+        /// ⌊log₂(1 + touches)⌋, 0 to 7.
         count: u8,
         /// Recency bucket.
         recency: u8,
@@ -171,19 +169,19 @@ pub enum Cause {
     },
     /// The user has no history with the advertiser.
     NoHistory,
-    /// ⌊log₂ of sessions⌋.
+    /// ⌊log₂(1 + sessions)⌋.
     Sessions(u8),
-    /// ⌊log₂ of actions in the current session⌋.
+    /// ⌊log₂(1 + actions in the latest session)⌋.
     SessionLength(u8),
     /// How long ago the user was last seen.
     LastSeen(u8),
     /// How long ago the user was first seen.
     FirstSeen(u8),
-    /// ⌊log₂ of 1 + impressions shown⌋.
+    /// ⌊log₂(1 + impressions shown)⌋.
     Exposures(u8),
     /// How long ago the last impression was shown.
     LastShown(u8),
-    /// ⌊log₂ of 1 + own conversions⌋.
+    /// ⌊log₂(1 + own conversions)⌋.
     Conversions(u8),
     /// How long ago the user last converted.
     LastConverted(u8),

@@ -332,6 +332,67 @@ fn a_late_unscored_notice_learns_nothing() {
     assert_eq!((late(true).1, late(true).2), (false, 1));
 }
 
+/// The features of a score taken after a purchase know of it: a notice that dates the impression before the purchase
+/// must not make them learn that buyers buy.
+#[test]
+fn a_backdated_notice_learns_no_purchase_that_was_scored() {
+    let mut shop = Shop::new();
+    shop.act(1, "view_item");
+    let before_purchase = shop.now;
+    shop.wait(MINUTE);
+    assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
+    shop.wait(MINUTE);
+    let exposure = shop.score(1).exposure.unwrap();
+    assert_eq!(shop.apply_of(before_purchase, None, impression(exposure)), Applied::Done);
+    assert_eq!((shop.engine.tally().positives, shop.credited()), (0, (0.0, 1.0)));
+}
+
+/// Conversions often come in batches, hours late. They must not add up as if each were news to the same weights.
+#[test]
+fn a_batch_of_conversions_does_not_run_away() {
+    let mut shop = Shop::new();
+    for user in 1..=3_000 {
+        shop.act(user, "view_item");
+        shop.now += 1;
+        shop.show(user);
+    }
+    shop.wait(MINUTE);
+    for user in (1..=3_000).step_by(50) {
+        assert_eq!(shop.apply(conversion(user, None)), Applied::Done);
+    }
+    shop.act(9_999, "view_item");
+    let p = shop.signal(9_999).p_conversion;
+    assert!((0.004..0.15).contains(&p), "60 of 3,000 converted, {p}");
+}
+
+#[test]
+fn who_was_forgotten_does_not_come_back_with_an_old_token() {
+    let mut shop = Shop::new();
+    shop.act(1, "view_item");
+    let exposure = shop.score(1).exposure.unwrap();
+    shop.wait(MINUTE);
+    assert_eq!(shop.apply(Event::Forget(UserKey(1))), Applied::Done);
+    assert_eq!(shop.apply(impression(exposure)), Applied::Done);
+    let acme = shop.engine.catalog().advertiser("acme").unwrap();
+    assert_eq!(shop.engine.profile(UserKey(1), acme), None);
+    shop.wait(MINUTE);
+    shop.show(1);
+    assert_eq!(shop.engine.profile(UserKey(1), acme).unwrap().shown, 1, "what is scored afterwards counts");
+}
+
+#[test]
+fn event_ids_are_an_advertisers_own() {
+    let mut settings = settings();
+    let mut other = settings.advertisers[0].clone();
+    other.id = id("other");
+    settings.advertisers.push(other);
+    let mut shop = Shop::with(settings);
+    let Event::Action(mut theirs) = act(1, "view_item") else { unreachable!() };
+    theirs.advertiser = id("other");
+    assert_eq!(shop.apply_of(START, Some("1"), act(1, "view_item")), Applied::Done);
+    assert_eq!(shop.apply_of(START, Some("1"), Event::Action(theirs)), Applied::Done);
+}
+
 #[test]
 fn linked_ids_are_one_person() {
     let mut shop = Shop::new();

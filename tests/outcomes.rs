@@ -72,7 +72,7 @@ fn exposure(opportunity: &str, user: u64) -> Box<Exposure> {
         line_item: None,
         item: None,
         category: None,
-        scored_at: Timestamp(NOW),
+        scored_at: Timestamp(NOW - Span::hours(1).0),
         arm: Arm::Treated,
         goals: [GoalScore { goal: GOAL, logit: -3.0, p: 0.05, multiplier: 1.0 }].into_iter().collect(),
         externals: [EXTERNAL].into_iter().collect(),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Clock, Config};
+use crate::identity::Identity;
 use crate::server::{self, Listeners};
 
 /// Arguments of `inkling serve`.
@@ -51,7 +52,7 @@ impl Serve {
             // Whoever started the service may not read what it says.
             let _ = super::print(&line);
         };
-        server::run(config, listeners, told_to_stop(), ready).context("inkling serve")
+        server::run(config, Identity::generate(), listeners, told_to_stop(), ready).context("inkling serve")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use super::value::Range;
-use crate::settings::{Arms, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, Retention};
+use crate::settings::{Arms, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, Retention, SUPPORT_MAX};
 use crate::units::Span;
 
 /// Shortest and longest half-life of a statistic.
@@ -78,6 +78,6 @@ pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Mu
     table.number("min", &mut multiplier.min, Range::Between(low, 1.0));
     table.number("max", &mut multiplier.max, Range::Between(1.0, high));
     table.number("prior_variance", &mut multiplier.prior_variance, Range::Above(0.0, 100.0));
-    table.whole("support", &mut multiplier.support, 1..=1_000_000);
+    table.whole("support", &mut multiplier.support, 1..=SUPPORT_MAX);
     multiplier
 }

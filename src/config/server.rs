@@ -80,7 +80,7 @@ impl Default for ServerConfig {
             clock: Clock::Wall,
             connections_max: 1_024,
             streams_max: 1_024,
-            message_bytes_max: 4 << 20,
+            message_bytes_max: 1 << 20,
             track_events_max: 1_000,
             batch_requests_max: 1_000,
             stream_window: 1 << 20,

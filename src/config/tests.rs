@@ -253,7 +253,7 @@ const WRONG_SECTIONS: &[Case] = &[
         &[
             "6:12: multiplier: baseline = \"request\": is not built yet: must be \"goal\"",
             "7:7: multiplier: min = 0: must be between 0.01 and 1",
-            "8:11: multiplier: support = 0: must be between 1 and 1000000",
+            "8:11: multiplier: support = 0: must be between 1 and 1000",
         ],
     ),
     (

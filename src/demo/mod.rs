@@ -24,6 +24,7 @@ use client::Client;
 use shoppers::World;
 
 use crate::config::{Clock, Config};
+use crate::identity::Identity;
 use crate::pb::v1;
 use crate::server::{self, Listeners};
 use crate::settings::Settings;
@@ -60,6 +61,8 @@ struct Service {
 
 impl Service {
     /// Starts a service whose clock follows the events, on free loopback ports.
+    ///
+    /// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
     fn start(settings: Settings) -> anyhow::Result<Service> {
         let mut config = Config::from_settings(settings);
         config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -74,7 +77,7 @@ impl Service {
                 // A dropped sender stops the service as well.
                 let _ = stopped.await;
             };
-            server::run(config, listeners, shutdown, move || {
+            server::run(config, Identity::new([0; 32]), listeners, shutdown, move || {
                 let _ = is_ready.send(());
             })
         })?;

@@ -168,7 +168,8 @@ impl Engine {
         });
     }
 
-    /// Removes a person's profiles, waiting impressions, conversions and links. Counts and weights stay.
+    /// Removes a person's profiles, waiting impressions, conversions and links. Counts and weights stay. Tokens sealed
+    /// before count as those of nobody.
     pub(super) fn forget(&mut self, user: UserKey) {
         let root = self.people.root(user);
         for (code, statistics) in self.advertisers.iter_mut().enumerate() {
@@ -184,6 +185,9 @@ impl Engine {
                 self.conversions.remove(id);
             }
             state.statistics.support.forget(root.0);
+        }
+        for member in self.people.members(root) {
+            self.forgotten.insert(member, self.now);
         }
         self.people.forget(root);
         self.tally.forgotten += 1;

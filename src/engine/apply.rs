@@ -36,6 +36,17 @@ impl From<Rejection> for Refused {
     }
 }
 
+/// Key of an event id: an advertiser's own, where the event names one, so that two may number alike.
+fn event_key(id: &Id, event: &Event) -> u64 {
+    let advertiser = match event {
+        Event::Action(action) => hash::text(action.advertiser.as_str()),
+        Event::Conversion(conversion) => hash::text(conversion.advertiser.as_str()),
+        Event::Retraction(retraction) => hash::text(retraction.advertiser.as_str()),
+        _ => 0,
+    };
+    hash::mix(advertiser, hash::text(id.as_str()))
+}
+
 impl Engine {
     /// Folds one record into the state: the only way it changes.
     ///
@@ -45,7 +56,7 @@ impl Engine {
         assert!(record.at >= self.now, "the clock went back from {} to {} ms", self.now.0, record.at.0);
         self.now = record.at;
         self.tally.records += 1;
-        let event_id = record.event_id.as_ref().map(|id| hash::text(id.as_str()));
+        let event_id = record.event_id.as_ref().map(|id| event_key(id, &record.event));
         let result = match event_id {
             Some(id) if self.recent.contains(id) => Err(Refused::Duplicate),
             _ => self.take(record),
@@ -124,6 +135,7 @@ impl Engine {
             let Some(id) = self.conversions.due(self.now) else { break };
             self.conversions.remove(id);
         }
+        self.forgotten.expire(self.now - self.retention().token);
         let unseen_since = (self.now - self.retention().profile).tick();
         for _ in 0..most {
             if !self.profiles.evict_before(unseen_since) {

@@ -16,6 +16,11 @@ use crate::signal::{Cause, RECENCY_BOUNDS_S, Scope};
 use crate::stats::decay::HalfLife;
 use crate::units::{Tick, Timestamp};
 
+/// Context entries, numbers and segments that are looked at, the first of each: so a long context leaves 34 of the 64
+/// features to the person.
+const CONTEXT_USED_MAX: usize = 12;
+const NUMBERS_USED_MAX: usize = 6;
+const SEGMENTS_USED_MAX: usize = 8;
 /// Greatest bucket of a count: 128 and more.
 const COUNT_BUCKET_MAX: u8 = 7;
 
@@ -93,18 +98,17 @@ impl FeatureSet {
         if let Some(category) = asked.category {
             self.push(Cause::Category, u64::from(category.0));
         }
-        // At most 20 of each, so that a long context cannot push the person out.
-        for (place, (name, value)) in asked.context.iter().enumerate().take(20) {
+        for (place, (name, value)) in asked.context.iter().enumerate().take(CONTEXT_USED_MAX) {
             let value = hash::mix(hash::text(name.as_str()), hash::text(value.as_str()));
             self.push(Cause::Context(place as u8), value);
         }
-        for (place, (name, number)) in asked.numbers.iter().enumerate().take(20) {
+        for (place, (name, number)) in asked.numbers.iter().enumerate().take(NUMBERS_USED_MAX) {
             self.push(Cause::Number(place as u8, number_bucket(*number)), hash::text(name.as_str()));
         }
     }
 
     fn push_segments(&mut self, segments: &[SegmentCode]) {
-        segments.iter().take(8).for_each(|segment| self.push(Cause::Segment(*segment), 0));
+        segments.iter().take(SEGMENTS_USED_MAX).for_each(|segment| self.push(Cause::Segment(*segment), 0));
     }
 
     fn push_person(&mut self, asked: &Asked<'_>, history: &History<'_>) {
@@ -231,6 +235,7 @@ mod tests {
         let history = History { profile: &profile, in_force: &in_force, segments: &[] };
         let set = FeatureSet::build(&asked, Some(history));
         assert_eq!(set.features.len(), set.causes.len());
+        assert!(set.features.len() <= FEATURES_MAX / 2);
         assert!(set.causes.contains(&Cause::NoHistory));
         assert!(!FeatureSet::build(&asked, None).causes.contains(&Cause::NoHistory));
     }

@@ -41,6 +41,7 @@ enum Kind {
     Goal = 10,
     Weights = 11,
     Tally = 12,
+    Forgotten = 13,
 }
 
 /// Adds up the hashes of entries.
@@ -76,6 +77,9 @@ impl Engine {
         self.conversions.image(&mut |id, bytes| sum.add(Kind::Conversion, id, bytes));
         let recent: Vec<u8> = self.recent.iter().flat_map(u64::to_le_bytes).collect();
         sum.add(Kind::RecentEvents, 0, &recent);
+        for (place, (at, user)) in self.forgotten.iter().enumerate() {
+            sum.add(Kind::Forgotten, place as u64, &[at.0.to_le_bytes(), user.0.to_le_bytes()].concat());
+        }
         self.digest_statistics(&mut sum);
         for (place, (_, count)) in self.tally.entries().into_iter().enumerate() {
             sum.add(Kind::Tally, place as u64, &count.to_le_bytes());

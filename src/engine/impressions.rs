@@ -26,6 +26,8 @@ pub(super) struct Impression {
     pub arm: Arm,
     /// The score is known, so that it counts for its arm.
     pub is_answered: bool,
+    /// Sum of the gradients it was learned with so far.
+    pub pull: f32,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
     /// Membership when it was shown.
@@ -184,6 +186,7 @@ impl Impression {
             u64::from(self.standing),
             u64::from(self.is_closed) | u64::from(self.is_answered) << 1,
             self.deadline.0,
+            u64::from(self.pull.to_bits()),
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),
         ];

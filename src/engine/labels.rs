@@ -3,7 +3,8 @@
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted. The *credit* for a
 //! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
-//! impressions, clicks and conversions are known, not of the order in which they arrived.
+//! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
+//! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
 use super::Engine;
 use super::conversions::{ConversionId, CreditedTo};
@@ -17,9 +18,9 @@ use crate::math;
 use crate::units::Timestamp;
 
 impl Engine {
-    /// Learns an impression as negative, with the current weights' probability as the gradient.
-    pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) {
-        let Some(features) = features else { return };
+    /// Learns an impression as negative, with the current weights' probability as the gradient, and returns that.
+    pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) -> f32 {
+        let Some(features) = features else { return 0.0 };
         let parent = self.parent_rate(goal).mean;
         let (now, shown) = (self.now.tick(), shown_at.tick());
         let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
@@ -32,6 +33,7 @@ impl Engine {
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
         self.everything.impressions.add(1.0, shown, wide);
+        p as f32
     }
 
     /// Joins an impression to the conversions that are known already.
@@ -105,7 +107,13 @@ impl Engine {
         // Counted as of the impression, so that numerator and denominator of a rate fade alike.
         let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
         let state = &mut self.goals[impression.goal.index()];
-        state.learner.learn(features, -sign, self.now.tick());
+        // What the label asks for under the current weights, p − y, less what was learned before. While the weights
+        // stay, this is −1 for a conversion and +1 for its retraction. When many conversions come at once, p rises
+        // with the first of them, and the rest add little: they do not push the same weights again and again.
+        let p = probability(state.intercept.unwrap_or_default(), state.learner.predict(features).logit);
+        let label = if sign > 0.0 { 1.0 } else { 0.0 };
+        let step = p - label - f64::from(impression.pull);
+        state.learner.learn(features, step, self.now.tick());
         state.statistics.outcome.positives.add(sign, shown, half_life);
         if impression.is_answered {
             state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
@@ -113,6 +121,7 @@ impl Engine {
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
+        self.impressions.get_mut(id).expect("looked up above").pull += step as f32;
         self.is_unpublished = true;
     }
 

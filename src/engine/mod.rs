@@ -15,6 +15,7 @@ mod catalog;
 mod clock;
 mod conversions;
 mod features;
+mod forgotten;
 mod image;
 mod impressions;
 mod labels;
@@ -43,6 +44,7 @@ pub use tally::Tally;
 use arc_swap::ArcSwap;
 
 use conversions::Conversions;
+use forgotten::Forgotten;
 use impressions::Impressions;
 use people::People;
 use profiles::Profiles;
@@ -70,6 +72,7 @@ pub struct Engine {
     impressions: Impressions,
     conversions: Conversions,
     recent: RecentEvents,
+    forgotten: Forgotten,
     /// By advertiser code.
     advertisers: Vec<AdvertiserStatistics>,
     /// By goal code.
@@ -108,6 +111,7 @@ impl Default for Engine {
             impressions: Impressions::default(),
             conversions: Conversions::default(),
             recent: RecentEvents::default(),
+            forgotten: Forgotten::default(),
             advertisers: Vec::new(),
             goals: Vec::new(),
             everything: Outcome::default(),

@@ -39,6 +39,14 @@ struct Notice {
     goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
 }
 
+/// What an impression has counted for.
+struct Learned {
+    /// The score is known.
+    is_answered: bool,
+    /// Gradient it was learned with.
+    pull: f32,
+}
+
 /// A goal as it was reached, before it is checked.
 pub(super) struct Reached<'a> {
     pub advertiser: AdvertiserCode,
@@ -53,10 +61,12 @@ pub(super) struct Reached<'a> {
 }
 
 impl Engine {
-    pub(super) fn show(&mut self, event: &ImpressionEvent, shown_at: Timestamp) -> Result<(), Refused> {
-        let notice = match &event.of {
-            Shown::Scored(exposure) => self.notice_of_exposure(exposure)?,
-            Shown::Named(unscored) => self.notice_of_unscored(unscored, shown_at)?,
+    pub(super) fn show(&mut self, event: &ImpressionEvent, stated_at: Timestamp) -> Result<(), Refused> {
+        let (notice, shown_at) = match &event.of {
+            // Nothing is shown before it is scored. A notice that says so would let a conversion count that the
+            // features have seen already.
+            Shown::Scored(exposure) => (self.notice_of_exposure(exposure)?, stated_at.max(exposure.scored_at)),
+            Shown::Named(unscored) => (self.notice_of_unscored(unscored, stated_at)?, stated_at),
         };
         self.check_time(shown_at, self.retention().token)?;
         for (goal, _) in &notice.goals {
@@ -70,8 +80,9 @@ impl Engine {
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for (goal, answered) in notice.goals.clone() {
             self.count_impression(&notice, goal, answered, rules, event.cost, shown_at);
-            self.learn_negative(goal, notice.features.as_deref(), shown_at);
-            self.keep_impression(&notice, goal, answered.is_some(), rules, shown_at);
+            let pull = self.learn_negative(goal, notice.features.as_deref(), shown_at);
+            let learned = Learned { is_answered: answered.is_some(), pull };
+            self.keep_impression(&notice, goal, learned, rules, shown_at);
         }
         if let Some(root) = notice.user {
             self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
@@ -89,6 +100,7 @@ impl Engine {
             let goal = self.catalog.goals().get(score.goal.index());
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
+        let is_remembered = |user: &UserKey| !self.forgotten.covers(*user, exposure.scored_at);
         let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p)));
         let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
@@ -97,7 +109,7 @@ impl Engine {
         Ok(Notice {
             opportunity: exposure.opportunity,
             advertiser: exposure.advertiser,
-            user: exposure.user.map(|user| self.people.root(user)),
+            user: exposure.user.filter(is_remembered).map(|user| self.people.root(user)),
             item: exposure.item,
             category: exposure.category,
             arm: exposure.arm,
@@ -157,7 +169,7 @@ impl Engine {
         &mut self,
         notice: &Notice,
         goal: GoalCode,
-        is_answered: bool,
+        learned: Learned,
         rules: RuleSegments,
         shown_at: Timestamp,
     ) {
@@ -169,7 +181,8 @@ impl Engine {
             shown_at,
             clicked_at: None,
             arm: notice.arm,
-            is_answered,
+            is_answered: learned.is_answered,
+            pull: learned.pull,
             item: notice.item,
             category: notice.category,
             segments: rules,
@@ -264,7 +277,12 @@ impl Engine {
             occurred_at: reached.occurred_at,
             item: reached.item,
             category: reached.category,
-            value: statistics.winsorise(value, reached.occurred_at.tick(), in_force.half_life),
+            value: statistics.winsorise(
+                value,
+                in_force.setting.value.0,
+                reached.occurred_at.tick(),
+                in_force.half_life,
+            ),
             key,
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,

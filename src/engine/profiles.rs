@@ -1,6 +1,6 @@
 //! All profiles: found by readers and writer alike, given up when they are too many or too long unseen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -32,11 +32,9 @@ pub(super) type SharedProfiles = DashMap<ProfileKey, Box<Profile>, KeyHasher>;
 pub(super) struct Profiles {
     shared: Arc<SharedProfiles>,
     count: usize,
-    /// Profiles by the hour they were last seen in. A key stays behind in earlier hours when its profile is seen
-    /// again; such stale entries are skipped. At most one entry for each hour a profile was seen in, and for each
-    /// conversion that was taken back.
-    hours: BTreeMap<u32, Vec<ProfileKey>>,
-    /// The earliest hour once profiles are given up from it, sorted by when they were last seen, as far as noted.
+    /// Profiles by the hour they were last seen in, except those of `oldest`.
+    hours: BTreeMap<u32, HashSet<ProfileKey, KeyHasher>>,
+    /// Profiles of the earliest hour, once some are given up from it, by when they were last seen.
     oldest: BTreeSet<(Tick, ProfileKey)>,
     /// The hour that `oldest` holds; later ones are in `hours`.
     oldest_hour: u32,
@@ -74,10 +72,13 @@ impl Profiles {
         let result = change(&mut entry);
         let after = entry.last_seen();
         drop(entry);
-        self.count += usize::from(is_new);
-        // A conversion taken back may leave a profile unseen for longer than it was noted with.
-        if is_new || after < before || after.0 / HOUR_S != before.0 / HOUR_S {
-            self.note(key, after);
+        let hour = after.0 / HOUR_S;
+        if is_new {
+            self.count += 1;
+            self.file(key, after);
+        } else if hour != before.0 / HOUR_S || (hour <= self.oldest_hour && after != before) {
+            self.unfile(key, before);
+            self.file(key, after);
         }
         result
     }
@@ -92,47 +93,30 @@ impl Profiles {
     pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
         let (_, profile) = self.shared.remove(&key)?;
         self.count -= 1;
+        self.unfile(key, profile.last_seen());
         Some(*profile)
     }
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
-        loop {
-            let Some((noted, key)) = self.oldest.first().copied() else {
-                match self.hours.first_key_value() {
-                    Some((hour, _)) if *hour <= before.0 / HOUR_S => self.open_oldest_hour(),
-                    _ => return false,
-                }
-                continue;
-            };
-            if noted >= before {
-                return false;
+        if self.oldest.is_empty() {
+            match self.hours.first_key_value() {
+                Some((hour, _)) if *hour <= before.0 / HOUR_S => self.open_oldest_hour(),
+                _ => return false,
             }
-            self.oldest.pop_first();
-            match self.seen(key) {
-                Some(seen) if seen == noted => {
-                    self.remove(key);
-                    return true;
-                }
-                // Seen again within the hour, of which nobody took note; later hours have their own entry.
-                Some(seen) if seen.0 / HOUR_S <= self.oldest_hour => {
-                    self.oldest.insert((seen, key));
-                }
-                _ => {}
-            }
+        }
+        match self.oldest.first().copied() {
+            Some((seen, key)) if seen < before => self.remove(key).is_some(),
+            _ => false,
         }
     }
 
     fn open_oldest_hour(&mut self) {
         if let Some((hour, keys)) = self.hours.pop_first() {
             self.oldest_hour = hour;
-            let noted = keys.into_iter().filter_map(|key| self.seen(key).map(|seen| (seen, key)));
-            self.oldest = noted.filter(|(seen, _)| seen.0 / HOUR_S <= hour).collect();
+            let seen = |key: ProfileKey| self.shared.get(&key).map(|profile| (profile.last_seen(), key));
+            self.oldest = keys.into_iter().filter_map(seen).collect();
         }
-    }
-
-    fn seen(&self, key: ProfileKey) -> Option<Tick> {
-        self.shared.get(&key).map(|profile| profile.last_seen())
     }
 
     /// Visits all profiles, in no order.
@@ -140,12 +124,28 @@ impl Profiles {
         self.shared.iter().for_each(|entry| visit(entry.key().0, entry.value()));
     }
 
-    fn note(&mut self, key: ProfileKey, seen: Tick) {
+    /// Notes when a profile was last seen.
+    fn file(&mut self, key: ProfileKey, seen: Tick) {
         let hour = seen.0 / HOUR_S;
         if hour <= self.oldest_hour {
             self.oldest.insert((seen, key));
         } else {
-            self.hours.entry(hour).or_default().push(key);
+            self.hours.entry(hour).or_default().insert(key);
+        }
+    }
+
+    fn unfile(&mut self, key: ProfileKey, seen: Tick) {
+        let hour = seen.0 / HOUR_S;
+        if hour <= self.oldest_hour {
+            self.oldest.remove(&(seen, key));
+        } else if let Some(keys) = self.hours.get_mut(&hour) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.hours.remove(&hour);
+            } else if keys.len() < keys.capacity() / 4 {
+                // An hour that most have left since gives its room back.
+                keys.shrink_to_fit();
+            }
         }
     }
 }

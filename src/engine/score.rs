@@ -130,7 +130,8 @@ impl Scoring<'_> {
         Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
     }
 
-    /// The goals asked for: the target's, else the campaign's, else all of the advertiser's.
+    /// The goals asked for: the target's, else those of its campaign, which must then be configured, else all of the
+    /// advertiser's.
     fn goals(
         &self,
         target: &Target,
@@ -145,7 +146,13 @@ impl Scoring<'_> {
             let code = |goal| self.published.catalog.goal(advertiser, goal);
             return target.goals.iter().map(|goal| code(goal.as_str()).ok_or_else(|| unknown(goal))).collect();
         }
-        let campaign = target.campaign.as_ref().and_then(|campaign| in_force.campaigns.get(campaign));
+        let campaign = match &target.campaign {
+            Some(campaign) => Some(in_force.campaigns.get(campaign).ok_or_else(|| {
+                let advertiser = &target.advertiser;
+                Rejection::invalid("campaign", format!("'{campaign}' is not configured for advertiser '{advertiser}'"))
+            })?),
+            None => None,
+        };
         let goals = campaign.filter(|goals| !goals.is_empty()).unwrap_or(&in_force.goals);
         Ok(goals.iter().copied().take(GOALS_PER_TARGET_MAX).collect())
     }

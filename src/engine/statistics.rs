@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::segments::RuleSegments;
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, SegmentCode};
-use crate::settings::RULE_SEGMENTS_MAX;
+use crate::settings::{RULE_SEGMENTS_MAX, SUPPORT_MAX};
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::{Decayed, HalfLife};
 use crate::units::{Span, Tick};
@@ -18,7 +18,7 @@ const BASELINE_STRENGTH: f64 = 50.0;
 const VALUE_STRENGTH: f64 = 5.0;
 /// A conversion's value counts up to so many times the goal's mean value.
 const VALUE_CAP: f64 = 20.0;
-/// The mean value of a goal with fewer decayed conversions caps nothing.
+/// With fewer decayed conversions, the goal's default value stands in for the mean.
 const VALUE_CAP_SUPPORT: f64 = 20.0;
 
 /// Sessions and actions of one audience.
@@ -93,13 +93,10 @@ pub(super) struct Support {
     users: Vec<u64>,
 }
 
-/// Distinct users are told apart up to this number.
-pub(super) const SUPPORT_MAX: usize = 1_000;
-
 impl Support {
     /// Notes a user; true when that is a new one.
     pub fn note(&mut self, root: u64, enough: usize) -> bool {
-        let is_new = self.users.len() < enough.min(SUPPORT_MAX) && !self.users.contains(&root);
+        let is_new = self.users.len() < enough.min(SUPPORT_MAX as usize) && !self.users.contains(&root);
         if is_new {
             self.users.push(root);
         }
@@ -230,14 +227,16 @@ impl GoalStatistics {
         (value + VALUE_STRENGTH * default as f64) / (conversions + VALUE_STRENGTH)
     }
 
-    /// A value as it is counted: no single conversion counts for more than [`VALUE_CAP`] times the mean.
-    pub fn winsorise(&self, value: i64, tick: Tick, half_life: HalfLife) -> i64 {
+    /// A value as it is counted: no single conversion counts for more than [`VALUE_CAP`] times the mean, or, before
+    /// there are [`VALUE_CAP_SUPPORT`] conversions, the default. Without either, as it is.
+    pub fn winsorise(&self, value: i64, default: i64, tick: Tick, half_life: HalfLife) -> i64 {
         let conversions = self.everyone.conversions.at(tick, half_life);
-        if conversions < VALUE_CAP_SUPPORT {
-            return value;
-        }
-        let mean = self.everyone.value.at(tick, half_life) / conversions;
-        value.min((mean * VALUE_CAP).max(1.0) as i64)
+        let typical = if conversions < VALUE_CAP_SUPPORT {
+            default as f64
+        } else {
+            self.everyone.value.at(tick, half_life) / conversions
+        };
+        if typical > 0.0 { value.min((typical * VALUE_CAP).max(1.0) as i64) } else { value }
     }
 
     /// Credited conversions for each positive impression: more than 1 where people convert again.
@@ -268,10 +267,11 @@ mod tests {
     fn one_outlier_does_not_make_the_mean() {
         let half_life = HalfLife::new(Span::days(14));
         let mut goal = GoalStatistics::default();
-        assert_eq!(goal.winsorise(1_000_000, Tick(100), half_life), 1_000_000, "nothing is known yet");
+        assert_eq!(goal.winsorise(1_000_000, 0, Tick(100), half_life), 1_000_000, "nothing is known yet");
+        assert_eq!(goal.winsorise(1_000_000, 50, Tick(100), half_life), 1_000, "but what is to be expected");
         goal.everyone.conversions.add(50.0, Tick(100), half_life);
         goal.everyone.value.add(500.0, Tick(100), half_life);
-        assert_eq!(goal.winsorise(1_000_000, Tick(100), half_life), 200);
-        assert_eq!(goal.winsorise(15, Tick(100), half_life), 15);
+        assert_eq!(goal.winsorise(1_000_000, 50, Tick(100), half_life), 200);
+        assert_eq!(goal.winsorise(15, 50, Tick(100), half_life), 15);
     }
 }

@@ -8,8 +8,8 @@
 //! weight is believed as before, but moves as fast as if less had been seen.
 //!
 //! *Delayed labels by retraction*: an impression is learned as negative at once, g = p·x, and its conversion later
-//! takes that back as far as it was wrong, g = −x; at fixed weights the two sum to (p − 1)·x, the exact gradient of a
-//! positive. A retracted conversion adds x again.
+//! takes that back as far as it was wrong, g = (p′ − 1 − p)·x with the then current p′; at fixed weights that is −x, and
+//! the two sum to (p − 1)·x, the exact gradient of a positive. A retracted conversion adds (p″ − p′ + 1)·x again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -157,8 +157,8 @@ impl Learner {
 
     /// Moves the weights along a gradient: coordinate i by `gradient` × xᵢ.
     ///
-    /// `gradient` is p for a new negative, −1 for a conversion of what was learned as negative, +1 for its
-    /// retraction; any finite number within ±1 is meant.
+    /// `gradient` is p for a new negative, about −1 for a conversion of what was learned as negative, about +1 for its
+    /// retraction; any finite number within ±2 is meant.
     pub fn learn(&mut self, features: &[Feature], gradient: f64, tick: Tick) {
         for feature in features {
             self.step(*feature, gradient * f64::from(feature.value()), tick);

@@ -130,8 +130,10 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         segments: signal.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         readiness: Some(readiness(signal.readiness)),
         neutral: signal.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
-        arm: arm(signal.arm).into(),
+        arm: dealt_arm(signal).into(),
         reasons: signal.reasons.iter().map(reason).collect(),
+        logit: signal.logit,
+        intercept: signal.intercept,
     }
 }
 
@@ -162,6 +164,14 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::Support => pb::NeutralReason::Support,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
+    }
+}
+
+/// The arm of a signal; none where the user was not looked at.
+fn dealt_arm(signal: &Signal) -> pb::Arm {
+    match signal.neutral {
+        Some(Neutral::NoConsent | Neutral::Deadline) => pb::Arm::Unspecified,
+        _ => arm(signal.arm),
     }
 }
 

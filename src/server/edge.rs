@@ -175,8 +175,7 @@ impl Edge {
             }
             conversion::By::Opportunity(named) => {
                 let (advertiser, opportunity) = opportunity(named.advertiser, named.opportunity_id)?;
-                let named_user = around.privacy == PrivacyMode::Full && !named.user.is_empty();
-                let user = if named_user { Some(self.user(named.user)?) } else { None };
+                let user = if named.user.is_empty() { None } else { Some(self.user(named.user)?) };
                 (Converter::Opportunity { opportunity, user }, Some(advertiser))
             }
         };
@@ -215,8 +214,11 @@ impl Edge {
 fn gate(privacy: PrivacyMode, body: &Body) -> Result<(), Rejection> {
     let names_user = match body {
         Body::Action(_) | Body::Link(_) => true,
-        Body::Click(click) => matches!(click.of, Some(click::Of::User(_))),
-        Body::Conversion(conversion) => matches!(conversion.by, Some(conversion::By::User(_))),
+        // An opportunity that is only named may be a known user's: nothing here can tell.
+        Body::Click(click) => matches!(click.of, Some(click::Of::User(_) | click::Of::Opportunity(_))),
+        Body::Conversion(conversion) => {
+            matches!(conversion.by, Some(conversion::By::User(_) | conversion::By::Opportunity(_)))
+        }
         Body::Impression(_) | Body::GhostImpression(_) | Body::Retraction(_) => false,
     };
     allowed(privacy, names_user)

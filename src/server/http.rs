@@ -24,8 +24,8 @@ const CONNECTIONS_MAX: usize = 64;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Header lines of a request.
 const HEADERS_MAX: usize = 64;
-/// Time for a client to send its request's head, idle time between requests included.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time for a client to send its request's head.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(2);
 /// Pause after the system refused a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,6 +47,8 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
+            // Probes come seldom: a connection that stayed open would only hold a place from the next one.
+            server.keep_alive(false);
             server.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
             // A client that breaks off or speaks another protocol concerns nobody else.
             let _ = server.serve_connection(TokioIo::new(socket), service).await;

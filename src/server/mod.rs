@@ -109,22 +109,25 @@ fn bind(what: &str, address: SocketAddr, insecure: bool) -> anyhow::Result<TcpLi
 
 /// Runs the service until `shutdown` completes; returns once all that was in progress is answered and applied.
 ///
+/// `identity` makes the keys of users: the same one gives the same keys, and so the same state for the same events.
 /// `ready` is called once, when the settings are applied and connections are served.
 ///
 /// # Errors
 /// When the settings are refused, when a thread fails, or when the journal does: then nothing more was acknowledged.
 pub fn run(
     config: Config,
+    identity: Identity,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> anyhow::Result<()> {
-    run_on(Box::new(MemoryJournal::new()), config, listeners, shutdown, ready)
+    run_on(Box::new(MemoryJournal::new()), config, identity, listeners, shutdown, ready)
 }
 
 fn run_on(
     journal: Box<dyn Journal>,
     config: Config,
+    identity: Identity,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
@@ -137,7 +140,7 @@ fn run_on(
     let scorer = engine.scorer();
     let (queue, applier) =
         applier::start(engine, journal, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
-    let edge = edge(&config, clock, counters);
+    let edge = edge(&config, identity, clock, counters);
     let limits = config.server;
     let shared = Arc::new(Shared::new(Parts { scorer, queue, edge, limits, stop: stopped }));
     let served = control.block_on(serve(&shared, config.settings, listeners, stop, shutdown, ready));
@@ -150,11 +153,11 @@ fn run_on(
     served
 }
 
-fn edge(config: &Config, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
+fn edge(config: &Config, identity: Identity, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
     let server = &config.server;
     Edge {
-        // Without a data directory both secrets live as long as the state they belong to: until the process ends.
-        identity: Identity::generate(),
+        identity,
+        // Without a data directory the key lives as long as the state it belongs to: until the process ends.
         tokens: Tokens::new(TokenKey::generate(), Vec::new(), draw_replica()),
         token_age_max: config.settings.retention.token,
         memory: ScoreMemory::new(server.score_memory_max, server.score_memory_age),

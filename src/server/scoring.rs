@@ -52,7 +52,7 @@ impl Deadline {
     fn latest(self, shared: &Shared, tmax_ms: u32) -> Instant {
         let own = match tmax_ms {
             0 => shared.limits.deadline.0,
-            stated => u64::from(stated),
+            stated => u64::from(stated).min(shared.limits.deadline.0),
         };
         let own = Duration::from_millis(own);
         let allowed = self.call.map_or(own, |call| call.min(own));

@@ -16,6 +16,8 @@ use crate::pb::v1 as pb;
 use crate::pb::v1::signal_service_server::SignalService;
 use crate::rejection::Rejection;
 
+/// Targets of one `ScoreBatch` in all: bounds how long other clients of the same worker wait behind it.
+const BATCH_TARGETS_MAX: usize = 2_000;
 /// Answers of one stream that wait to be sent.
 const ANSWERS_AHEAD_MAX: usize = 64;
 
@@ -40,6 +42,11 @@ impl SignalService for SignalApi {
         let (count, limit) = (requests.len(), self.0.limits.batch_requests_max);
         if count > limit {
             return Err(CallError::Invalid(Rejection::TooMany { field: "requests", count, limit }).into());
+        }
+        let targets = requests.iter().map(|one| one.targets.len()).sum();
+        if targets > BATCH_TARGETS_MAX {
+            let limit = BATCH_TARGETS_MAX;
+            return Err(CallError::Invalid(Rejection::TooMany { field: "targets", count: targets, limit }).into());
         }
         let responses = requests.into_iter().map(|one| answer(&self.0, one, deadline)).collect();
         Ok(Response::new(pb::ScoreBatchResponse { responses }))

@@ -43,7 +43,8 @@ fn run_until_failure(frames: usize) -> (bool, String) {
     let journal = Box::new(Failing { inner: MemoryJournal::new(), frames_left: frames });
     let (tell, told) = mpsc::channel();
     let ready = move || tell.send(()).unwrap();
-    let failure = run_on(journal, config, listeners, std::future::pending(), ready).unwrap_err();
+    let failure =
+        run_on(journal, config, Identity::new([0; 32]), listeners, std::future::pending(), ready).unwrap_err();
     (told.try_recv().is_ok(), format!("{failure:#}"))
 }
 

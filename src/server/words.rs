@@ -22,6 +22,9 @@ const RECENCIES: [(&str, &str); 10] = [
     (">10d", "more than 10 days ago"),
 ];
 
+/// The bucket of all counts from 127 on.
+const LAST_COUNT_BUCKET: u8 = 7;
+
 /// A cause as a fixed code with its parts after colons.
 pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, cause: Cause) -> String {
     let action = |code| action_name(catalog, advertiser, code);
@@ -43,9 +46,9 @@ pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreReques
         Cause::SessionLength(count) => format!("session_length:{}+", least(count)),
         Cause::LastSeen(bucket) => format!("last_seen:{}", recency(bucket)),
         Cause::FirstSeen(bucket) => format!("first_seen:{}", recency(bucket)),
-        Cause::Exposures(count) => format!("exposures:{}+", least(count) - 1),
+        Cause::Exposures(count) => format!("exposures:{}+", least(count)),
         Cause::LastShown(bucket) => format!("last_shown:{}", recency(bucket)),
-        Cause::Conversions(count) => format!("conversions:{}+", least(count) - 1),
+        Cause::Conversions(count) => format!("conversions:{}+", least(count)),
         Cause::LastConverted(bucket) => format!("last_converted:{}", recency(bucket)),
         Cause::Segment(code) => format!("segment:{}", text(catalog.segment_name(advertiser, code))),
         Cause::Context(place) => match request.context.get(usize::from(place)) {
@@ -92,10 +95,10 @@ fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
         Cause::LastSeen(bucket) => format!("last seen {}", ago(bucket)),
         Cause::FirstSeen(bucket) => format!("first seen {}", ago(bucket)),
         Cause::Exposures(0) => "no ad shown yet".to_owned(),
-        Cause::Exposures(count) => format!("ad shown {}", often_less_one(count)),
+        Cause::Exposures(count) => format!("ad shown {}", often(count)),
         Cause::LastShown(bucket) => format!("ad last shown {}", ago(bucket)),
         Cause::Conversions(0) => "never converted".to_owned(),
-        Cause::Conversions(count) => format!("converted {}", often_less_one(count)),
+        Cause::Conversions(count) => format!("converted {}", often(count)),
         Cause::LastConverted(bucket) => format!("last converted {}", ago(bucket)),
         Cause::Segment(code) => format!("in segment {}", text(catalog.segment_name(advertiser, code))),
         Cause::Context(place) => match request.context.get(usize::from(place)) {
@@ -150,7 +153,6 @@ fn recency(bucket: u8) -> (&'static str, &'static str) {
 
 fn scope_name(scope: Scope) -> &'static str {
     match scope {
-        Scope::User => "user",
         Scope::Item => "item",
         Scope::Category => "category",
     }
@@ -158,37 +160,37 @@ fn scope_name(scope: Scope) -> &'static str {
 
 fn scope_words(scope: Scope) -> &'static str {
     match scope {
-        Scope::User => "anything",
         Scope::Item => "this product",
         Scope::Category => "this category",
     }
 }
 
-/// Smallest count of a power-of-two bucket.
+/// Smallest count of a bucket b = ⌊log₂(1 + count)⌋: 2^b − 1.
 fn least(bucket: u8) -> u32 {
-    1 << bucket.min(31)
+    (1 << bucket.min(LAST_COUNT_BUCKET)) - 1
+}
+
+/// A count's bucket in words; the last bucket is open.
+fn from_to(bucket: u8) -> String {
+    if bucket < LAST_COUNT_BUCKET {
+        format!("{} to {}", least(bucket), 2 * least(bucket))
+    } else {
+        format!("{} or more", least(LAST_COUNT_BUCKET))
+    }
 }
 
 fn often(bucket: u8) -> String {
-    times(least(bucket), least(bucket) - 1 + least(bucket))
-}
-
-/// For buckets of one more than the count.
-fn often_less_one(bucket: u8) -> String {
-    times(least(bucket) - 1, least(bucket) - 2 + least(bucket))
-}
-
-fn times(least: u32, most: u32) -> String {
-    match (least, most) {
-        (1, 1) => "once".to_owned(),
-        (least, most) => format!("{least} to {most} times"),
+    match bucket {
+        0 => "once, and that has faded".to_owned(),
+        1 => "once or twice".to_owned(),
+        bucket => format!("{} times", from_to(bucket)),
     }
 }
 
 fn actions(bucket: u8) -> String {
     match bucket {
-        0 => "one action".to_owned(),
-        bucket => format!("{} to {} actions", least(bucket), least(bucket) - 1 + least(bucket)),
+        0 => "no action".to_owned(),
+        bucket => format!("{} actions", from_to(bucket)),
     }
 }
 
@@ -221,11 +223,10 @@ mod tests {
     #[test]
     fn counts_read_as_people_say_them() {
         let words: Vec<String> = (0..8).map(often).collect();
-        assert_eq!(words[..4], ["once", "2 to 3 times", "4 to 7 times", "8 to 15 times"]);
-        assert_eq!(words[7], "128 to 255 times");
-        assert_eq!([1, 2, 3].map(often_less_one), ["1 to 2 times", "3 to 6 times", "7 to 14 times"]);
-        assert_eq!([0, 1].map(actions), ["one action", "2 to 3 actions"]);
-        assert_eq!(often(255), format!("{} to {} times", 1u32 << 31, u32::MAX));
+        assert_eq!(words[..4], ["once, and that has faded", "once or twice", "3 to 6 times", "7 to 14 times"]);
+        assert_eq!(words[7], "127 or more times");
+        assert_eq!([0, 1].map(actions), ["no action", "1 to 2 actions"]);
+        assert_eq!(often(255), words[7]);
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
             (Cause::LastSeen(4), "last_seen:<2h", "last seen within 2 h: ×2.00"),
             (Cause::LastSeen(200), "last_seen:>10d", "last seen more than 10 days ago: ×2.00"),
             (Cause::Exposures(0), "exposures:0+", "no ad shown yet: ×2.00"),
-            (Cause::Conversions(1), "conversions:1+", "converted 1 to 2 times: ×2.00"),
+            (Cause::Conversions(1), "conversions:1+", "converted once or twice: ×2.00"),
             (Cause::Hour(23), "hour:23", "hour 23 UTC: ×2.00"),
         ];
         for (cause, as_code, as_words) in cases {

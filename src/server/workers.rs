@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
@@ -34,6 +34,8 @@ use crate::pb::v1::signal_service_server::SignalServiceServer;
 const SOCKETS_AHEAD_MAX: usize = 16;
 /// Pause after the system refused a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a new connection may say nothing; then it is closed.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Bytes of the headers of one call.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 
@@ -80,6 +82,11 @@ pub fn routes(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    // Older clients, Python's among them, ask for this name.
+    let older_reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1alpha()?;
     let signals = SignalServiceServer::new(SignalApi(Arc::clone(shared)));
     let events = EventServiceServer::new(EventApi(Arc::clone(shared)));
     Ok(health
@@ -88,6 +95,7 @@ pub fn routes(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
         .add_service(InsightServiceServer::new(InsightApi(Arc::clone(shared))))
         .add_service(AdminServiceServer::new(AdminApi(Arc::clone(shared))))
         .add_service(reflection)
+        .add_service(older_reflection)
         .prepare())
 }
 
@@ -132,8 +140,7 @@ pub async fn deal(shared: Arc<Shared>, listener: TcpListener, hands: Vec<mpsc::S
             let place = Arc::clone(&places).acquire_owned().await.expect("this semaphore is never closed");
             let socket = accept(&listener).await;
             shared.counters.count(Count::Connections);
-            // A worker ends early only when its server fails; the others go on.
-            let _ = hand.send((socket, place)).await;
+            tokio::spawn(hand_over(socket, place, hand.clone()));
         }
     };
     tokio::select! {
@@ -142,12 +149,24 @@ pub async fn deal(shared: Arc<Shared>, listener: TcpListener, hands: Vec<mpsc::S
     }
 }
 
-async fn accept(listener: &TcpListener) -> std::net::TcpStream {
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
-        match listener.accept().await.and_then(|(socket, _)| socket.into_std()) {
-            Ok(socket) => return socket,
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
+    }
+}
+
+/// Hands a connection to its worker once the client has said something; a silent one is closed, so that it cannot
+/// hold a place for ever.
+async fn hand_over(socket: TcpStream, place: OwnedSemaphorePermit, hand: mpsc::Sender<Dealt>) {
+    if !matches!(tokio::time::timeout(SILENCE_MAX, socket.readable()).await, Ok(Ok(()))) {
+        return;
+    }
+    if let Ok(socket) = socket.into_std() {
+        // A worker ends early only when its server fails; the others go on.
+        let _ = hand.send((socket, place)).await;
     }
 }
 

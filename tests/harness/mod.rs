@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use inkling::config::{Config, Workers};
+use inkling::identity::Identity;
 use inkling::ids::Id;
 use inkling::pb::v1 as pb;
 use inkling::pb::v1::{
@@ -63,7 +64,7 @@ impl Service {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server::run(config, listeners, shutdown, || tell.send(()).unwrap())
+            server::run(config, Identity::generate(), listeners, shutdown, || tell.send(()).unwrap())
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();

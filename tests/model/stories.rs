@@ -128,7 +128,11 @@ impl Stories {
 
     /// An ad is scored and shown, perhaps clicked, and perhaps something comes of it.
     fn advertise(&mut self, began: u64, scorer: &Scorer) {
-        let Some(exposure) = self.exposure(scorer) else { return };
+        let Some(mut exposure) = self.exposure(scorer) else { return };
+        // A story told late was scored then. Now and then the notice claims to be older than the score.
+        if self.dice.percent(90) {
+            exposure.scored_at = Timestamp(began);
+        }
         let cost = self.dice.percent(70).then(|| self.money(100..=9_000));
         let opportunity = exposure.opportunity;
         let advertiser = id(ADVERTISERS[exposure.advertiser.index()]);
@@ -321,7 +325,8 @@ impl Stories {
     /// Sends an event on its way: most arrive when they happen, some before their elders.
     fn send(&mut self, occurred_at: u64, event: Event) {
         let ahead = if self.dice.percent(self.swarm.ahead) { self.dice.below(400_000) } else { 0 };
-        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{}", self.sent)));
+        let number = if self.dice.percent(2) { self.dice.below(self.sent + 1) } else { self.sent };
+        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{number}")));
         let occurred_at = Timestamp(occurred_at.max(START - 30 * DAY) + ahead);
         self.deliver(Record { at: Timestamp(0), occurred_at, event_id, event });
     }
