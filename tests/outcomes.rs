@@ -72,8 +72,7 @@ fn exposure(opportunity: &str, user: u64) -> Box<Exposure> {
         line_item: None,
         item: None,
         category: None,
-        // Before anything that happens here.
-        scored_at: Timestamp(0),
+        scored_at: Timestamp(NOW - Span::hours(1).0),
         arm: Arm::Treated,
         goals: [GoalScore { goal: GOAL, logit: -3.0, p: 0.05, multiplier: 1.0 }].into_iter().collect(),
         externals: [EXTERNAL].into_iter().collect(),
@@ -83,6 +82,18 @@ fn exposure(opportunity: &str, user: u64) -> Box<Exposure> {
 
 fn impression(exposure: Box<Exposure>) -> Event {
     Event::Impression(Impression { of: Shown::Scored(exposure), cost: None })
+}
+
+fn unscored(opportunity: &str, goals: Vec<Id>) -> Event {
+    let unscored = Unscored {
+        opportunity: hash::opportunity_key("acme", opportunity),
+        user: UserKey(1),
+        advertiser: id("acme"),
+        goals,
+        item: None,
+        category: None,
+    };
+    Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None })
 }
 
 fn conversion(user: u64, name: &str) -> Event {
@@ -107,19 +118,21 @@ fn what_a_notice_says_twice_counts_once() {
     let mut twice = exposure("o1", 1);
     twice.goals = [twice.goals[0]; 2].into_iter().collect();
     twice.externals = [EXTERNAL; 2].into_iter().collect();
-    let named = Unscored {
-        opportunity: hash::opportunity_key("acme", "o2"),
-        user: UserKey(1),
-        advertiser: id("acme"),
-        goals: vec![id("purchase"); 2],
-        item: None,
-        category: None,
-    };
-    let named = Event::Impression(Impression { of: Shown::Named(Box::new(named)), cost: None });
+    let named = unscored("o2", vec![id("purchase"); 2]);
     shop.take([(20, impression(twice)), (10, named), (5, conversion(1, "c1"))]);
     let impressions = |segment| shop.engine.cell(GOAL, segment).unwrap().impressions.round();
     assert_eq!((impressions(None), impressions(Some(EXTERNAL)), shop.live()), (2.0, 1.0, 2));
     assert_eq!(shop.engine.tally().positives, 2);
+}
+
+/// A notice by name may leave the goals to the settings, and is idempotent like any other.
+#[test]
+fn a_notice_without_goals_is_of_all_goals() {
+    let mut shop = Shop::new();
+    let named = unscored("o1", Vec::new());
+    shop.take([(10, named.clone())]);
+    assert_eq!(shop.apply(NOW, named), Applied::Duplicate);
+    assert_eq!((shop.engine.cell(GOAL, None).unwrap().impressions.round(), shop.live()), (1.0, 1));
 }
 
 #[test]
@@ -155,15 +168,7 @@ fn a_segment_named_twice_in_a_request_weighs_once() {
 #[test]
 fn an_impression_without_a_score_is_in_no_arm() {
     let mut shop = Shop::new();
-    let named = Unscored {
-        opportunity: hash::opportunity_key("acme", "o1"),
-        user: UserKey(1),
-        advertiser: id("acme"),
-        goals: vec![id("purchase")],
-        item: None,
-        category: None,
-    };
-    let named = Event::Impression(Impression { of: Shown::Named(Box::new(named)), cost: None });
+    let named = unscored("o1", vec![id("purchase")]);
     shop.take([(20, named), (5, conversion(1, "c1"))]);
     assert_eq!((shop.engine.tally().positives, shop.engine.tally().impressions_unlearned), (1, 0));
     assert!(shop.engine.arms(GOAL).iter().all(|arm| (arm.impressions, arm.positives) == (0.0, 0.0)));

@@ -17,6 +17,7 @@ use crate::event::{Shown, Unscored};
 use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
+use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::rejection::{Rejection, TokenRefusal};
 use crate::units::{Money, Span, Timestamp};
 
@@ -123,12 +124,12 @@ impl Engine {
     fn notice_of_unscored(&self, unscored: &Unscored, shown_at: Timestamp) -> Result<Notice, Refused> {
         let advertiser = self.advertiser(&unscored.advertiser)?;
         let in_force = self.catalog.in_force(advertiser).expect("found by name, so in force");
-        let named = unscored.goals.iter().map(|goal| self.goal(advertiser, goal));
-        let goals = match unscored.goals.is_empty() {
-            true => in_force.goals.clone(),
-            false => named.collect::<Result<Vec<_>, _>>()?,
-        };
-        let goals = once_each(goals.into_iter().map(|goal| (goal, None)), |(goal, _)| *goal);
+        let named = unscored.goals.iter().map(|goal| self.goal(advertiser, goal)).collect::<Result<Vec<_>, _>>()?;
+        let goals = if named.is_empty() { &in_force.goals } else { &named };
+        let goals = once_each(goals.iter().take(GOALS_PER_TARGET_MAX).map(|goal| (*goal, None)), |(goal, _)| *goal);
+        if goals.is_empty() {
+            return Err(Rejection::NotFound { what: "goal of the impression" }.into());
+        }
         let root = self.people.root(unscored.user);
         let mut notice = Notice {
             opportunity: unscored.opportunity,

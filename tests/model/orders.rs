@@ -142,8 +142,7 @@ fn impression(dice: &mut Dice, opportunity: OpportunityKey) -> Event {
         line_item: None,
         item: key(name(dice)),
         category: key(name(dice)),
-        // Before anything that happens here.
-        scored_at: Timestamp(0),
+        scored_at: Timestamp(NOW - Span::hours(6).0),
         arm: *dice.pick(&[Arm::Treated, Arm::Control]),
         goals: goals.into_iter().map(score).collect(),
         externals: [SegmentCode(64)].into_iter().filter(|_| dice.percent(50)).collect(),

@@ -105,13 +105,22 @@ pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
     same_goal && is_within && agrees && reached.user.is_some() && reached.user == shown.user
 }
 
+/// Nothing is shown before it is scored, whatever a notice says.
+fn shown_at(impression: &Impression, stated_at: u64) -> u64 {
+    match &impression.of {
+        Notice::Scored(exposure) => stated_at.max(exposure.scored_at.0),
+        Notice::Named(_) => stated_at,
+    }
+}
+
 impl Reference {
     pub fn objections_to_money(&self, of: usize, goal: &Id, money: Option<Money>) -> Option<&'static str> {
         let currency = self.goal(of, goal).unwrap().currency;
         money.and_then(|money| money.currency).filter(|given| *given != currency).map(|_| "wrong_currency")
     }
 
-    pub fn objections_to_impression(&self, impression: &Impression, at: u64) -> Vec<&'static str> {
+    pub fn objections_to_impression(&self, impression: &Impression, stated_at: u64) -> Vec<&'static str> {
+        let at = shown_at(impression, stated_at);
         let (of, goals, opportunity) = match &impression.of {
             Notice::Scored(exposure) => {
                 if exposure.schema != FEATURE_SCHEMA {
@@ -128,7 +137,7 @@ impl Reference {
                 Some(of) if unscored.goals.iter().any(|goal| self.goal(of, goal).is_none()) => {
                     return vec!["unknown_goal"];
                 }
-                Some(of) => (of, unscored.goals.clone(), unscored.opportunity.0),
+                Some(of) => (of, self.goals_named(of, &unscored.goals), unscored.opportunity.0),
             },
         };
         if goals.is_empty() {
@@ -154,7 +163,8 @@ impl Reference {
         against
     }
 
-    pub fn show(&mut self, impression: &Impression, at: u64) {
+    pub fn show(&mut self, impression: &Impression, stated_at: u64) {
+        let at = shown_at(impression, stated_at);
         let cost = impression.cost.map_or(0, |cost| cost.amount.0);
         let (shown, goals) = match &impression.of {
             Notice::Scored(exposure) => {
@@ -169,7 +179,9 @@ impl Reference {
                     .iter()
                     .filter_map(|score| named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p)))))
                     .collect();
-                let user = exposure.user.map(|user| self.root(user));
+                // Who was forgotten since does not come back with an old token.
+                let is_forgotten = |user: &u64| self.forgotten.get(user).is_some_and(|at| exposure.scored_at.0 <= *at);
+                let user = exposure.user.filter(|user| !is_forgotten(&user.0)).map(|user| self.root(user));
                 let keys = (exposure.item.map(|key| key.0), exposure.category.map(|key| key.0));
                 (self.shown(of, exposure.opportunity.0, user, at, keys, &externals), goals)
             }
@@ -181,7 +193,8 @@ impl Reference {
                 // Features made now must not know what came after.
                 let unseen_since = self.history(of, user).last_seen < at / 1_000;
                 shown.is_learned = self.now.saturating_sub(at) <= FRESH_MS && unseen_since;
-                (shown, unscored.goals.iter().map(|goal| (goal.clone(), None)).collect())
+                let goals = self.goals_named(of, &unscored.goals).into_iter();
+                (shown, goals.map(|goal| (goal, None)).collect())
             }
         };
         self.count("impressions");
@@ -201,6 +214,12 @@ impl Reference {
         if let Some(person) = shown.user {
             self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
         }
+    }
+
+    /// The goals of a notice by name: all where it names none.
+    fn goals_named(&self, of: usize, named: &[Id]) -> Vec<Id> {
+        let all = self.of(of).goals.iter().map(|goal| goal.id.clone());
+        if named.is_empty() { all.collect() } else { named.to_vec() }
     }
 
     fn shown(

@@ -57,7 +57,10 @@ pub struct Reference {
     pub conversions: Vec<Reached>,
     /// By advertiser and the name of an action or, with a mark, of a goal.
     pub support: BTreeMap<(usize, String), Support>,
-    recent: VecDeque<Id>,
+    /// Event ids by the advertiser that the event names, if it names one.
+    recent: VecDeque<(Option<Id>, Id)>,
+    /// Ids that were forgotten, and when last.
+    pub forgotten: BTreeMap<u64, u64>,
     pub tally: BTreeMap<&'static str, u64>,
     /// Something was taken that lay ahead of the clock.
     pub saw_ahead: bool,
@@ -66,7 +69,7 @@ pub struct Reference {
 impl Reference {
     /// What may be said against a record; nothing where it must be taken.
     pub fn objections(&self, record: &Record) -> Vec<&'static str> {
-        if record.event_id.as_ref().is_some_and(|id| self.recent.contains(id)) {
+        if name(record).is_some_and(|name| self.recent.contains(&name)) {
             return vec!["duplicate"];
         }
         let at = record.occurred_at.0;
@@ -151,9 +154,7 @@ impl Reference {
                 assert!(against.is_empty(), "taken in spite of {against:?}: {record:?}");
                 self.take(record);
                 self.saw_ahead |= record.occurred_at > record.at;
-                if let Some(id) = &record.event_id {
-                    self.recent.push_back(id.clone());
-                }
+                self.recent.extend(name(record));
                 while record.event_id.is_some() && self.recent.len() > self.settings.limits.event_ids_max {
                     self.recent.pop_front();
                 }
@@ -262,6 +263,8 @@ impl Reference {
             support.forgotten += usize::from(support.people.remove(&person));
         }
         self.drop_person(person);
+        let now = self.now;
+        self.forgotten.extend(self.members(person).into_iter().map(|member| (member, now)));
         self.groups.remove(&person);
         self.count("forgotten");
     }
@@ -270,6 +273,8 @@ impl Reference {
     fn tick(&mut self) {
         let most = self.settings.limits.closings_per_tick;
         self.tick_outcomes(most);
+        let accepted_since = self.now.saturating_sub(self.settings.retention.token.0);
+        self.forgotten.retain(|_, forgotten_at| *forgotten_at >= accepted_since);
         let unseen_since = self.now.saturating_sub(self.settings.retention.profile.0) / 1_000;
         for _ in 0..most {
             let Some(longest) = self.longest_unseen() else { break };
@@ -333,6 +338,17 @@ impl Reference {
         let is_in = |rule| life.is_member(rule, advertiser, externals, tick);
         advertiser.segments.iter().filter(|one| is_in(&one.rule)).map(|one| one.id.clone()).collect()
     }
+}
+
+/// By which an event is known when it comes again: two advertisers may number alike.
+fn name(record: &Record) -> Option<(Option<Id>, Id)> {
+    let advertiser = match &record.event {
+        Event::Action(action) => Some(action.advertiser.clone()),
+        Event::Conversion(conversion) => Some(conversion.advertiser.clone()),
+        Event::Retraction(retraction) => Some(retraction.advertiser.clone()),
+        _ => None,
+    };
+    record.event_id.clone().map(|id| (advertiser, id))
 }
 
 pub fn item_key(name: &Option<Id>) -> Option<u32> {

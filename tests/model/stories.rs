@@ -120,14 +120,19 @@ impl Stories {
             let (item, category) = (self.item(), self.category());
             let action = Action { user, advertiser: advertiser.clone(), action, item, category, value };
             self.send(at, Event::Action(action));
-            let gap = *self.dice.pick(&[0, 900, 30_000, 1_800_000, 1_801_000]);
-            at += self.dice.below(gap + 1);
+            // Half of the time on the edge of a session or a rule's window.
+            let gap = *self.dice.pick(&[0, 900, 30_000, 300_000, 1_800_000, 1_801_000]);
+            at += if self.dice.percent(50) { gap } else { self.dice.below(gap + 1) };
         }
     }
 
     /// An ad is scored and shown, perhaps clicked, and perhaps something comes of it.
     fn advertise(&mut self, began: u64, scorer: &Scorer) {
-        let Some(exposure) = self.exposure(scorer) else { return };
+        let Some(mut exposure) = self.exposure(scorer) else { return };
+        // A story told late was scored then. Now and then the notice claims to be older than the score.
+        if self.dice.percent(90) {
+            exposure.scored_at = Timestamp(began);
+        }
         let cost = self.dice.percent(70).then(|| self.money(100..=9_000));
         let opportunity = exposure.opportunity;
         let advertiser = id(ADVERTISERS[exposure.advertiser.index()]);
@@ -165,7 +170,7 @@ impl Stories {
         let unscored = Unscored {
             opportunity: hash::opportunity_key(advertiser.as_str(), &format!("o{}", self.opportunities)),
             user: self.user(),
-            goals: self.goals(&advertiser),
+            goals: if self.dice.percent(20) { Vec::new() } else { self.goals(&advertiser) },
             advertiser,
             item: self.item(),
             category: self.category(),
@@ -320,7 +325,8 @@ impl Stories {
     /// Sends an event on its way: most arrive when they happen, some before their elders.
     fn send(&mut self, occurred_at: u64, event: Event) {
         let ahead = if self.dice.percent(self.swarm.ahead) { self.dice.below(400_000) } else { 0 };
-        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{}", self.sent)));
+        let number = if self.dice.percent(2) { self.dice.below(self.sent + 1) } else { self.sent };
+        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{number}")));
         let occurred_at = Timestamp(occurred_at.max(START - 30 * DAY) + ahead);
         self.deliver(Record { at: Timestamp(0), occurred_at, event_id, event });
     }
