@@ -125,6 +125,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     });
+    // The client's connections live in the runtime: while they are open, the service waits for them.
+    drop(runtime);
     let stopped = service.stop();
     played.and(stopped)
 }
@@ -151,7 +153,7 @@ async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()>
 /// A user everybody can picture: for each visit, how many hours ago it began and what was done in it.
 type Persona = (&'static str, &'static [(u64, &'static [&'static str])]);
 
-const PERSONAS: [Persona; 6] = [
+const PERSONAS: [Persona; 7] = [
     ("a stranger", &[]),
     ("viewed one product 3 h ago", &[(3, &["session_start", "page_view", "view_item", "page_view"])]),
     (
@@ -183,6 +185,13 @@ const PERSONAS: [Persona; 6] = [
         &[(2, &["session_start", "page_view", "view_item", "view_item", "view_item", "add_to_cart", "page_view"])],
     ),
     (
+        "left the checkout 2 h ago",
+        &[
+            (30, &["session_start", "page_view", "view_item", "view_item", "page_view"]),
+            (2, &["session_start", "page_view", "view_item", "add_to_cart", "page_view", "begin_checkout"]),
+        ],
+    ),
+    (
         "bought yesterday",
         &[(25, &["session_start", "page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"])],
     ),
@@ -191,7 +200,7 @@ const PERSONAS: [Persona; 6] = [
 /// Scores the personas, with the reasons in words.
 async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result<()> {
     let now_ms = START_MS + options.days * 24 * HOUR_MS;
-    println!("\nSIGNALS for six users, with the three strongest reasons each");
+    println!("\nSIGNALS for seven users, with the three strongest reasons each");
     let mut market = StdRng::seed_from_u64(options.seed);
     for (number, (who, visits)) in PERSONAS.into_iter().enumerate() {
         let user = format!("persona-{number}");

@@ -19,8 +19,9 @@ use crate::units::Timestamp;
 
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
-/// The first of them that has moved by less ends the look: the weights have hardly moved, as with single conversions.
-const LOOK_WORTH: f64 = 0.02;
+/// The first of them whose probability has moved by less ends the look. Single conversions hardly move others; and
+/// impressions whose conversions are yet to come must not be held down again and again.
+const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
     /// Learns an impression as negative, with the current weights' probability as the gradient, and returns that.
