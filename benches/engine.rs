@@ -69,7 +69,8 @@ impl Bench {
         // Squaring makes the first of the list the most frequent.
         let draw: f64 = self.rng.random();
         let action = ACTIONS[(draw * draw * ACTIONS.len() as f64) as usize];
-        let item = format!("sku{}", self.rng.random_range(0..50_000));
+        // Three items a user.
+        let item = format!("sku{}", user.0 % 50_000 + self.rng.random_range(0..3));
         Event::Action(Action {
             user,
             advertiser: id("acme"),

@@ -153,6 +153,8 @@ impl Profile {
     fn note_occurrence(&mut self, action: ActionCode, tick: Tick, keep: usize) {
         let all = self.occurrences.get_or_insert_default();
         let place = all.iter().position(|kept| kept.action == action).unwrap_or_else(|| {
+            // One at a time: few actions are counted by rules, and a vector that grows by itself begins with four.
+            all.reserve_exact(1);
             all.push(Occurrences { action, ticks: SmallVec::new() });
             all.len() - 1
         });
