@@ -99,7 +99,7 @@ pub struct Unscored {
 /// An ad was clicked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Click {
-    /// The ad of this opportunity.
+    /// The ad of this opportunity, whose impression must have come before. The first click to arrive counts.
     Opportunity(OpportunityKey),
     /// The latest ad of this advertiser that the user was shown.
     User {

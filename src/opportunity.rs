@@ -56,7 +56,7 @@ pub struct ScoreRequest {
 pub struct Target {
     /// For whom.
     pub advertiser: Id,
-    /// Of which campaign.
+    /// Of which campaign. Looked up only where `goals` is empty.
     pub campaign: Option<Id>,
     /// Of which line item.
     pub line_item: Option<Id>,
@@ -66,7 +66,8 @@ pub struct Target {
     pub item: Option<Id>,
     /// Of which category.
     pub category: Option<Id>,
-    /// Towards which goals; empty asks for all of the advertiser's.
+    /// Towards which goals; empty asks for those of the campaign, which must then be configured, or, without one, for
+    /// all of the advertiser's.
     pub goals: Vec<Id>,
     /// The conversion probability that is in the bidder's base bid already, 0 to 1 exclusive.
     pub base_p: Option<f64>,

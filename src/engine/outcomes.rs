@@ -14,7 +14,7 @@ use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
-use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
+use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_features};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
@@ -151,7 +151,7 @@ impl Engine {
             let (item, category) = (notice.item, notice.category);
             let asked = Asked { at: shown_at, context: &[], numbers: &[], item, category };
             let mut features = FeatureSet::build(&asked, Some(history)).features;
-            features.sort_unstable();
+            sort_features(&mut features);
             notice.features = Some(Arc::from(features.as_slice()));
         }
         Ok(notice)
