@@ -36,7 +36,7 @@ pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum JourneyError {
     /// The file cannot be opened or created.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be opened", path.display())]
     Open {
         /// Which file.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum JourneyError {
         source: io::Error,
     },
     /// Reading ends here: the disk failed, or a compressed stream is damaged or cut.
-    #[error("{}: cannot be read beyond line {line}: {source}", path.display())]
+    #[error("{}: cannot be read beyond line {line}", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum JourneyError {
         source: io::Error,
     },
     /// Writing failed.
-    #[error("{}: line {line} cannot be written: {source}", path.display())]
+    #[error("{}: line {line} cannot be written", path.display())]
     Write {
         /// Which file.
         path: PathBuf,

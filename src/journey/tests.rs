@@ -130,7 +130,7 @@ impl Log {
         for entry in JourneyReader::open(&self.path).unwrap() {
             match entry {
                 Ok((number, _)) => good.push(number),
-                Err(error) => bad.push(error.to_string().replace(&directory, "")),
+                Err(error) => bad.push(chain(error).replace(&directory, "")),
             }
         }
         (good, bad)
@@ -298,13 +298,18 @@ fn a_log_cut_anywhere_says_so() {
     }
 }
 
+/// An error with its causes, as a user is told.
+fn chain(error: JourneyError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
 #[test]
 fn files_that_cannot_be_opened_are_named() {
-    let missing = JourneyReader::open("no/such/log").err().unwrap().to_string();
-    assert_eq!(missing, "no/such/log: No such file or directory (os error 2)");
+    let missing = chain(JourneyReader::open("no/such/log").err().unwrap());
+    assert_eq!(missing, "no/such/log: cannot be opened: No such file or directory (os error 2)");
     assert!(JourneyReader::open(std::env::temp_dir()).is_err(), "a directory is no log");
-    let refused = JourneyWriter::create("no/such/log.gz").err().unwrap().to_string();
-    assert_eq!(refused, "no/such/log.gz: No such file or directory (os error 2)");
+    let refused = chain(JourneyWriter::create("no/such/log.gz").err().unwrap());
+    assert_eq!(refused, "no/such/log.gz: cannot be opened: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -315,7 +320,7 @@ fn the_writer_refuses_what_no_reader_would_take() {
     let impression = |time, cost| {
         Line::Impression(Impression { time: Timestamp(time), id: Id::literal("o"), cost: Some(Micros(cost)) })
     };
-    let refusal = |error: JourneyError| error.to_string().replace(&format!("{}/", directory.path().display()), "");
+    let refusal = |error: JourneyError| chain(error).replace(&format!("{}/", directory.path().display()), "");
     writer.write(&impression(5, 1)).unwrap();
     let error = writer.write(&impression(4, 1)).unwrap_err();
     assert_eq!(refusal(error), "log:2: time_ms is 4, before 5 of an earlier line: a log is sorted by time");
