@@ -15,10 +15,12 @@ pub mod settings;
 pub mod signal;
 pub mod units;
 
-// Floor 1: numbers that are the same on every machine.
+// Floor 1: numbers that are the same on every machine, and words for what people write.
+pub mod expression;
 pub mod hash;
 pub mod math;
 pub mod stats;
+pub mod wording;
 
 // Floor 2: learners, which see slots and values only.
 pub mod learn;

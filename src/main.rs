@@ -14,8 +14,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            // A configuration may have several mistakes, one a line.
-            causes.join(": caused by ").lines().for_each(|line| eprintln!("error: {line}"));
+            // A configuration may have several mistakes, one a line; lines that begin with spaces belong to the one above.
+            for line in causes.join(": caused by ").lines() {
+                let prefix = if line.starts_with(' ') { "" } else { "error: " };
+                eprintln!("{prefix}{line}");
+            }
             ExitCode::FAILURE
         }
     }

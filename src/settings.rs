@@ -20,6 +20,10 @@ pub const KNOWN_EXTERNALS_MAX: usize = 1_000;
 pub const MILESTONES_MAX: usize = 32;
 /// Latest occurrences of an action that a rule can count: `count(a, w) >= n` with n up to this.
 pub const WINDOWED_COUNT_MAX: u8 = 8;
+/// Deepest nesting of a rule: reading it recurses, and so does whoever evaluates it.
+pub const RULE_DEPTH_MAX: usize = 32;
+/// Most rules within one segment's rule, itself included.
+pub const RULES_PER_SEGMENT_MAX: usize = 1_024;
 /// Distinct users that are told apart: the most that a goal's support can ask for.
 pub const SUPPORT_MAX: u32 = 1_000;
 /// Smallest and largest allowed bounds of a multiplier.
@@ -362,52 +366,17 @@ impl Advertiser {
 }
 
 impl Rule {
-    /// The action was done within the window.
-    pub fn did(action: &'static str, window: Span) -> Rule {
-        Rule::Count { action: Id::literal(action), window, at_least: 1 }
+    /// The conditions, without what joins and negates them, from left to right.
+    pub fn conditions(&self) -> Vec<&Rule> {
+        match self {
+            Rule::All(parts) | Rule::Any(parts) => parts.iter().flat_map(Rule::conditions).collect(),
+            Rule::Not(part) => part.conditions(),
+            condition => vec![condition],
+        }
     }
 }
 
-/// Audiences that need no rule of their own: name, meaning, rule.
-pub fn ready_made_segments() -> Vec<(&'static str, &'static str, Rule)> {
-    let week = Span::days(7);
-    vec![
-        (
-            "cart_abandoners",
-            "added to cart within 7 days and did not purchase",
-            Rule::All(vec![Rule::did("add_to_cart", week), Rule::Not(Box::new(Rule::did("purchase", week)))]),
-        ),
-        (
-            "repeat_viewers",
-            "viewed products at least 3 times within 7 days",
-            Rule::Count { action: Id::literal("view_item"), window: week, at_least: 3 },
-        ),
-        ("video_completers", "watched a video to the end within 14 days", Rule::did("video_complete", Span::days(14))),
-        ("recent_buyers", "purchased within 30 days", Rule::did("purchase", Span::days(30))),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ready_made_segments_name_standard_actions_only() {
-        fn actions(rule: &Rule, out: &mut Vec<Id>) {
-            match rule {
-                Rule::All(parts) | Rule::Any(parts) => parts.iter().for_each(|part| actions(part, out)),
-                Rule::Not(part) => actions(part, out),
-                Rule::Count { action, .. } | Rule::Recency { action, .. } | Rule::Stage(action) => {
-                    out.push(action.clone());
-                }
-                Rule::Sessions(_) | Rule::External(_) => {}
-            }
-        }
-        let mut named = Vec::new();
-        ready_made_segments().iter().for_each(|(_, _, rule)| actions(rule, &mut named));
-        assert!(!named.is_empty());
-        for action in named {
-            assert!(crate::action::standard(action.as_str()).is_some(), "{action}");
-        }
-    }
+/// Whether a name is one of an external segment: a provider, a slash, and the provider's own name of it.
+pub fn is_external_name(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(provider, segment)| !provider.is_empty() && !segment.is_empty())
 }

@@ -35,7 +35,7 @@ fn a_good_file_is_explained() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let lines: Vec<&str> = out.lines().map(str::trim).collect();
     for expected in [
-        "inkling.example.toml is a good configuration: 1 advertiser, 2 goals, 2 campaigns, 4 segments",
+        "inkling.example.toml is a good configuration: 1 advertiser, 2 goals, 2 campaigns, 5 segments",
         "ADVERTISER acme",
         "Goal purchase",
         "converts      by the action purchase (purchased)",
@@ -46,7 +46,8 @@ fn a_good_file_is_explained() {
         "expected      2 % of impressions convert, before there is data",
         "multiplier    0.3 to 4; chance against the goal's mean, exponent 1, prior variance 1; 1 below 25 users",
         "newcomers    sign_up, purchase",
-        "cart_abandoners         × 1.5   added to cart within 7d and not (purchased within 7d)",
+        "hesitating_shoppers     × 1.3   count(view_item, 7d) >= 3 and stage < begin_checkout and not did(purchase, 30d)",
+        "cart_abandoners         × 1.5   did(add_to_cart, 7d) and not did(purchase, 7d)",
         "acxiom/in_market_shoes  × 1.2   named by the bid request",
         "Actions: 49 standard actions as usual, 2 added or changed",
         "configure_product  added: milestone at 65, counts half after 7d",

@@ -9,6 +9,7 @@ use clap::Args;
 use super::words;
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT, standard};
 use crate::config::{Clock, Config, ServerConfig, Workers};
+use crate::expression;
 use crate::settings::{ActionSetting, Advertiser, Baseline, Credit, Goal, Multiplier, Settings, WEIGHT_BOUNDS};
 
 /// Bytes of one weight in a goal's table.
@@ -129,8 +130,10 @@ fn describe_campaigns(advertiser: &Advertiser, out: &mut String) -> fmt::Result 
 }
 
 fn describe_segments(advertiser: &Advertiser, out: &mut String) -> fmt::Result {
-    let rules =
-        advertiser.segments.iter().map(|segment| (segment.id.as_str(), segment.weight, words::rule(&segment.rule)));
+    let rules = advertiser
+        .segments
+        .iter()
+        .map(|segment| (segment.id.as_str(), segment.weight, expression::write(&segment.rule)));
     let named = "named by the bid request".to_owned();
     let externals = advertiser.externals.iter().map(|segment| (segment.id.as_str(), segment.weight, named.clone()));
     let all: Vec<_> = rules.chain(externals).collect();

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::action::ActionKind;
+use crate::expression::{parse, ready_made};
 use crate::ids::Id;
-use crate::settings::{Campaign, ExternalSegment, Goal, RuleSegment, ready_made_segments};
+use crate::settings::{Campaign, ExternalSegment, Goal, RuleSegment};
 use crate::units::{Micros, Span};
 
 const EXAMPLE: &str = include_str!("../../inkling.example.toml");
@@ -48,12 +49,14 @@ fn acme() -> Advertiser {
     let campaign = |name, goals| Campaign { id: Id::literal(name), goals, objective: Vec::new() };
     acme.campaigns =
         vec![campaign("spring_sale", vec![purchase.clone()]), campaign("newcomers", vec![sign_up, purchase])];
-    let segment = |name: &'static str, weight| {
-        let (_, _, rule) = ready_made_segments().into_iter().find(|(known, _, _)| *known == name).unwrap();
-        RuleSegment { id: Id::literal(name), rule, weight }
-    };
-    acme.segments =
-        vec![segment("cart_abandoners", 1.5), segment("repeat_viewers", 1.0), segment("recent_buyers", 0.5)];
+    let segment = |name, weight| ready_made(name).unwrap().segment(weight);
+    let rule = parse("count(view_item, 7d) >= 3 and stage < begin_checkout and not did(purchase, 30d)", &acme.actions);
+    acme.segments = vec![
+        RuleSegment { id: Id::literal("hesitating_shoppers"), rule: rule.unwrap(), weight: 1.3 },
+        segment("cart_abandoners", 1.5),
+        segment("repeat_viewers", 1.0),
+        segment("recent_buyers", 0.5),
+    ];
     acme.externals = vec![ExternalSegment { id: Id::literal("acxiom/in_market_shoes"), weight: 1.2 }];
     acme
 }
@@ -89,7 +92,7 @@ fn it_shows_every_key() {
         "[[advertiser]]\nid = 'a'\n[[advertiser.segment]]",
         "",
     ];
-    let not_built = ["when", "objective"];
+    let not_built = ["objective"];
     let mut keys_seen = 0;
     for place in places {
         let error = Config::parse("f", &format!("{place}\nqqqqqqqqqqqq = 1\n")).unwrap_err().to_string();
@@ -116,7 +119,9 @@ proptest::proptest! {
         let slipped = format!("{}{typed}{}", &stated[..start], &stated[end..]);
         if let Err(ConfigError::Invalid { problems, .. }) = Config::parse("slipped.toml", &slipped) {
             proptest::prop_assert!(!problems.is_empty());
-            for Problem { line, column, message } in problems {
+            for Problem { line, column, message, excerpt } in problems {
+                let excerpt = excerpt.unwrap_or_default();
+                proptest::prop_assert!(excerpt.lines().all(|line| line.starts_with("  | ")), "{excerpt}");
                 proptest::prop_assert!(line <= slipped.lines().count() + 1 && !message.contains('\n'), "{message}");
                 let characters = slipped.split('\n').nth(line - 1).map_or(0, |line| line.chars().count());
                 proptest::prop_assert!(column <= characters + 1, "{line}:{column}: {message}");

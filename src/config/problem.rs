@@ -7,15 +7,12 @@ use std::io;
 use thiserror::Error;
 
 use super::CONFIG_BYTES_MAX;
+use crate::wording::shown;
 
 /// Most problems of one file that are shown; the rest is only counted.
 pub const PROBLEMS_MAX: usize = 20;
-/// Most characters of an offending text that are shown.
-const SHOWN_MAX: usize = 40;
-/// Most known names that are shown when none is near.
-const NAMES_MAX: usize = 24;
-/// Names longer than this, in bytes, get no suggestion: no known name is as long.
-const SUGGESTED_BYTES_MAX: usize = 64;
+/// What strings stand between, the longer ones first.
+const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];
 
 /// Why a configuration is refused.
 #[derive(Debug, Error)]
@@ -52,7 +49,7 @@ pub enum ConfigError {
         /// The first wrong byte.
         byte: u8,
     },
-    /// The file is a text with mistakes; its message has one line a mistake.
+    /// The file is a text with mistakes; its message has one line a mistake, and below it its excerpt.
     #[error("{}", in_lines(file, problems, *hidden))]
     Invalid {
         /// The file as it was named.
@@ -71,15 +68,18 @@ pub struct Problem {
     pub line: usize,
     /// Character in the line, from 1.
     pub column: usize,
-    /// What is wrong, and what is allowed.
+    /// What is wrong, and what is allowed; one line.
     pub message: String,
+    /// Where the place lies within a text: that text and carets below it, as lines that begin with spaces.
+    pub excerpt: Option<String>,
 }
 
 fn in_lines(file: &str, problems: &[Problem], hidden: usize) -> String {
     let mut text = String::new();
-    for Problem { line, column, message } in problems {
+    for Problem { line, column, message, excerpt } in problems {
         let separator = if text.is_empty() { "" } else { "\n" };
         write!(text, "{separator}{file}:{line}:{column}: {message}").expect("a String takes all that is written");
+        excerpt.iter().for_each(|excerpt| text.extend(["\n", excerpt.as_str()]));
     }
     if hidden > 0 {
         write!(text, "\n{file}: {hidden} more problems, shown once these are solved")
@@ -88,10 +88,17 @@ fn in_lines(file: &str, problems: &[Problem], hidden: usize) -> String {
     text
 }
 
+/// What is wrong at a byte offset of the text.
+struct Found {
+    at: usize,
+    message: String,
+    excerpt: Option<String>,
+}
+
 /// Gathers all that is wrong with one text, so that one run shows it.
 pub(super) struct Problems<'a> {
     text: &'a str,
-    found: RefCell<Vec<(usize, String)>>,
+    found: RefCell<Vec<Found>>,
     hidden: Cell<usize>,
 }
 
@@ -102,9 +109,14 @@ impl<'a> Problems<'a> {
 
     /// Adds a problem at a byte offset of the text. The message is made only if it will be shown.
     pub fn report(&self, at: usize, message: impl FnOnce() -> String) {
+        self.report_with(at, || (message(), None));
+    }
+
+    /// Adds a problem with an excerpt.
+    pub fn report_with(&self, at: usize, message_and_excerpt: impl FnOnce() -> (String, Option<String>)) {
         if self.found.borrow().len() < PROBLEMS_MAX {
-            let message = message();
-            self.found.borrow_mut().push((at, message));
+            let (message, excerpt) = message_and_excerpt();
+            self.found.borrow_mut().push(Found { at, message, excerpt });
         } else {
             self.hidden.set(self.hidden.get() + 1);
         }
@@ -120,6 +132,16 @@ impl<'a> Problems<'a> {
         place(self.text, at).0
     }
 
+    /// Where a string's content begins in the text, if it stands there as it is: between its quotes, without escapes.
+    pub fn verbatim(&self, part: std::ops::Range<usize>, content: &str) -> Option<usize> {
+        let (start, raw) = (part.start, self.text.get(part)?);
+        let quote = QUOTES.into_iter().find(|quote| raw.starts_with(quote))?;
+        let inner = raw.strip_prefix(quote)?.strip_suffix(quote)?;
+        // A line break right after three quotes does not belong to the content.
+        let skipped = if quote.len() == 3 { inner.len() - inner.trim_start_matches(['\r', '\n']).len() } else { 0 };
+        (0..=skipped.min(2)).find(|skip| &inner[*skip..] == content).map(|skip| start + quote.len() + skip)
+    }
+
     /// A part of the text, as a message quotes it.
     pub fn quote(&self, part: std::ops::Range<usize>) -> String {
         shown(self.text.get(part).unwrap_or_default())
@@ -131,12 +153,12 @@ impl<'a> Problems<'a> {
         if found.is_empty() {
             return Ok(());
         }
-        found.sort_by_key(|(at, _)| *at);
+        found.sort_by_key(|found| found.at);
         let problems = found
             .into_iter()
-            .map(|(at, message)| {
+            .map(|Found { at, message, excerpt }| {
                 let (line, column) = place(self.text, at);
-                Problem { line, column, message }
+                Problem { line, column, message, excerpt }
             })
             .collect();
         Err(ConfigError::Invalid { file: file.to_owned(), problems, hidden: self.hidden.get() })
@@ -151,68 +173,9 @@ pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, column)
 }
 
-/// The first line of a text, without control characters and of bounded length, so that a message stays one line.
-pub(super) fn shown(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut out: String = line.chars().take(SHOWN_MAX).flat_map(printable).collect();
-    if line.len() < text.trim_end().len() || line.chars().nth(SHOWN_MAX).is_some() {
-        out.push('…');
-    }
-    out
-}
-
-fn printable(c: char) -> impl Iterator<Item = char> {
-    let (plain, escaped) = if c.is_control() { (None, Some(c.escape_default())) } else { (Some(c), None) };
-    plain.into_iter().chain(escaped.into_iter().flatten())
-}
-
-/// The known name that was probably meant.
-pub(super) fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    if wrong.len() > SUGGESTED_BYTES_MAX {
-        return None;
-    }
-    let wrong = wrong.to_lowercase();
-    let allowed = 1 + wrong.chars().count() / 4;
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong, name), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// The end of a message about an unknown name: the nearest known one, else all of them, up to [`NAMES_MAX`].
-pub(super) fn instead(wrong: &str, known: &[&str]) -> String {
-    match nearest(wrong, known.iter().copied()) {
-        Some(name) => format!("did you mean '{name}'?"),
-        None if known.is_empty() => "none is known".to_owned(),
-        None if known.len() > NAMES_MAX => {
-            format!("known are {} and {} more", known[..NAMES_MAX].join(", "), known.len() - NAMES_MAX)
-        }
-        None => format!("known are {}", known.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_suggested_only_when_it_is_near() {
-        let known = ["view_item", "view_item_list", "add_to_cart", "purchase"];
-        let cases = [
-            ("veiw_item", Some("view_item")),
-            ("add-to-cart", Some("add_to_cart")),
-            ("AddToCart", Some("add_to_cart")),
-            ("purchases", Some("purchase")),
-            ("teleport", None),
-            ("", None),
-        ];
-        for (wrong, expected) in cases {
-            assert_eq!(nearest(wrong, known), expected, "{wrong}");
-        }
-        assert_eq!(nearest(&"x".repeat(1_000_000), known), None);
-    }
 
     #[test]
     fn places_count_lines_and_characters_from_one() {
@@ -221,15 +184,6 @@ mod tests {
             assert_eq!(place(text, at), expected, "{at}");
         }
         assert_eq!(place("\u{feff}x", 3), (1, 1), "a byte order mark is no column");
-    }
-
-    #[test]
-    fn quotes_stay_on_one_short_line() {
-        assert_eq!(shown("\"0s\""), "\"0s\"");
-        assert_eq!(shown("[1,\n2]"), "[1,…");
-        assert_eq!(shown("a\u{1b}[31m"), "a\\u{1b}[31m");
-        assert_eq!(shown(&"x".repeat(99)).chars().count(), SHOWN_MAX + 1);
-        assert_eq!(shown(""), "");
     }
 
     #[test]

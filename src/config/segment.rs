@@ -1,11 +1,11 @@
-//! Audiences of an advertiser: ready-made ones, and external ones that requests name.
+//! Audiences of an advertiser: by an expression, ready-made ones, and external ones that requests name.
 
-use super::policy::NOT_BUILT;
 use super::table::{Names, Table};
 use super::value::{Range, Value};
+use crate::expression::{READY_MADE, parse, ready_made};
 use crate::ids::Id;
 use crate::settings::{
-    Advertiser, ExternalSegment, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, RuleSegment, ready_made_segments,
+    Advertiser, ExternalSegment, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, RuleSegment, is_external_name,
 };
 
 /// Weights of one segment. The product of a user's weights is bounded by
@@ -14,40 +14,56 @@ const WEIGHTS: Range = Range::Above(0.0, 10.0);
 /// Weight of a segment that states none: it is reported, and leaves the multiplier as it is.
 const WEIGHT_DEFAULT: f64 = 1.0;
 
+/// What says who is in a segment; a segment has one of them.
+const KINDS: [&str; 3] = ["ready_made", "external", "when"];
+
 /// Reads all `[[advertiser.segment]]` of one advertiser.
 pub(super) fn read_segments(tables: Vec<Table<'_>>, advertiser: &mut Advertiser) {
     let mut names = Names::default();
+    let mut expressions = Vec::new();
     for mut table in tables {
-        read_segment(&mut table, advertiser, &mut names);
+        expressions.extend(read_segment(&mut table, advertiser, &mut names));
         table.finish();
+    }
+    for (rule, when) in &expressions {
+        know_externals(rule, when, advertiser, &mut names);
     }
 }
 
-fn read_segment(table: &mut Table<'_>, advertiser: &mut Advertiser, names: &mut Names) {
-    table.call("segment", ["ready_made", "external"]);
+/// Reads one segment; answers with its rule and the expression that says it, if there is one.
+fn read_segment<'a>(
+    table: &mut Table<'a>,
+    advertiser: &mut Advertiser,
+    names: &mut Names,
+) -> Option<(Rule, Value<'a>)> {
+    table.call("segment", ["ready_made", "external", "name"]);
     let mut weight = WEIGHT_DEFAULT;
-    let (ready_made, external, when) = (table.take("ready_made"), table.take("external"), table.take("when"));
+    let mut stated: Vec<(&str, Value<'_>)> = KINDS.iter().filter_map(|key| Some((*key, table.take(key)?))).collect();
     let name = table.take("name");
     table.number("weight", &mut weight, WEIGHTS);
-    match (ready_made, external, when) {
-        (_, _, Some(when)) => when.refuse(format_args!(
-            "a language for segments {NOT_BUILT}: use ready_made = {}, or external = \"provider/id\"",
-            ready_made_words()
-        )),
-        (Some(ready_made), None, None) => read_ready_made(table, &ready_made, name, weight, advertiser, names),
-        (None, Some(external), None) => read_external(table, &external, name, weight, advertiser, names),
-        (Some(_), Some(_), None) => table.refuse("has ready_made and external: two segments need two entries"),
-        (None, None, None) => table.refuse(format_args!(
-            "says not who is in it: add ready_made = {}, or external = \"provider/id\"",
+    if let [(one, _), (other, _), ..] = &stated[..] {
+        table.refuse(format_args!("has {one} and {other}: two segments need two entries"));
+        return None;
+    }
+    match stated.pop() {
+        Some(("ready_made", value)) => read_ready_made(table, &value, name, weight, advertiser, names),
+        Some(("external", value)) => read_external(table, &value, name, weight, advertiser, names),
+        Some((_, value)) => {
+            let rule = read_when(table, &value, name, weight, advertiser, names)?;
+            return Some((rule, value));
+        }
+        None => table.refuse(format_args!(
+            "says not who is in it: add when = \"did(view_item, 7d)\", or ready_made = {}, or external = \
+             \"provider/id\"",
             ready_made_words()
         )),
     }
+    None
 }
 
 /// The names of the ready-made segments, as alternatives.
 fn ready_made_words() -> String {
-    let names: Vec<String> = ready_made_segments().iter().map(|(name, _, _)| format!("\"{name}\"")).collect();
-    names.join(" or ")
+    READY_MADE.map(|made| format!("\"{}\"", made.name)).join(" or ")
 }
 
 fn read_ready_made(
@@ -59,21 +75,62 @@ fn read_ready_made(
     names: &mut Names,
 ) {
     let Some(wanted) = value.text() else { return };
-    let Some((known, _, rule)) = ready_made_segments().into_iter().find(|(known, _, _)| *known == wanted) else {
-        let known: Vec<&str> = ready_made_segments().iter().map(|(known, _, _)| *known).collect();
-        value.refuse_name("ready-made segment", &known);
+    let Some(made) = ready_made(wanted) else {
+        value.refuse_name("ready-made segment", &READY_MADE.map(|made| made.name));
         return;
     };
     let (id, named_by) = match &name {
         Some(name) => (name.id(), name),
-        None => (Some(Id::literal(known)), value),
+        None => (Some(Id::literal(made.name)), value),
     };
     let Some(id) = id.filter(|id| names.claim(id, named_by)) else { return };
+    add(table, RuleSegment { id, rule: made.rule(), weight }, advertiser);
+}
+
+/// Reads a segment by expression; answers with its rule.
+fn read_when(
+    table: &Table<'_>,
+    value: &Value<'_>,
+    name: Option<Value<'_>>,
+    weight: f64,
+    advertiser: &mut Advertiser,
+    names: &mut Names,
+) -> Option<Rule> {
+    let text = value.text();
+    let rule = text
+        .and_then(|text| parse(text, &advertiser.actions).map_err(|error| value.refuse_expression(text, &error)).ok());
+    let Some(name) = name else {
+        table.refuse("name is missing: a segment with when needs one");
+        return None;
+    };
+    let id = name.id().filter(|id| names.claim(id, &name))?;
+    let rule = rule?;
+    add(table, RuleSegment { id, rule: rule.clone(), weight }, advertiser);
+    Some(rule)
+}
+
+fn add(table: &Table<'_>, segment: RuleSegment, advertiser: &mut Advertiser) {
     if advertiser.segments.len() == RULE_SEGMENTS_MAX {
         table.refuse(format_args!("an advertiser has at most {RULE_SEGMENTS_MAX} segments by rule"));
         return;
     }
-    advertiser.segments.push(RuleSegment { id, rule, weight });
+    advertiser.segments.push(segment);
+}
+
+/// Makes the external segments known that an expression names and no entry does: with weight 1, as an entry without a
+/// weight would.
+fn know_externals(rule: &Rule, when: &Value<'_>, advertiser: &mut Advertiser, names: &mut Names) {
+    for condition in rule.conditions() {
+        let Rule::External(id) = condition else { continue };
+        if advertiser.externals.iter().any(|known| known.id == *id) || !names.claim(id, when) {
+            continue;
+        }
+        if advertiser.externals.len() == KNOWN_EXTERNALS_MAX {
+            when.refuse(format_args!("an advertiser has at most {KNOWN_EXTERNALS_MAX} external segments"));
+            return;
+        }
+        advertiser.externals.push(ExternalSegment { id: id.clone(), weight: WEIGHT_DEFAULT });
+    }
 }
 
 fn read_external(
@@ -88,8 +145,7 @@ fn read_external(
         name.refuse("an external segment goes by the name that requests give it: leave this out");
     }
     let Some(id) = value.id() else { return };
-    let (provider, segment) = id.as_str().split_once('/').unwrap_or_default();
-    if provider.is_empty() || segment.is_empty() {
+    if !is_external_name(id.as_str()) {
         value.refuse("must be the provider and its segment, such as \"provider/id\"");
         return;
     }

@@ -8,10 +8,11 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problems, instead, shown};
+use super::problem::Problems;
 use super::value::{Range, Value, size_words};
 use crate::ids::Id;
 use crate::units::Span;
+use crate::wording::{instead, shown};
 
 /// A table of the configuration, with the keys read so far.
 pub(super) struct Table<'a> {
@@ -74,7 +75,7 @@ impl<'a> Table<'a> {
     }
 
     /// Names what this table is about by the first of these keys that it has.
-    pub fn call(&mut self, noun: &str, keys: [&str; 2]) {
+    pub fn call<const N: usize>(&mut self, noun: &str, keys: [&str; N]) {
         let name = keys.into_iter().find_map(|key| self.table.get(key)?.get_ref().as_str());
         if let Some(name) = name {
             self.about = format!("{noun} '{}': ", shown(name));

@@ -163,16 +163,9 @@ const WRONG_PARTS: &[Case] = &[
         &["5:1: campaign 'spring': goals is missing: name the goals it bids for, such as goals = [\"purchase\"]"],
     ),
     (
-        "[[advertiser.segment]]\nwhen = \"did(purchase, 7d)\"",
-        &["6:8: advertiser 'acme': segment: when = \"did(purchase, 7d)\": a language for segments is not \
-             built yet: use ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \
-             \"recent_buyers\", \
-               or external = \"provider/id\""],
-    ),
-    (
         "[[advertiser.segment]]\nweight = 2",
-        &["5:1: advertiser 'acme': segment: says not who is in it: add ready_made = \
-             \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \
+        &["5:1: advertiser 'acme': segment: says not who is in it: add when = \
+             \"did(view_item, 7d)\", or ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \
              \"provider/id\""],
     ),
     (

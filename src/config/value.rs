@@ -6,9 +6,11 @@ use std::fmt::Display;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::problem::{Problems, instead};
+use super::problem::Problems;
+use crate::expression::ExpressionError;
 use crate::ids::Id;
 use crate::units::Span;
+use crate::wording::instead;
 
 /// Spelling of units in a size, largest first, with their bytes.
 const SIZE_UNITS: [(&str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -65,6 +67,18 @@ impl<'a> Value<'a> {
             let quote = self.problems.quote(span);
             format!("{label} = {quote}: unknown {noun}: {}", instead(wrong, known))
         });
+    }
+
+    /// Reports what is wrong with an expression in the value: at its place in the file where the file has the
+    /// expression as it is, else at the value, with the place in the expression.
+    pub fn refuse_expression(&self, text: &str, error: &ExpressionError) {
+        let span = self.value.span();
+        let label = &self.label;
+        let (at, place) = match self.problems.verbatim(span.clone(), text) {
+            Some(start) => (start + error.part.start, String::new()),
+            None => (span.start, format!("column {} of the expression: ", error.column)),
+        };
+        self.problems.report_with(at, || (format!("{label}: {place}{}", error.fault), Some(error.excerpt(text))));
     }
 
     /// The text, if it is one.

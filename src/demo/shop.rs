@@ -6,11 +6,12 @@ use rand::{RngExt, SeedableRng};
 
 use super::client::Client;
 use super::shoppers::{Happening, What, World, category, price};
+use crate::expression::READY_MADE;
 use crate::ids::Id;
 use crate::math;
 use crate::pb::v1;
 use crate::pb::v1::event::Body;
-use crate::settings::{Advertiser, Goal, RuleSegment, Settings, ready_made_segments};
+use crate::settings::{Advertiser, Goal, Settings};
 use crate::units::{Micros, Span};
 
 /// The made-up shop.
@@ -58,8 +59,7 @@ pub fn settings() -> Settings {
     (goal.click_window, goal.view_window) = (Span::days(1), Span::hours(2));
     goal.value = Micros(50_000_000);
     shop.goals.push(goal);
-    let rules = ready_made_segments().into_iter();
-    shop.segments = rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
+    shop.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     Settings { advertisers: vec![shop], ..Settings::default() }
 }
 

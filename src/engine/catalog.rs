@@ -11,7 +11,7 @@ use crate::hash::KeyHasher;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, SegmentCode};
 use crate::rejection::Rejection;
 use crate::settings::{
-    ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Settings,
+    ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
 };
 use crate::stats::decay::HalfLife;
 
@@ -185,6 +185,14 @@ impl Catalog {
             Some(external) => entry.externals.all().get(external),
             None => entry.segments.all().get(code.index()),
         }
+    }
+
+    /// Who is in a rule segment that is in force.
+    pub fn rule(&self, advertiser: AdvertiserCode, code: SegmentCode) -> Option<&Rule> {
+        let id = self.entries.get(advertiser.index())?.segments.all().get(code.index())?;
+        let name = self.advertiser_name(advertiser)?;
+        let settings = self.settings.advertisers.iter().find(|settings| settings.id == *name)?;
+        settings.segments.iter().find(|segment| segment.id == *id).map(|segment| &segment.rule)
     }
 
     /// The code of an external segment the advertiser knows.

@@ -6,10 +6,11 @@ use thiserror::Error;
 
 use super::Line;
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT};
+use crate::expression::READY_MADE;
 use crate::ids::Id;
 use crate::settings::{
     ACTIONS_MAX, ADVERTISERS_MAX, ActionSetting, Advertiser, ExternalSegment, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX,
-    Rule, RuleSegment, Settings, ready_made_segments,
+    Rule, Settings,
 };
 use crate::units::Span;
 
@@ -169,11 +170,8 @@ impl Seen {
             (goal.click_window, goal.view_window) = (window, window);
             goal.milestones = milestones.clone();
         }
-        advertiser.segments = ready_made_segments()
-            .into_iter()
-            .filter(|(_, _, rule)| self.has_actions_of(rule))
-            .map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 })
-            .collect();
+        let segments = READY_MADE.iter().map(|made| made.segment(1.0));
+        advertiser.segments = segments.filter(|segment| self.has_actions_of(&segment.rule)).collect();
         advertiser
     }
 
@@ -192,14 +190,12 @@ impl Seen {
 
     /// Whether all actions that a rule names occur: without a purchase in the log, every cart would be abandoned.
     fn has_actions_of(&self, rule: &Rule) -> bool {
-        match rule {
-            Rule::All(parts) | Rule::Any(parts) => parts.iter().all(|part| self.has_actions_of(part)),
-            Rule::Not(part) => self.has_actions_of(part),
+        rule.conditions().into_iter().all(|condition| match condition {
             Rule::Count { action, .. } | Rule::Recency { action, .. } | Rule::Stage(action) => {
                 self.actions.contains(action)
             }
-            Rule::Sessions(_) | Rule::External(_) => true,
-        }
+            _ => true,
+        })
     }
 }
 

@@ -28,7 +28,6 @@ mod settings;
 use prost::Message;
 
 pub use fault::{Fault, RecordError};
-pub use rule::{RULE_DEPTH_MAX, RULES_PER_SEGMENT_MAX};
 
 use crate::event::{Event, Record};
 use crate::pb::journal as pb;

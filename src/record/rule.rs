@@ -3,13 +3,8 @@
 use super::fault::{Fault, id, narrow, required, text};
 use crate::pb::journal as pb;
 use crate::pb::journal::rule::Is;
-use crate::settings::{Rule, WINDOWED_COUNT_MAX};
+use crate::settings::{RULE_DEPTH_MAX, RULES_PER_SEGMENT_MAX, Rule, WINDOWED_COUNT_MAX};
 use crate::units::Span;
-
-/// Deepest nesting of a rule: reading recurses, and so does whoever evaluates it.
-pub const RULE_DEPTH_MAX: usize = 32;
-/// Most rules within one segment's rule, itself included.
-pub const RULES_PER_SEGMENT_MAX: usize = 1_024;
 
 pub(super) fn write(rule: &Rule) -> pb::Rule {
     let is = match rule {

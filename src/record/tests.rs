@@ -8,7 +8,7 @@ use super::*;
 use crate::action::ActionKind;
 use crate::event::{Impression, Shown};
 use crate::ids::Id;
-use crate::settings::{Advertiser, ExternalSegment, Rule, Settings};
+use crate::settings::{Advertiser, ExternalSegment, RULE_DEPTH_MAX, Rule, Settings};
 use crate::units::{Micros, Span, Timestamp};
 
 proptest! {

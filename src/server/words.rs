@@ -2,10 +2,10 @@
 
 use crate::action::standard;
 use crate::engine::Catalog;
-use crate::ids::{ActionCode, AdvertiserCode, Id};
+use crate::expression::{READY_MADE, write};
+use crate::ids::{ActionCode, AdvertiserCode, Id, SegmentCode};
 use crate::math;
 use crate::opportunity::ScoreRequest;
-use crate::settings::ready_made_segments;
 use crate::signal::{Cause, Reason, Scope};
 
 /// Recency buckets as codes and as words, by the bounds of [`RECENCY_BOUNDS_S`](crate::signal::RECENCY_BOUNDS_S).
@@ -121,11 +121,12 @@ pub fn action(catalog: &Catalog, advertiser: AdvertiserCode, code: ActionCode) -
     standard(name).map_or_else(|| name.replace('_', " "), |action| action.words.to_owned())
 }
 
-/// What a ready-made segment means; empty for others and for everybody.
-pub fn segment(name: Option<&Id>) -> String {
-    let name = text(name);
-    let found = ready_made_segments().into_iter().find(|(known, _, _)| *known == name);
-    found.map(|(_, words, _)| words.to_owned()).unwrap_or_default()
+/// Who is in a segment: a ready-made one's meaning, another rule's expression; empty for external ones.
+pub fn segment(catalog: &Catalog, advertiser: AdvertiserCode, code: SegmentCode) -> String {
+    let Some(rule) = catalog.rule(advertiser, code) else { return String::new() };
+    let expression = write(rule);
+    let made = READY_MADE.iter().find(|made| made.expression == expression);
+    made.map_or(expression, |made| made.words.to_owned())
 }
 
 fn action_name(catalog: &Catalog, advertiser: AdvertiserCode, code: ActionCode) -> String {
@@ -197,8 +198,13 @@ fn actions(bucket: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Applied, Engine};
+    use crate::event::{Event, Record};
+    use crate::expression::{parse, ready_made};
     use crate::opportunity::PrivacyMode;
+    use crate::settings::{Advertiser, ExternalSegment, RuleSegment, Settings};
     use crate::signal::RECENCY_BOUNDS_S;
+    use crate::units::Timestamp;
 
     fn request() -> ScoreRequest {
         ScoreRequest {
@@ -250,9 +256,26 @@ mod tests {
     }
 
     #[test]
-    fn ready_made_segments_say_what_they_mean() {
-        assert!(segment(Some(&Id::literal("cart_abandoners"))).contains("did not purchase"));
-        assert_eq!(segment(Some(&Id::literal("own"))), "");
-        assert_eq!(segment(None), "");
+    fn segments_say_who_is_in_them() {
+        let mut acme = Advertiser::new(Id::literal("acme"));
+        let own = parse("sessions>=3 and(stage<add_to_cart)", &acme.actions).unwrap();
+        acme.segments = vec![
+            RuleSegment { id: Id::literal("mine"), ..ready_made("cart_abandoners").unwrap().segment(1.0) },
+            RuleSegment { id: Id::literal("recent_buyers"), rule: own, weight: 1.0 },
+        ];
+        acme.externals = vec![ExternalSegment { id: Id::literal("p/1"), weight: 1.0 }];
+        let mut engine = Engine::new();
+        let settings = Settings { advertisers: vec![acme], ..Settings::default() };
+        let event = Event::Configured(Box::new(settings));
+        let at = Timestamp(1_700_000_000_000);
+        assert_eq!(engine.apply(&Record { at, occurred_at: at, event_id: None, event }), Applied::Done);
+        let catalog = engine.catalog();
+        let acme = catalog.advertiser("acme").unwrap();
+        let words: Vec<String> = catalog.segments(acme).into_iter().map(|code| segment(catalog, acme, code)).collect();
+        assert_eq!(
+            words,
+            ["added to cart within 7 days and did not purchase", "sessions >= 3 and stage < add_to_cart", ""],
+            "by what the rule says, not by its name"
+        );
     }
 }

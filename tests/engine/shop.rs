@@ -3,9 +3,10 @@
 use inkling::engine::{Applied, Engine};
 use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use inkling::exposure::Exposure;
+use inkling::expression::READY_MADE;
 use inkling::ids::{Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
-use inkling::settings::{Advertiser, Arms, Goal, RuleSegment, Settings, ready_made_segments};
+use inkling::settings::{Advertiser, Arms, Goal, Settings};
 use inkling::signal::{Scored, Signal};
 use inkling::units::{Micros, Money, Timestamp};
 
@@ -30,9 +31,7 @@ pub fn settings() -> Settings {
     goal.multiplier.support = 3;
     goal.prior_rate = 0.05;
     advertiser.goals.push(goal);
-    let rules = ready_made_segments().into_iter();
-    advertiser.segments =
-        rules.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
+    advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     let arms = Arms { control_share: 0.0, ..Arms::default() };
     Settings { advertisers: vec![advertiser], arms, ..Settings::default() }
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use inkling::config::{Config, Workers};
+use inkling::expression::READY_MADE;
 use inkling::identity::Identity;
 use inkling::ids::Id;
 use inkling::pb::v1 as pb;
@@ -15,7 +16,7 @@ use inkling::pb::v1::{
     insight_service_client::InsightServiceClient, signal_service_client::SignalServiceClient,
 };
 use inkling::server::{self, Listeners};
-use inkling::settings::{Advertiser, Goal, RuleSegment, Settings, ready_made_segments};
+use inkling::settings::{Advertiser, Goal, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -40,8 +41,7 @@ pub fn settings() -> Settings {
     purchase.converting_action = Some(Id::literal("purchase"));
     purchase.milestones = ["view_item", "add_to_cart", "begin_checkout"].map(Id::literal).to_vec();
     acme.goals.push(purchase);
-    let segment = |(id, _, rule)| RuleSegment { id: Id::literal(id), rule, weight: 1.0 };
-    acme.segments = ready_made_segments().into_iter().map(segment).collect();
+    acme.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     let mut settings = Settings { advertisers: vec![acme], ..Settings::default() };
     settings.arms.control_share = 0.0;
     settings

@@ -1,10 +1,11 @@
 //! What differs from run to run: settings, limits, how often each kind of story is told, how fast time passes.
 
 use inkling::action::ActionKind;
+use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
     ActionSetting, Advertiser, Arms, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention, Rule,
-    RuleSegment, Settings, ready_made_segments,
+    RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -159,9 +160,7 @@ fn advertiser(dice: &mut Dice, name: &str) -> Advertiser {
     advertiser.goals = ["purchase", "sign_up", "visit"][..goals].iter().map(|name| goal(dice, name)).collect();
     advertiser.campaigns =
         vec![Campaign { id: id("spring"), goals: vec![id("purchase")], objective: vec![(id("purchase"), 1.0)] }];
-    let ready_made = ready_made_segments().into_iter();
-    advertiser.segments =
-        ready_made.map(|(name, _, rule)| RuleSegment { id: Id::literal(name), rule, weight: 1.0 }).collect();
+    advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     for number in 0..dice.below(6) {
         let segment = RuleSegment { id: id(&format!("rule{number}")), rule: rule(dice, 3), weight: 1.5 };
         advertiser.segments.push(segment);
