@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            // A configuration may have several mistakes, one a line; lines that begin with spaces belong to the one above.
+            // A configuration may have several mistakes, one a line; what begins with spaces belongs to the one above.
             for line in causes.join(": caused by ").lines() {
                 let prefix = if line.starts_with(' ') { "" } else { "error: " };
                 eprintln!("{prefix}{line}");

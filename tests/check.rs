@@ -46,7 +46,8 @@ fn a_good_file_is_explained() {
         "expected      2 % of impressions convert, before there is data",
         "multiplier    0.3 to 4; chance against the goal's mean, exponent 1, prior variance 1; 1 below 25 users",
         "newcomers    sign_up, purchase",
-        "hesitating_shoppers     × 1.3   count(view_item, 7d) >= 3 and stage < begin_checkout and not did(purchase, 30d)",
+        "hesitating_shoppers     × 1.3   count(view_item, 7d) >= 3 and stage < begin_checkout and not \
+         did(purchase, 30d)",
         "cart_abandoners         × 1.5   did(add_to_cart, 7d) and not did(purchase, 7d)",
         "acxiom/in_market_shoes  × 1.2   named by the bid request",
         "Actions: 49 standard actions as usual, 2 added or changed",
@@ -61,7 +62,14 @@ fn a_good_file_is_explained() {
 
 #[test]
 fn bad_files_are_refused_in_words() {
-    let cases: [(&str, &str); 5] = [
+    let cases: [(&str, &str); 6] = [
+        (
+            "[[advertiser.segment]]\nname = \"x\"\nwhen = \"did(veiw_item, 7d)\"\nweight = 0\n",
+            "error: inkling.toml:7:13: segment 'x': when: unknown action 'veiw_item': did you mean 'view_item'?\n\
+             \x20 | did(veiw_item, 7d)\n\
+             \x20 |     ^^^^^^^^^\n\
+             error: inkling.toml:8:10: segment 'x': weight = 0: must be above 0 and at most 10\n",
+        ),
         (
             "view_window = 7d\n",
             "error: inkling.toml:5:15: not TOML at '7d': string values must be quoted, expected literal string\n",

@@ -165,8 +165,8 @@ const WRONG_PARTS: &[Case] = &[
     (
         "[[advertiser.segment]]\nweight = 2",
         &["5:1: advertiser 'acme': segment: says not who is in it: add when = \
-             \"did(view_item, 7d)\", or ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \"video_completers\" or \"recent_buyers\", or external = \
-             \"provider/id\""],
+             \"did(view_item, 7d)\", or ready_made = \"cart_abandoners\" or \"repeat_viewers\" or \
+             \"video_completers\" or \"recent_buyers\", or external = \"provider/id\""],
     ),
     (
         "[[advertiser.segment]]\nready_made = \"cart_abandonners\"\nweight = 0",
@@ -195,6 +195,23 @@ const WRONG_PARTS: &[Case] = &[
     (
         "[[advertiser.segment]]\nexternal = \"a/1\"\nready_made = \"recent_buyers\"",
         &["5:1: segment 'recent_buyers': has ready_made and external: two segments need two entries"],
+    ),
+    (
+        "[[advertiser.segment]]\nwhen = \"did(purchase, 7d)\"",
+        &["5:1: advertiser 'acme': segment: name is missing: a segment with when needs one"],
+    ),
+    (
+        "[[advertiser.segment]]\nname = \"x\"\nwhen = \"did(purchase, 7d)\"\nexternal = \"a/1\"",
+        &["5:1: segment 'a/1': has external and when: two segments need two entries"],
+    ),
+    ("[[advertiser.segment]]\nname = \"x\"\nwhen = 7", &["7:8: segment 'x': when = 7: must be a text in quotes"]),
+    (
+        "[[advertiser.segment]]\nname = \"x\"\nwhen = \"\"",
+        &["7:9: segment 'x': when: says not who is in it: write a condition, such as count(view_item, 7d) >= 3"],
+    ),
+    (
+        "[[advertiser.segment]]\nname = \"a/1\"\nwhen = \"external(a/1)\"",
+        &["7:8: segment 'a/1': when = \"external(a/1)\": is already in line 6: each name once"],
     ),
     (
         "[[advertiser]]\nid = \"acme\"\ngaol = []\n[[advertiser]]",
@@ -396,4 +413,59 @@ message_bytes_max = '8MiB'
     let multiplier = |goal: usize| (acme.goals[goal].multiplier.min, acme.goals[goal].multiplier.max);
     assert_eq!((multiplier(0), multiplier(1)), ((0.5, 4.0), (0.5, 3.0)));
     assert_eq!((acme.goals[0].value, acme.goals[0].currency.as_str()), (Micros(19_900_000), "EUR"));
+}
+
+#[test]
+fn wrong_expressions_are_refused_at_their_column_of_the_file() {
+    let segment = |when: &str| format!("{START}[[advertiser.segment]]\nname = \"x\"\nwhen = {when}");
+    let unknown = "unknown action 'veiw_item': did you mean 'view_item'?\n  | did(veiw_item, 7d)\n  |     ^^^^^^^^^";
+    let not_closed = "expected 'and', 'or' or ')', found the end";
+    let cases = [
+        ("\"did(veiw_item, 7d)\"", format!("7:13: segment 'x': when: {unknown}")),
+        ("  'did(veiw_item, 7d)'", format!("7:15: segment 'x': when: {unknown}")),
+        ("\"\"\"did(veiw_item, 7d)\"\"\"", format!("7:15: segment 'x': when: {unknown}")),
+        ("'''\ndid(veiw_item, 7d)'''", format!("8:5: segment 'x': when: {unknown}")),
+        ("\"\"\"\r\ndid(veiw_item, 7d)\"\"\"", format!("8:5: segment 'x': when: {unknown}")),
+        ("\"did(\\u0076eiw_item, 7d)\"", format!("7:8: segment 'x': when: column 5 of the expression: {unknown}")),
+        (
+            "\"did(\\\"share\\\", 7d\"",
+            "7:8: segment 'x': when: column 16 of the expression: expected ')', found the end\n  \
+             | did(\"share\", 7d\n  |                ^"
+                .to_owned(),
+        ),
+        ("\"(did(größe, 7d)\"", "7:14: segment 'x': when: unknown action 'größe': known are ".to_owned()),
+        (
+            "\"\"\"\n\n (sessions > 1\n \"\"\"",
+            format!("9:15: segment 'x': when: {not_closed}\n  |  (sessions > 1\n  |               ^"),
+        ),
+    ];
+    for (when, expected) in cases {
+        let error = errors(&segment(when));
+        assert!(error.starts_with(&format!("f.toml:{expected}")), "{when}:\n{error}\ninstead of\n{expected}");
+    }
+    let both = format!("{}\nweight = 0", segment("\"sessions\""));
+    assert_eq!(
+        errors(&both),
+        "f.toml:7:17: segment 'x': when: expected a comparison, such as >= 3, found the end\n  | sessions\n  \
+         |         ^\nf.toml:8:10: segment 'x': weight = 0: must be above 0 and at most 10"
+    );
+}
+
+#[test]
+fn external_segments_of_expressions_are_known() {
+    let text = format!(
+        "{START}[[advertiser.segment]]\nname = \"x\"\nwhen = \"external(a/1) or external(a/2) or external(a/1)\"\n\
+         [[advertiser.segment]]\nexternal = \"a/2\"\nweight = 2"
+    );
+    let acme = Config::parse("f.toml", &text).unwrap().settings.advertisers.remove(0);
+    let known: Vec<(&str, f64)> = acme.externals.iter().map(|known| (known.id.as_str(), known.weight)).collect();
+    assert_eq!(known, [("a/2", 2.0), ("a/1", 1.0)], "an entry's weight wins, wherever it stands");
+
+    let full = (0..1_000).map(|i| format!("[[advertiser.segment]]\nexternal=\"p/{i}\"\n")).collect::<String>();
+    let more = format!("{START}{full}[[advertiser.segment]]\nname = \"x\"\nwhen = \"external(p/0) or external(q/0)\"");
+    assert_eq!(
+        errors(&more),
+        "f.toml:2007:8: segment 'x': when = \"external(p/0) or external(q/0)\": an advertiser has at most 1000 \
+         external segments"
+    );
 }

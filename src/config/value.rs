@@ -78,7 +78,8 @@ impl<'a> Value<'a> {
             Some(start) => (start + error.part.start, String::new()),
             None => (span.start, format!("column {} of the expression: ", error.column)),
         };
-        self.problems.report_with(at, || (format!("{label}: {place}{}", error.fault), Some(error.excerpt(text))));
+        let excerpt = || (!text.trim().is_empty()).then(|| error.excerpt(text));
+        self.problems.report_with(at, || (format!("{label}: {place}{}", error.fault), excerpt()));
     }
 
     /// The text, if it is one.

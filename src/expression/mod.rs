@@ -24,6 +24,10 @@
 //! occurrence beyond the latest is kept only from when a rule first counted so many (see
 //! [`WINDOWED_COUNT_MAX`](crate::settings::WINDOWED_COUNT_MAX)): a new rule misses what was before it.
 //!
+//! Conditions are judged on what the engine keeps of a user. A bid request that names no user is in no segment by rule.
+//! Reports judge a user at each act, when no request is there: `external` does not hold for them. Of one request the
+//! first [`EXPOSED_SEGMENTS_MAX`](crate::exposure::EXPOSED_SEGMENTS_MAX) known external segments count.
+//!
 //! A rule is normal when no `All` stands in an `All`, no `Any` in an `Any`, each of them has at least two parts, and
 //! nothing is negated twice. [`parse`] gives normal rules, and `parse(write(rule))` is the normal form of `rule`.
 //!
