@@ -144,13 +144,28 @@ struct World {
 
 impl World {
     fn new(expression: &str) -> World {
-        let mut acme = acme();
-        let rule = parse(expression, &acme.actions).unwrap_or_else(|error| panic!("{expression}: {error}"));
-        acme.segments.push(RuleSegment { id: Id::literal("it"), rule, weight: 1.0 });
         let mut world = World { engine: Engine::new(), now: START };
-        let settings = Settings { advertisers: vec![acme], ..Settings::default() };
-        world.apply(START, Event::Configured(Box::new(settings)));
+        world.configure(&[("it", expression)]);
         world
+    }
+
+    fn configure(&mut self, segments: &[(&'static str, &str)]) {
+        let mut acme = acme();
+        for (name, expression) in segments {
+            let rule = parse(expression, &acme.actions).unwrap_or_else(|error| panic!("{expression}: {error}"));
+            acme.segments.push(RuleSegment { id: Id::literal(name), rule, weight: 1.0 });
+        }
+        let settings = Settings { advertisers: vec![acme], ..Settings::default() };
+        self.apply(self.now, Event::Configured(Box::new(settings)));
+    }
+
+    /// Seconds from the start until which the segments in force are warming, in the order of their names' first sight.
+    fn warming(&self) -> Vec<Option<u64>> {
+        let catalog = self.engine.catalog();
+        let acme = catalog.advertiser("acme").unwrap();
+        let rules = catalog.segments(acme).into_iter().filter(|code| catalog.rule(acme, *code).is_some());
+        let until = |code| self.engine.warming_until(acme, code);
+        rules.map(|code| until(code).map(|tick| u64::from(tick.0) - START / 1_000)).collect()
     }
 
     fn apply(&mut self, occurred_at: u64, event: Event) {
@@ -286,4 +301,41 @@ fn windows_end_where_they_say() {
         world.act(4, second);
         assert_eq!(world.is_member(at, &[]), expected, "{expression} {} ms after the first", at - first);
     }
+}
+
+#[test]
+fn a_rule_is_warming_until_its_windows_began_when_its_acts_were_kept() {
+    let (often, more) = (("often", "count(share, 1h) >= 3"), ("more", "count(share, 2h) >= 4 or sessions > 9"));
+    let (single, ever) = (("single", "did(share, 1h) and recency(share) < 30m"), ("ever", "stage >= purchase"));
+    let mut world = World { engine: Engine::new(), now: START };
+    world.configure(&[often, ever]);
+    assert_eq!(world.warming(), [Some(3_600), None], "nothing was kept before the first settings");
+
+    world.now = START + 3_600_000;
+    world.apply(world.now, Event::Tick);
+    assert_eq!(world.warming(), [Some(3_600), None], "an act of the first second may count still");
+    world.now += 1_000;
+    world.apply(world.now, Event::Tick);
+    assert_eq!(world.warming(), [None, None]);
+
+    world.configure(&[often, ever, more, single]);
+    let later = 3_601 + 7_200;
+    assert_eq!(world.warming(), [None, None, Some(later), None], "the latest act was kept all the time");
+    world.configure(&[ever, single]);
+    world.now += 1_000;
+    world.configure(&[often, ever, more, single]);
+    assert_eq!(world.warming(), [Some(3_602 + 3_600), None, Some(later + 1), None], "between them, none was kept");
+}
+
+#[test]
+fn since_when_acts_are_kept_is_state() {
+    let digest = |before: &str| {
+        let mut world = World { engine: Engine::new(), now: START };
+        world.configure(&[("it", before)]);
+        world.now += 1_000;
+        world.configure(&[("it", "count(share, 1h) >= 3")]);
+        world.engine.digest()
+    };
+    assert_ne!(digest("did(share, 1h)"), digest("count(share, 1h) >= 3"));
+    assert_eq!(digest("count(share, 1d) < 4"), digest("count(share, 1h) >= 4"), "how far it looks is no matter");
 }

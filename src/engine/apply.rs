@@ -107,7 +107,7 @@ impl Engine {
     fn configure(&mut self, settings: &Settings) -> Result<(), Refused> {
         self.catalog.check(settings)?;
         let learner_before = self.catalog.settings().learner;
-        Arc::make_mut(&mut self.catalog).configure(settings.clone());
+        Arc::make_mut(&mut self.catalog).configure(settings.clone(), self.now.tick());
         self.advertisers.resize_with(self.catalog.advertisers().len(), AdvertiserStatistics::default);
         if settings.learner != learner_before {
             self.goals.iter_mut().for_each(|goal| goal.learner.retune(&settings.learner));

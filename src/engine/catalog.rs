@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::kept::Kept;
 use super::segments::Membership;
 use crate::action::ActionKind;
 use crate::hash::KeyHasher;
@@ -14,6 +15,7 @@ use crate::settings::{
     ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
 };
 use crate::stats::decay::HalfLife;
+use crate::units::Tick;
 
 /// The settings in force, compiled to codes.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,7 @@ pub struct AdvertiserEntry {
     pub(super) externals: Names,
     pub(super) goals: Names,
     goal_codes: Vec<GoalCode>,
+    pub(super) kept: Kept,
     /// `None` while the configuration does not name the advertiser.
     pub(super) in_force: Option<AdvertiserInForce>,
 }
@@ -195,6 +198,19 @@ impl Catalog {
         settings.segments.iter().find(|segment| segment.id == *id).map(|segment| &segment.rule)
     }
 
+    /// The last second in which a rule segment that is in force may miss members, because a window of its rule reaches
+    /// back to before its acts were kept.
+    pub(super) fn warming_until(&self, advertiser: AdvertiserCode, code: SegmentCode) -> Option<Tick> {
+        let entry = self.entries.get(advertiser.index())?;
+        let segment = entry.in_force.as_ref()?.segments.iter().find(|segment| segment.code == code)?;
+        let mut until = None;
+        segment.membership.each_window(&mut |action, occurrences, window_s| {
+            let since = entry.kept.since(action, occurrences);
+            until = until.max(Some(Tick(since.0.saturating_add(window_s))));
+        });
+        until
+    }
+
     /// The code of an external segment the advertiser knows.
     pub fn external(&self, advertiser: AdvertiserCode, name: &str) -> Option<SegmentCode> {
         self.entries.get(advertiser.index())?.external_code(name)
@@ -261,7 +277,7 @@ impl Catalog {
     }
 
     /// Puts settings in force that were checked; names keep their codes, new ones get the next.
-    pub(super) fn configure(&mut self, settings: Settings) {
+    pub(super) fn configure(&mut self, settings: Settings, now: Tick) {
         self.entries.iter_mut().for_each(|entry| entry.in_force = None);
         self.goals.iter_mut().for_each(|goal| goal.in_force = None);
         for advertiser in &settings.advertisers {
@@ -286,6 +302,9 @@ impl Catalog {
                 in_force.campaigns.insert(campaign.id.clone(), codes.map(|number| entry.goal_codes[number]).collect());
             }
             entry.in_force = Some(in_force);
+        }
+        for entry in &mut self.entries {
+            entry.kept.configure(entry.in_force.as_ref().map_or(&[], |in_force| &in_force.actions), now);
         }
         self.settings = settings;
     }
@@ -346,6 +365,7 @@ impl AdvertiserEntry {
             externals: Names::default(),
             goals: Names::default(),
             goal_codes: Vec::new(),
+            kept: Kept::default(),
             in_force: None,
         }
     }
@@ -378,7 +398,7 @@ impl AdvertiserEntry {
         for segment in &settings.segments {
             let code = SegmentCode(self.segments.number(&segment.id) as u16);
             let membership = Membership::compile(&segment.rule, self, &in_force.actions);
-            membership.each_count(&mut |action, occurrences| {
+            membership.each_window(&mut |action, occurrences, _| {
                 if let Some(Some(known)) = in_force.actions.get_mut(action.index() - 1) {
                     known.occurrences = known.occurrences.max(occurrences);
                 }

@@ -42,6 +42,7 @@ enum Kind {
     Weights = 11,
     Tally = 12,
     Forgotten = 13,
+    Kept = 14,
 }
 
 /// Adds up the hashes of entries.
@@ -93,6 +94,7 @@ impl Engine {
         for (code, entry) in self.catalog.advertisers().iter().enumerate() {
             let dictionaries = [&entry.actions, &entry.segments, &entry.externals, &entry.goals];
             sum.add(Kind::Names, code as u64, entry.id.as_str().as_bytes());
+            sum.add(Kind::Kept, code as u64, &entry.kept.image());
             for (which, names) in dictionaries.into_iter().enumerate() {
                 for (number, name) in names.all().iter().enumerate() {
                     let number = (code as u64) << 32 | (which as u64 + 1) << 24 | number as u64;

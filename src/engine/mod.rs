@@ -18,6 +18,7 @@ mod features;
 mod forgotten;
 mod image;
 mod impressions;
+mod kept;
 mod labels;
 mod latest;
 mod multiplier;

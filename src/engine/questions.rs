@@ -10,7 +10,7 @@ use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::signal::Readiness;
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::HalfLife;
-use crate::units::Micros;
+use crate::units::{Micros, Tick};
 
 /// Sessions and actions of one audience, decayed to now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -155,6 +155,12 @@ impl Engine {
         let profile = self.profile(user, advertiser).unwrap_or_default();
         let rules = |in_force| super::segments::RuleSegments::of(in_force, &profile, &[], self.now.tick());
         self.catalog.in_force(advertiser).map(|in_force| rules(in_force).codes().collect()).unwrap_or_default()
+    }
+
+    /// The last second in which a rule segment may miss members, because its rule looks back to before its acts were
+    /// kept; `None` once that has passed, and for segments that do not look back.
+    pub fn warming_until(&self, advertiser: AdvertiserCode, segment: SegmentCode) -> Option<Tick> {
+        self.catalog.warming_until(advertiser, segment).filter(|until| *until >= self.now.tick())
     }
 
     /// Decayed count of an act in a profile of this advertiser, as of now.

@@ -62,12 +62,14 @@ impl Membership {
         }
     }
 
-    /// Visits each action that is counted, with how many occurrences have to be known.
-    pub fn each_count(&self, visit: &mut impl FnMut(ActionCode, u8)) {
+    /// Visits each window: its action, how many occurrences are counted in it, and its seconds. A recency counts none,
+    /// as it looks at the latest alone.
+    pub fn each_window(&self, visit: &mut impl FnMut(ActionCode, u8, u32)) {
         match self {
-            Membership::All(parts) | Membership::Any(parts) => parts.iter().for_each(|part| part.each_count(visit)),
-            Membership::Not(part) => part.each_count(visit),
-            Membership::Count { action, at_least, .. } => visit(*action, *at_least),
+            Membership::All(parts) | Membership::Any(parts) => parts.iter().for_each(|part| part.each_window(visit)),
+            Membership::Not(part) => part.each_window(visit),
+            Membership::Count { action, window_s, at_least } => visit(*action, *at_least, *window_s),
+            Membership::Recency { action, less_than_s } => visit(*action, 0, *less_than_s),
             _ => {}
         }
     }

@@ -70,6 +70,8 @@ pub struct ArmReport {
 pub struct SegmentReport {
     /// Which segment; `None` for everybody.
     pub segment: Option<SegmentCode>,
+    /// Until when the segment may miss members, because its rule looks back to before its acts were kept.
+    pub warming_until: Option<Tick>,
     /// Sessions begun by members.
     pub sessions: f64,
     /// What members did, most frequent first.
@@ -207,6 +209,7 @@ fn segment_report(
     actions.sort_by(|one, other| other.count.total_cmp(&one.count));
     Some(SegmentReport {
         segment,
+        warming_until: segment.and_then(|segment| engine.warming_until(advertiser, segment)),
         sessions: audience.sessions,
         actions,
         impressions: cell.impressions,

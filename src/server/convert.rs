@@ -234,6 +234,7 @@ pub fn segment_reports(
 ) -> pb::GetSegmentsResponse {
     let segment = |report: &insight::SegmentReport| pb::SegmentReport {
         segment: name(report.segment.and_then(|code| catalog.segment_name(advertiser, code))),
+        warming_until_ms: report.warming_until.map(milliseconds),
         words: report.segment.map(|code| words::segment(catalog, advertiser, code)).unwrap_or_default(),
         sessions: report.sessions,
         actions: report.actions.iter().map(|action| action_report(catalog, advertiser, action)).collect(),
