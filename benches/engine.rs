@@ -14,9 +14,10 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use inkling::engine::{Applied, Engine};
 use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
+use inkling::expression::READY_MADE;
 use inkling::ids::{Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
-use inkling::settings::{Advertiser, Goal, Limits, RuleSegment, Settings, ready_made_segments};
+use inkling::settings::{Advertiser, Goal, Limits, Settings};
 use inkling::token::{TokenKey, Tokens};
 use inkling::units::Timestamp;
 use rand::rngs::StdRng;
@@ -45,8 +46,7 @@ impl Bench {
         let mut goal = Goal::new(id("purchase"));
         goal.milestones = ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec();
         advertiser.goals.push(goal);
-        let rules = ready_made_segments().into_iter();
-        advertiser.segments = rules.map(|(name, _, rule)| RuleSegment { id: id(name), rule, weight: 1.0 }).collect();
+        advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
         let limits = Limits { profiles_max: 100_000_000, live_impressions_max: 10_000_000, ..Limits::default() };
         let settings = Settings { advertisers: vec![advertiser], limits, ..Settings::default() };
         let mut bench =
