@@ -6,12 +6,21 @@
 
 mod check;
 mod demo;
+mod exchange;
+mod input;
+mod json;
+mod remote;
+mod score;
+mod segments;
 mod serve;
+mod signals;
+mod track;
 mod words;
 
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A signal engine for programmatic bidding: micro conversions in, bid multipliers with reasons out.
 #[derive(Debug, Parser)]
@@ -27,8 +36,11 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Score(score::Score),
+    Segments(segments::Segments),
     /// Runs the service until SIGTERM or SIGINT
     Serve(serve::Serve),
+    Track(track::Track),
 }
 
 impl Cli {
@@ -40,9 +52,17 @@ impl Cli {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Score(score) => score.run(),
+            Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Track(track) => track.run(),
         }
     }
+}
+
+/// Ends the program as clap does when the arguments are wrong.
+fn wrong_usage(what: &str) -> ! {
+    Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit()
 }
 
 /// Writes a text to standard output. That a reader such as `head` has seen enough is no error.

@@ -21,6 +21,7 @@ use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 
 use client::Client;
+pub use show::segment_report;
 use shoppers::World;
 
 use crate::config::{Clock, Config};
