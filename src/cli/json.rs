@@ -124,7 +124,8 @@ mod tests {
             let request: v1::ScoreRequest = read(text).expect("a good request");
             assert_eq!((request.opportunity_id.as_str(), request.tmax_ms, request.privacy), ("o1", 20, 2));
             assert_eq!(request.targets[0].base_p, Some(0.5));
-            let written = r#"{"opportunityId":"o1","privacy":"PRIVACY_MODE_CONTEXT","targets":[{"baseP":0.5}],"tmaxMs":20}"#;
+            let written =
+                r#"{"opportunityId":"o1","privacy":"PRIVACY_MODE_CONTEXT","targets":[{"baseP":0.5}],"tmaxMs":20}"#;
             assert_eq!(write(&request), written);
         }
     }

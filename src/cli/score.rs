@@ -34,8 +34,6 @@ pub struct Score {
     /// A request, a file of requests, or - for standard input, which is read as well where nothing is given
     #[arg(value_name = "JSON|FILE", conflicts_with = "advertiser")]
     input: Option<String>,
-    #[command(flatten)]
-    ask: Ask,
     /// Reasons of each signal, where the request does not say: 0 to 64 [default: 3 in tables, none in JSON]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     reasons: Option<u32>,
@@ -50,6 +48,8 @@ pub struct Score {
     table: bool,
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    ask: Ask,
 }
 
 /// A request put together from options.
@@ -165,7 +165,9 @@ impl Score {
             None => {
                 let inputs = input::sources(self.input.as_slice())?;
                 if inputs.is_empty() {
-                    super::wrong_usage("nothing to score: give --advertiser, a request as JSON, a file, or pipe requests in");
+                    super::wrong_usage(
+                        "nothing to score: give --advertiser, a request as JSON, a file, or pipe requests in",
+                    );
                 }
                 remote.talk(many(remote, inputs, manner, &mut counts))
             }
@@ -274,7 +276,11 @@ mod tests {
     fn options_make_a_request() {
         let line = "score --advertiser acme --user u1 --user u2 --goal purchase --item sku-7 --context device_type=phone \
                     --context site=a=b --number price=-1.5 --segment p/1 --opportunity o1";
-        let text = r#"{"opportunityId":"o1","users":["u1","u2"],"context":[{"name":"device_type","value":"phone"},{"name":"site","value":"a=b"}],"numbers":[{"name":"price","value":-1.5}],"segments":["p/1"],"targets":[{"advertiser":"acme","item":"sku-7","goals":["purchase"]}]}"#;
+        let text = concat!(
+            r#"{"opportunityId":"o1","users":["u1","u2"],"context":[{"name":"device_type","value":"phone"},"#,
+            r#"{"name":"site","value":"a=b"}],"numbers":[{"name":"price","value":-1.5}],"segments":["p/1"],"#,
+            r#""targets":[{"advertiser":"acme","item":"sku-7","goals":["purchase"]}]}"#
+        );
         assert_eq!(json::write(&request(line).expect("a request")), text);
         let nameless = request("score --advertiser acme").expect("a request");
         assert_eq!((nameless.tokens_max, nameless.users.len()), (Some(0), 0));

@@ -21,8 +21,8 @@ use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 
 use client::Client;
-pub use show::segment_report;
 use shoppers::World;
+pub use show::segment_report;
 
 use crate::config::{Clock, Config};
 use crate::identity::Identity;

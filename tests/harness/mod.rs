@@ -27,6 +27,8 @@ pub use tonic_health::pb::health_check_response::ServingStatus as Serving;
 
 /// A running service.
 pub struct Service {
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
     channel: Channel,
     http: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -68,7 +70,7 @@ impl Service {
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
-        Service { channel, http, stop, thread }
+        Service { grpc, channel, http, stop, thread }
     }
 
     /// Tells the service to stop; the thread ends when all is drained.
