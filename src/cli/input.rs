@@ -213,7 +213,9 @@ impl Iterator for Objects {
             }
         };
         self.begun = true;
-        let text = String::from_utf8(bytes).map_err(|_| InputError::NotText { at: at.clone() });
+        // Without the end of its line: what is cut short is so on this line, not at the beginning of the next.
+        let text =
+            String::from_utf8(bytes.trim_ascii_end().to_vec()).map_err(|_| InputError::NotText { at: at.clone() });
         Some(text.map(|text| Object { at, text }))
     }
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod input;
 mod json;
 mod remote;
+mod replay;
 mod score;
 mod segments;
 mod serve;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    /// Plays a recorded log through the engine and says how good its predictions were
+    Replay(replay::Replay),
     Score(score::Score),
     Segments(segments::Segments),
     /// Runs the service until SIGTERM or SIGINT
@@ -52,6 +55,7 @@ impl Cli {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),

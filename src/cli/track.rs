@@ -27,7 +27,8 @@ const MESSAGE_BYTES_MAX: usize = 512 << 10;
 ///
 /// Events are JSON objects as grpcurl takes them: an Event, such as
 ///   {"event_id": "e-1", "action": {"user": "u-81", "advertiser": "acme", "action": "view_item"}}
-/// one a line, or a TrackRequest: {"events": […]}. Journey logs are another format: `inkling demo --journey` plays them.
+/// one a line, or a TrackRequest: {"events": […]}. Journey logs are another format: `inkling replay` and `inkling demo
+/// --journey` read them. What is compressed is piped in: zcat events.ndjson.gz | inkling track
 ///
 /// Every event is sent, whatever becomes of others. Refused events and lines that cannot be read are told on standard
 /// error with file and line, and make the exit code 1; repeated events (by event_id) do not.

@@ -3,9 +3,8 @@
 //!
 //! *Invariants.* Everything that is shown came over the wire: the demo has no other way to the engine.
 
-mod client;
-mod journey;
-mod progress;
+pub mod client;
+pub mod journey;
 mod shop;
 mod shoppers;
 mod show;
@@ -27,6 +26,7 @@ pub use show::segment_report;
 use crate::config::{Clock, Config};
 use crate::identity::Identity;
 use crate::pb::v1;
+use crate::report::stopwatch::Stopwatch;
 use crate::server::{self, Listeners};
 use crate::settings::Settings;
 use crate::units::Span;
@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()> {
     let mut world = World::new(options.shoppers, START_MS, options.days, options.seed);
-    let started = client::now();
+    let started = Stopwatch::start();
     let bids = shop::play(&mut world, client, options.seed).await?;
     let elapsed = started.elapsed();
     println!(
@@ -221,8 +221,8 @@ async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result
 
 async fn play_journey(options: &Options, settings: &Settings, client: &mut Client) -> anyhow::Result<()> {
     let path = options.journey.as_ref().context("no journey log given")?;
-    let started = client::now();
-    let lines = journey::play(path, client).await?;
+    let started = Stopwatch::start();
+    let lines = journey::play(path, client, |_| {}).await?;
     let elapsed = started.elapsed();
     show::journey(client, &lines).await?;
     for advertiser in &settings.advertisers {

@@ -88,7 +88,7 @@ impl Engine {
             self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
             self.bound_profiles();
         }
-        self.is_unpublished = true;
+        self.changed();
         Ok(())
     }
 
@@ -313,7 +313,7 @@ impl Engine {
             self.conversions.remove(oldest);
             self.tally.conversions_evicted += 1;
         }
-        self.is_unpublished = true;
+        self.changed();
     }
 
     pub(super) fn retract(&mut self, event: &Retraction) -> Result<(), Refused> {

@@ -5,3 +5,4 @@
 
 pub mod beta;
 pub mod decay;
+pub mod quality;

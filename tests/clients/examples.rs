@@ -19,11 +19,11 @@ async fn assert_converted(service: &Service, user: &str) {
 #[tokio::test]
 async fn the_rust_client_goes_the_whole_way() {
     let service = Service::start().await;
-    bidder::run(&service.grpc.to_string(), "u-81", "auction-1").await.expect("the example runs");
+    bidder::run(&service.grpc().to_string(), "u-81", "auction-1").await.expect("the example runs");
     assert_converted(&service, "u-81").await;
-    assert_eq!(service.counter("inkling_events_total", "outcome=\"accepted\"").await, 6);
+    assert_eq!(service.counter("inkling_events_accepted_total", "").await, 6);
     // Sent again, nothing counts twice.
-    bidder::run(&service.grpc.to_string(), "u-81", "auction-1").await.expect("the example runs again");
+    bidder::run(&service.grpc().to_string(), "u-81", "auction-1").await.expect("the example runs again");
     assert_converted(&service, "u-81").await;
     service.stop().await;
 }
@@ -64,7 +64,7 @@ async fn python_example(python: &Path, name: &str, arguments: &[&str]) -> Ran {
 async fn the_python_client_goes_the_whole_way() {
     let Some(python) = python() else { return };
     let service = Service::start().await;
-    let address = service.grpc.to_string();
+    let address = service.grpc().to_string();
     let out = python_example(&python, "client.py", &[&address, "u-82", "auction-2"]).await.good();
     assert!(out.contains("purchase: bid × 1.00 (p 0.0"), "{out}");
     assert_converted(&service, "u-82").await;
@@ -75,7 +75,7 @@ async fn the_python_client_goes_the_whole_way() {
 async fn any_method_is_called_by_reflection() {
     let Some(python) = python() else { return };
     let service = Service::start().await;
-    let address = service.grpc.to_string();
+    let address = service.grpc().to_string();
     let methods = python_example(&python, "reflect.py", &[&address]).await.good();
     for method in ["EventService/Track", "SignalService/Score", "InsightService/GetSegments", "AdminService/GetState"] {
         assert!(methods.lines().any(|line| line == format!("inkling.v1.{method}")), "{method} in\n{methods}");

@@ -67,7 +67,7 @@ fn inkling_at(address: &str, arguments: &[&str], input: &str) -> Ran {
 /// Runs `inkling` against a service of this process.
 async fn inkling(service: &Service, arguments: &[&str], input: &str) -> Ran {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let (address, input) = (service.grpc.to_string(), input.to_owned());
+    let (address, input) = (service.grpc().to_string(), input.to_owned());
     let work = move || inkling_at(&address, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &input);
     tokio::task::spawn_blocking(work).await.expect("the command was run")
 }

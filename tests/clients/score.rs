@@ -71,13 +71,13 @@ async fn mistakes_are_told_with_their_place() {
     let service = Service::start().await;
     let good = request(1, "acme");
     let cases = [
-        (format!("{good}\n{{\"opportunityId\": 7}}\n{good}"), 1, "standard input:3:18: invalid type: integer `7`"),
+        (format!("{good}\n{{\"opportunityId\": 7}}\n{good}"), 1, "standard input:3:19: invalid type: integer `7`"),
         (
             format!("{good}{{\"oportunityId\": \"o\"}}\n"),
             1,
             "standard input:2:15: there is no field 'oportunityId': did you",
         ),
-        (format!("{good}{{\n"), 1, "standard input:3:0: EOF"),
+        (format!("{good}{{\n"), 1, "standard input:2:1: EOF while parsing an object"),
         (format!("{good}{}\n", "x".repeat(2 << 20)), 1, "standard input:2: an object of more than 1048576 bytes"),
     ];
     for (input, answers, message) in cases {

@@ -79,7 +79,7 @@ async fn files_go_in_batches_that_the_service_takes() {
 async fn events_go_out_at_once_and_a_service_that_goes_away_is_told() {
     let service = Service::start().await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_inkling"))
-        .args(["track", "--address", &service.grpc.to_string(), "--timeout", "10s"])
+        .args(["track", "--address", &service.grpc().to_string(), "--timeout", "10s"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -64,7 +64,7 @@ fn somebody_speaks_another_language() {
 #[tokio::test]
 async fn nobody_reads_on() {
     let service = Service::start().await;
-    let address = service.grpc.to_string();
+    let address = service.grpc().to_string();
     let work = move || {
         let mut child = Command::new(env!("CARGO_BIN_EXE_inkling"))
             .args(["score", "-", "--address", &address])
