@@ -1,6 +1,6 @@
 """A bidder and a tracker in Python: tracks some acts, asks for a multiplier, reports the impression and the purchase.
 
-    python3 -m venv venv && venv/bin/pip install grpcio grpcio-tools grpcio-reflection
+    python3 -m venv venv && venv/bin/pip install -r examples/python/requirements.txt
     venv/bin/python examples/python/client.py 127.0.0.1:7610
 
 The messages are made from proto/ while it runs. In production generate them once:

@@ -1,6 +1,6 @@
 """Calls any method by its name with JSON, as grpcurl does: the service itself says what its messages are.
 
-    python3 -m venv venv && venv/bin/pip install grpcio grpcio-reflection
+    python3 -m venv venv && venv/bin/pip install -r examples/python/requirements.txt
     venv/bin/python examples/python/reflect.py 127.0.0.1:7610
     venv/bin/python examples/python/reflect.py 127.0.0.1:7610 inkling.v1.SignalService/Score '{"opportunity_id": "o-1"}'
 
