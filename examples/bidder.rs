@@ -56,8 +56,8 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
         signal.reasons.iter().for_each(|reason| println!("  {}", reason.words));
     }
 
-    // 3. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other id, and
-    //    a second one is recognised.
+    // 3. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other
+    //    id, and a second one is recognised.
     let of = Some(impression::Of::Token(result.token.clone()));
     let cost = Some(Money { micros: 1_200, currency: "USD".to_owned() });
     track(&channel, vec![happened(Body::Impression(Impression { of, cost }))]).await?;

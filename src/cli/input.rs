@@ -101,8 +101,8 @@ pub fn only<T: Named>(argument: &str) -> Result<T, InputError> {
     Object { at, text: argument.to_owned() }.read()
 }
 
-/// The sources that arguments name; standard input where none are given, unless a person sits in front of it: then there
-/// are none.
+/// The sources that arguments name; standard input where none are given, unless a person sits in front of it: then
+/// there are none.
 ///
 /// # Errors
 /// When one of them cannot be opened.
@@ -125,8 +125,8 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// What an argument stands for: `-` is standard input, a text that begins with a brace is the object itself, anything else
-    /// is a file.
+    /// What an argument stands for: `-` is standard input, a text that begins with a brace is the object itself,
+    /// anything else is a file.
     ///
     /// # Errors
     /// When there is no such file.

@@ -81,7 +81,8 @@ impl Remote {
         let refused = cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
         let cause = if refused { String::new() } else { format!(" ({cause})") };
         format!(
-            "no service answers at {}{cause}: start one with `inkling serve --config FILE`, or name another with --address",
+            "no service answers at {}{cause}: start one with `inkling serve --config FILE`, or name another with \
+             --address",
             self.address
         )
     }

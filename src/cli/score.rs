@@ -274,8 +274,8 @@ mod tests {
 
     #[test]
     fn options_make_a_request() {
-        let line = "score --advertiser acme --user u1 --user u2 --goal purchase --item sku-7 --context device_type=phone \
-                    --context site=a=b --number price=-1.5 --segment p/1 --opportunity o1";
+        let line = "score --advertiser acme --user u1 --user u2 --goal purchase --item sku-7 \
+                    --context device_type=phone --context site=a=b --number price=-1.5 --segment p/1 --opportunity o1";
         let text = concat!(
             r#"{"opportunityId":"o1","users":["u1","u2"],"context":[{"name":"device_type","value":"phone"},"#,
             r#"{"name":"site","value":"a=b"}],"numbers":[{"name":"price","value":-1.5}],"segments":["p/1"],"#,

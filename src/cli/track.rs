@@ -100,8 +100,8 @@ impl Track {
             let unanswered = tracking.waiting().map(Vec::len).sum();
             sent.with_context(|| {
                 format!(
-                    "{} acknowledged, {} more sent without an answer: these may or may not be kept, an event_id makes it \
-                     safe to send them again",
+                    "{} acknowledged, {} more sent without an answer: these may or may not be kept, an event_id \
+                     makes it safe to send them again",
                     words::several(counts.acknowledged() as usize, "event"),
                     words::count(unanswered),
                 )
@@ -135,7 +135,8 @@ impl Track {
                     if count == 0 {
                         tracking.finish();
                     }
-                    pending.extend(read.drain(..).filter_map(|found| found.map_err(|error| counts.unreadable(&error)).ok()));
+                    let readable = read.drain(..).filter_map(|found| found.map_err(|error| counts.unreadable(&error)).ok());
+                    pending.extend(readable);
                 }
                 answer = tracking.answer(), if tracking.is_waiting() => {
                     let (places, response) = answer?;

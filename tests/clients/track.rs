@@ -53,6 +53,7 @@ async fn events_are_counted_and_refusals_placed() {
 async fn files_go_in_batches_that_the_service_takes() {
     let mut config = Config::from_settings(settings());
     config.server.track_events_max = 100;
+    config.server.message_bytes_max = 512 << 10;
     let service = Service::start_with(config).await;
     let folder = TempDir::new().unwrap();
     let many: Vec<String> =
@@ -64,14 +65,12 @@ async fn files_go_in_batches_that_the_service_takes() {
     let ran = inkling(&service, &["track", many, one, &event("arg", "u1", "share"), "--batch", "100"], "").await;
     assert_eq!(ran.good(), "2502 accepted, 0 duplicate, 0 rejected, 0 unreadable\n");
 
-    // A message that is too long fails as a whole; whatever was sent may be sent again.
-    let ran = inkling(&service, &["track", many], "").await;
+    // What the service does not take as a message fails the command, whatever the limits were.
+    let large = event("large", &"u".repeat(600 << 10), "share");
+    let ran = inkling(&service, &["track"], &large).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
-    assert!(
-        ran.err.starts_with("error: 0 events acknowledged, ") && ran.err.contains("INVALID_ARGUMENT: "),
-        "{}",
-        ran.err
-    );
+    let told = "error: 0 events acknowledged, 1 more sent without an answer";
+    assert!(ran.err.starts_with(told) && ran.err.contains("OUT_OF_RANGE: "), "{}", ran.err);
     service.stop().await;
 }
 

@@ -22,8 +22,8 @@ fn nobody_listens() {
     for command in COMMANDS {
         let ran = inkling_at(&address, command, "{}\n");
         let told = format!(
-            "error: no service answers at {address}: start one with `inkling serve --config FILE`, or name another with \
-             --address\n"
+            "error: no service answers at {address}: start one with `inkling serve --config FILE`, or name another \
+             with --address\n"
         );
         assert_eq!((ran.code, ran.out.as_str(), ran.err), (Some(1), "", told), "{command:?}");
     }
