@@ -135,8 +135,12 @@ impl Track {
                     if count == 0 {
                         tracking.finish();
                     }
-                    let readable = read.drain(..).filter_map(|found| found.map_err(|error| counts.unreadable(&error)).ok());
-                    pending.extend(readable);
+                    for found in read.drain(..) {
+                        match found {
+                            Ok(found) => pending.push_back(found),
+                            Err(error) => counts.unreadable(&error),
+                        }
+                    }
                 }
                 answer = tracking.answer(), if tracking.is_waiting() => {
                     let (places, response) = answer?;
