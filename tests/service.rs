@@ -1,5 +1,6 @@
 //! The service over real sockets: what a bidder's engineer meets.
 
+#[allow(dead_code, reason = "what other tests need of it")]
 mod harness;
 
 use std::time::Duration;

@@ -6,13 +6,22 @@
 
 mod check;
 mod demo;
+mod exchange;
+mod input;
+mod json;
+mod remote;
 mod replay;
+mod score;
+mod segments;
 mod serve;
+mod signals;
+mod track;
 mod words;
 
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A signal engine for programmatic bidding: micro conversions in, bid multipliers with reasons out.
 #[derive(Debug, Parser)]
@@ -30,8 +39,11 @@ enum Command {
     Demo(demo::Demo),
     /// Plays a recorded log through the engine and says how good its predictions were
     Replay(replay::Replay),
+    Score(score::Score),
+    Segments(segments::Segments),
     /// Runs the service until SIGTERM or SIGINT
     Serve(serve::Serve),
+    Track(track::Track),
 }
 
 impl Cli {
@@ -44,9 +56,17 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Score(score) => score.run(),
+            Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Track(track) => track.run(),
         }
     }
+}
+
+/// Ends the program as clap does when the arguments are wrong.
+fn wrong_usage(what: &str) -> ! {
+    Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit()
 }
 
 /// Writes a text to standard output. That a reader such as `head` has seen enough is no error.

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use client::Client;
 use shoppers::World;
+pub use show::segment_report;
 
 use crate::config::{Clock, Config};
 use crate::identity::Identity;

@@ -56,7 +56,13 @@ pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
 pub async fn segments(client: &Client, advertiser: &str, goal: &str) -> anyhow::Result<()> {
     let request = v1::GetSegmentsRequest { advertiser: advertiser.to_owned(), goal: goal.to_owned() };
     let segments = client.insight().get_segments(request).await.context("GetSegments")?.into_inner();
-    println!("\nSEGMENTS, impressions shown to their members and what those led to ({goal})");
+    print!("\n{}", segment_report(&segments, goal));
+    Ok(())
+}
+
+/// The same as text, from the service's answer.
+pub fn segment_report(segments: &v1::GetSegmentsResponse, goal: &str) -> String {
+    let mut text = format!("SEGMENTS, impressions shown to their members and what those led to ({goal})\n");
     let mut table = Table::new(&[
         ("segment", Align::Left),
         ("impressions", Align::Right),
@@ -82,11 +88,11 @@ pub async fn segments(client: &Client, advertiser: &str, goal: &str) -> anyhow::
             money(segment.value_micros, currency),
         ]);
     }
-    print!("{table}");
+    text += &table.to_string();
     for segment in segments.segments.iter().filter(|segment| !segment.words.is_empty()) {
-        println!("  {}: {}", segment.segment, segment.words);
+        text += &format!("  {}: {}\n", segment.segment, segment.words);
     }
-    Ok(())
+    text
 }
 
 fn money(micros: i64, currency: &str) -> String {

@@ -1,0 +1,132 @@
+//! A bidder and a tracker in one file: what a client of Inkling does, in the order in which it does it.
+//!
+//! ```sh
+//! cargo run -- serve --config inkling.example.toml      # in one terminal
+//! cargo run --example bidder -- 127.0.0.1:7610          # in another
+//! ```
+//!
+//! A client of your own takes `proto/inkling/v1/` through `tonic-prost-build`; here the crate's generated code serves.
+
+use std::time::Duration;
+
+use inkling::pb::v1::event::Body;
+use inkling::pb::v1::event_service_client::EventServiceClient;
+use inkling::pb::v1::signal_service_client::SignalServiceClient;
+use inkling::pb::v1::{Action, Click, ContextEntry, Event, Impression, Money, ScoreRequest, Target, TrackRequest};
+use inkling::pb::v1::{TargetResult, click, impression};
+use tonic::transport::{Channel, Endpoint};
+
+type Fault = Box<dyn std::error::Error>;
+
+/// The shop of inkling.example.toml.
+const ADVERTISER: &str = "acme";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Fault> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7610".to_owned());
+    run(&address, "u-81", "auction-1").await
+}
+
+/// Plays one user from the first product view to the purchase, and says what the service answers.
+pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fault> {
+    // One connection serves any number of calls at a time: clone the channel, do not connect again.
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(Duration::from_secs(2))
+        // When to give up on any call. How long the service may take for a score is said by tmax_ms.
+        .timeout(Duration::from_secs(5))
+        .tcp_nodelay(true);
+    let channel = endpoint.connect().await?;
+
+    // 1. Tell what users do, as it happens. The answer comes when the events count.
+    let acts = ["view_item", "view_item", "add_to_cart"];
+    let events = acts.into_iter().enumerate().map(|(place, act)| action(user, act, &format!("{opportunity}-{place}")));
+    track(&channel, events.collect()).await?;
+
+    // 2. Ask, for each bid request. One target here; a request takes up to 200.
+    let result = score(&channel, user, opportunity).await?;
+    for signal in &result.signals {
+        println!(
+            "{}: bid × {:.2} (p {:.4}, base bid pays for {:.4}){}",
+            signal.goal,
+            signal.multiplier,
+            signal.p_conversion,
+            signal.baseline,
+            if signal.suppress { ", do not bid at all" } else { "" }
+        );
+        signal.reasons.iter().for_each(|reason| println!("  {}", reason.words));
+    }
+
+    // 3. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other
+    //    id, and a second one is recognised.
+    let of = Some(impression::Of::Token(result.token.clone()));
+    let cost = Some(Money { micros: 1_200, currency: "USD".to_owned() });
+    track(&channel, vec![happened(Body::Impression(Impression { of, cost }))]).await?;
+    let of = Some(click::Of::Token(result.token));
+    track(&channel, vec![happened(Body::Click(Click { of }))]).await?;
+
+    // 4. The purchase is the goal's converting action: it is learned from, with everything that led to it.
+    let mut purchase = action(user, "purchase", &format!("order-{opportunity}"));
+    if let Some(Body::Action(action)) = &mut purchase.body {
+        action.value = Some(Money { micros: 39_900_000, currency: "USD".to_owned() });
+    }
+    track(&channel, vec![purchase]).await
+}
+
+/// An action with an id of its own, so that it can be sent again when an answer was lost.
+fn action(user: &str, action: &str, event_id: &str) -> Event {
+    let action = Action {
+        user: user.to_owned(),
+        advertiser: ADVERTISER.to_owned(),
+        action: action.to_owned(),
+        item: "sku-7".to_owned(),
+        ..Action::default()
+    };
+    Event { event_id: event_id.to_owned(), ..happened(Body::Action(action)) }
+}
+
+/// Something that happens now: events of the past have `occurred_at_ms`.
+fn happened(body: Body) -> Event {
+    Event { body: Some(body), ..Event::default() }
+}
+
+/// Sends events. A refused one keeps no other out, and its reason comes back in words.
+async fn track(channel: &Channel, events: Vec<Event>) -> Result<(), Fault> {
+    let answer = EventServiceClient::new(channel.clone()).track(TrackRequest { events }).await?.into_inner();
+    println!("{} accepted, {} known already, {} refused", answer.accepted, answer.duplicate, answer.rejected);
+    for result in &answer.results {
+        if let Some(rejection) = &result.rejection {
+            return Err(format!("event {}: {}: {}", result.index, rejection.code, rejection.message).into());
+        }
+    }
+    Ok(())
+}
+
+/// Asks what an impression for this user is worth.
+async fn score(channel: &Channel, user: &str, opportunity: &str) -> Result<TargetResult, Fault> {
+    let request = ScoreRequest {
+        opportunity_id: opportunity.to_owned(),
+        users: vec![user.to_owned()],
+        context: vec![ContextEntry { name: "device_type".to_owned(), value: "phone".to_owned() }],
+        targets: vec![Target {
+            advertiser: ADVERTISER.to_owned(),
+            item: "sku-7".to_owned(),
+            goals: vec!["purchase".to_owned()],
+            ..Target::default()
+        }],
+        reasons_max: 3,
+        words: true,
+        // What the exchange gives you, less the way there and back.
+        tmax_ms: 50,
+        ..ScoreRequest::default()
+    };
+    let answer = SignalServiceClient::new(channel.clone()).score(request).await?.into_inner();
+    // A request that cannot be answered is no error of the call: bid as you would without Inkling.
+    if let Some(rejection) = answer.rejection {
+        return Err(format!("{}: {}", rejection.code, rejection.message).into());
+    }
+    let result = answer.results.into_iter().next().ok_or("one target was asked, none answered")?;
+    match result.rejection {
+        Some(rejection) => Err(format!("{}: {}", rejection.code, rejection.message).into()),
+        None => Ok(result),
+    }
+}

@@ -1,0 +1,79 @@
+"""A bidder and a tracker in Python: tracks some acts, asks for a multiplier, reports the impression and the purchase.
+
+    python3 -m venv venv && venv/bin/pip install -r examples/python/requirements.txt
+    venv/bin/python examples/python/client.py 127.0.0.1:7610
+
+The messages are made from proto/ while it runs. In production generate them once:
+    python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. proto/inkling/v1/*.proto
+"""
+
+import sys
+from pathlib import Path
+
+import grpc
+
+# grpc looks for .proto files where Python looks for modules.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "proto"))
+event_pb, event_grpc = grpc.protos_and_services("inkling/v1/event.proto")
+signal_pb, signal_grpc = grpc.protos_and_services("inkling/v1/signal.proto")
+
+
+def action(user, name, event_id, **more):
+    """An act with an id of its own, so that it can be sent again when an answer was lost."""
+    act = dict(user=user, advertiser="acme", action=name, item="sku-7", **more)
+    return event_pb.Event(event_id=event_id, action=act)
+
+
+def track(events, *what):
+    """Sends events. A refused one keeps no other out, and its reason comes back in words."""
+    answer = events.Track(event_pb.TrackRequest(events=what), timeout=5)
+    print(f"{answer.accepted} accepted, {answer.duplicate} known already, {answer.rejected} refused")
+    for result in answer.results:
+        if result.HasField("rejection"):
+            sys.exit(f"event {result.index}: {result.rejection.code}: {result.rejection.message}")
+
+
+def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2"):
+    # One channel serves any number of calls at a time.
+    with grpc.insecure_channel(address) as channel:
+        events = event_grpc.EventServiceStub(channel)
+        signals = signal_grpc.SignalServiceStub(channel)
+
+        track(
+            events,
+            action(user, "view_item", f"{opportunity}-0"),
+            action(user, "view_item", f"{opportunity}-1"),
+            action(user, "add_to_cart", f"{opportunity}-2"),
+        )
+
+        request = signal_pb.ScoreRequest(
+            opportunity_id=opportunity,
+            users=[user],
+            context=[dict(name="device_type", value="phone")],
+            targets=[dict(advertiser="acme", item="sku-7", goals=["purchase"])],
+            reasons_max=3,
+            words=True,
+            tmax_ms=50,
+        )
+        # Past the deadline bid as you would without Inkling.
+        answer = signals.Score(request, timeout=1)
+        result = answer.results[0] if answer.results else answer
+        if result.HasField("rejection"):
+            sys.exit(f"{result.rejection.code}: {result.rejection.message}")
+        for signal in result.signals:
+            print(f"{signal.goal}: bid × {signal.multiplier:.2f} (p {signal.p_conversion:.4f})")
+            for reason in signal.reasons:
+                print(f"  {reason.words}")
+
+        # The token holds what was scored: it comes back with the impression.
+        cost = dict(micros=1_200, currency="USD")
+        track(events, event_pb.Event(impression=dict(token=result.token, cost=cost)))
+        value = dict(micros=39_900_000, currency="USD")
+        track(events, action(user, "purchase", f"order-{opportunity}", value=value))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except grpc.RpcError as error:
+        sys.exit(f"{error.code().name}: {error.details()}")
