@@ -38,8 +38,6 @@ pub struct CellCounts {
     pub value: Micros,
     /// Cost of the impressions.
     pub cost: Micros,
-    /// Distinct people who were shown these impressions, ever. Not decayed.
-    pub users: u64,
 }
 
 /// Predicted against observed of one arm, decayed to now.
@@ -104,8 +102,18 @@ impl Engine {
             conversions: cell.conversions.at(tick, half_life),
             value: Micros(cell.value.at(tick, half_life) as i64),
             cost: Micros(cell.cost.at(tick, half_life) as i64),
-            users: cell.users.count(),
         }
+    }
+
+    /// Distinct people who were ever shown an impression as members of a segment; anyone for no segment. 0 where it is
+    /// not known.
+    pub fn users_reached(&self, goal: GoalCode, segment: Option<SegmentCode>) -> u64 {
+        let statistics = self.goals.get(goal.index()).map(|goal| &goal.statistics);
+        let cell = statistics.and_then(|statistics| match segment {
+            Some(segment) => statistics.cell(segment),
+            None => Some(&statistics.everyone),
+        });
+        cell.map_or(0, |cell| cell.users.count())
     }
 
     /// Labels of impressions to a segment's members against those to other people, decayed to now. Of impressions that
