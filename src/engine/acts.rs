@@ -101,7 +101,7 @@ impl Engine {
         let statistics = &mut self.advertisers[advertiser.index()];
         statistics.act(act.action, begins_session, rules, act.tick, person(root));
         if act.in_force.position.is_some() && statistics.support_mut(act.action).note(root.0, in_force.support) {
-            self.is_unpublished = true;
+            self.changed();
         }
         self.bound_profiles();
     }
@@ -141,7 +141,7 @@ impl Engine {
         }
         self.people.join(root, other);
         self.tally.links += 1;
-        self.is_unpublished = true;
+        self.changed();
         Ok(())
     }
 

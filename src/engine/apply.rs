@@ -121,7 +121,7 @@ impl Engine {
                 latest: super::Latest::default(),
             });
         }
-        self.is_unpublished = true;
+        self.changed();
         Ok(())
     }
 

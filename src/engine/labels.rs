@@ -27,8 +27,8 @@ impl Engine {
     /// Learns an impression as negative, with the current weights' probability as the gradient, and returns that.
     pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) -> f32 {
         let Some(features) = features else { return 0.0 };
-        let parent = self.parent_rate(goal).mean;
         let (now, shown) = (self.now.tick(), shown_at.tick());
+        let parent = self.parent_rate(goal, now).mean;
         let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
         let state = &mut self.goals[goal.index()];
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent));
@@ -127,7 +127,7 @@ impl Engine {
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
-        self.is_unpublished = true;
+        self.changed();
         self.look_again(id);
         for _ in 0..LOOKS_MAX {
             let Some(other) = self.goals[goal.index()].latest.next() else { break };
@@ -211,7 +211,7 @@ impl Engine {
             self.profiles.update_existing(key, super::profile::Profile::retract);
         }
         self.conversions.remove(id);
-        self.is_unpublished = true;
+        self.changed();
     }
 
     /// Notes the first click on an impression: its window may widen, and it may now be the last touch.

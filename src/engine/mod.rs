@@ -61,7 +61,7 @@ use crate::math;
 use crate::settings::{Limits, Retention};
 use crate::signal::Readiness;
 use crate::stats::beta::{Rate, STRENGTH};
-use crate::units::Timestamp;
+use crate::units::{Tick, Timestamp};
 
 /// The one writer of state.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ pub struct Engine {
     /// Impressions and positives of all goals of all advertisers.
     everything: Outcome,
     tally: Tally,
-    /// Something that is published has changed.
-    is_unpublished: bool,
+    /// When something that is published changed that scorers have not seen yet.
+    unpublished: Option<Tick>,
 }
 
 /// What is learned of one goal.
@@ -121,7 +121,7 @@ impl Default for Engine {
             goals: Vec::new(),
             everything: Outcome::default(),
             tally: Tally::default(),
-            is_unpublished: false,
+            unpublished: None,
         }
     }
 }
@@ -153,17 +153,22 @@ impl Engine {
     }
 
     /// Lets scorers see all that was applied. Call it before acknowledging; when nothing of it has changed, it is free.
+    ///
+    /// What scorers see is as of the latest change, so it does not depend on when or how often this is called.
     pub fn publish(&mut self) {
-        if !std::mem::take(&mut self.is_unpublished) {
-            return;
-        }
-        let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16))).collect();
+        let Some(tick) = self.unpublished.take() else { return };
+        let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16), tick)).collect();
         self.shared.published.store(Arc::new(Published { catalog: Arc::clone(&self.catalog), goals }));
     }
 
-    fn goal_view(&self, code: GoalCode) -> GoalView {
+    /// Notes that scorers do not see all of the state any more.
+    fn changed(&mut self) {
+        self.unpublished = Some(self.now.tick());
+    }
+
+    fn goal_view(&self, code: GoalCode, tick: Tick) -> GoalView {
         let goal = &self.goals[code.index()];
-        let parent = self.parent_rate(code);
+        let parent = self.parent_rate(code, tick);
         let mut view = GoalView {
             model: goal.learner.model(),
             intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
@@ -172,7 +177,7 @@ impl Engine {
             value: 0.0,
         };
         if let Some(in_force) = self.catalog.goal_in_force(code) {
-            let (tick, half_life) = (self.now.tick(), in_force.half_life);
+            let half_life = in_force.half_life;
             let statistics = &goal.statistics;
             view.baseline = statistics.baseline(parent, tick, half_life);
             view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
@@ -182,10 +187,10 @@ impl Engine {
     }
 
     /// Rate of positives one level above a goal: everything, then the advertiser.
-    fn parent_rate(&self, code: GoalCode) -> Rate {
+    fn parent_rate(&self, code: GoalCode, tick: Tick) -> Rate {
         let goal = &self.goals[code.index()];
         let prior = self.catalog.goal_in_force(code).map_or(0.01, |in_force| in_force.setting.prior_rate);
-        let (tick, half_life) = (self.now.tick(), AdvertiserStatistics::half_life());
+        let half_life = AdvertiserStatistics::half_life();
         let everything = self.everything.rate(Rate::prior(prior, STRENGTH), tick, half_life);
         self.advertisers[goal.advertiser.index()].outcome.rate(everything, tick, half_life)
     }

@@ -97,7 +97,7 @@ impl Engine {
             self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
             self.bound_profiles();
         }
-        self.is_unpublished = true;
+        self.changed();
         Ok(())
     }
 
@@ -326,7 +326,7 @@ impl Engine {
             self.conversions.remove(oldest);
             self.tally.conversions_evicted += 1;
         }
-        self.is_unpublished = true;
+        self.changed();
     }
 
     pub(super) fn retract(&mut self, event: &Retraction) -> Result<(), Refused> {

@@ -142,7 +142,7 @@ impl Engine {
     /// its advertiser's. `None` for an unknown goal.
     pub fn rate(&self, goal: GoalCode, segment: Option<SegmentCode>) -> Option<Rate> {
         let of = |cell: CellCounts, parent: Rate| parent.below(cell.conversions, cell.impressions, STRENGTH);
-        let whole = of(self.cell(goal, None)?, self.parent_rate(goal));
+        let whole = of(self.cell(goal, None)?, self.parent_rate(goal, self.now.tick()));
         match segment {
             Some(_) => Some(of(self.cell(goal, segment)?, whole)),
             None => Some(whole),
@@ -174,7 +174,7 @@ impl Engine {
 
     /// Probability that a flat base bid pays for. `None` for an unknown goal.
     pub fn baseline(&self, goal: GoalCode) -> Option<f64> {
-        (goal.index() < self.goals.len()).then(|| self.goal_view(goal).baseline)
+        (goal.index() < self.goals.len()).then(|| self.goal_view(goal, self.now.tick()).baseline)
     }
 
     /// How far a goal is learned. `None` for an unknown goal.

@@ -7,3 +7,4 @@ pub mod beta;
 pub mod decay;
 pub mod hyperloglog;
 pub mod lift;
+pub mod quality;
