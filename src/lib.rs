@@ -38,6 +38,9 @@ pub mod identity;
 pub mod report;
 pub mod token;
 
+// Floor 6: recorded logs through the same engine.
+pub mod replay;
+
 // Floor 7: the driver of the engine that answers the world.
 pub mod server;
 

@@ -6,6 +6,7 @@
 
 mod check;
 mod demo;
+mod replay;
 mod serve;
 mod words;
 
@@ -27,6 +28,8 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    /// Plays a recorded log through the engine and says how good its predictions were
+    Replay(replay::Replay),
     /// Runs the service until SIGTERM or SIGINT
     Serve(serve::Serve),
 }
@@ -40,6 +43,7 @@ impl Cli {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Serve(serve) => serve.run(),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use crate::pb::v1::admin_service_client::AdminServiceClient;
 use crate::pb::v1::event_service_client::EventServiceClient;
 use crate::pb::v1::insight_service_client::InsightServiceClient;
 use crate::pb::v1::signal_service_client::SignalServiceClient;
+use crate::report::stopwatch::Stopwatch;
 
 /// Events in one message: as many as are waiting when a score is asked, at most this.
 const EVENTS_A_MESSAGE: usize = 500;
@@ -120,10 +121,10 @@ impl Client {
     /// When the service is gone or refuses the request.
     pub async fn score(&mut self, request: v1::ScoreRequest) -> anyhow::Result<v1::TargetResult> {
         self.flush().await?;
-        let start = now();
+        let asked = Stopwatch::start();
         self.ask.send(request).await.context("ScoreStream is closed")?;
         let Some(response) = patiently(self.answers.message()).await? else { bail!("ScoreStream ended early") };
-        self.traffic.waits.push(now() - start);
+        self.traffic.waits.push(asked.elapsed());
         self.traffic.scored += 1;
         let rejection = response.rejection;
         let result = response.results.into_iter().next();
@@ -160,9 +161,4 @@ async fn patiently<T>(answer: impl Future<Output = Result<T, tonic::Status>>) ->
         Ok(answer) => answer.map_err(|status| anyhow::anyhow!("{}: {}", status.code(), status.message())),
         Err(_) => bail!("no answer within {} s", PATIENCE.as_secs()),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures how long answers take")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

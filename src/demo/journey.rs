@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::client::Client;
-use super::progress::Progress;
 use crate::ids::Id;
 use crate::journey::{Action, Conversion, Discovery, JourneyError, JourneyReader, Line, Opportunity};
 use crate::pb::v1;
 use crate::pb::v1::event::Body;
+use crate::report::progress::Progress;
 use crate::settings::Settings;
 use crate::units::Span;
 

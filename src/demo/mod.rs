@@ -5,7 +5,6 @@
 
 mod client;
 mod journey;
-mod progress;
 mod shop;
 mod shoppers;
 mod show;
@@ -26,6 +25,7 @@ use shoppers::World;
 use crate::config::{Clock, Config};
 use crate::identity::Identity;
 use crate::pb::v1;
+use crate::report::stopwatch::Stopwatch;
 use crate::server::{self, Listeners};
 use crate::settings::Settings;
 use crate::units::Span;
@@ -133,7 +133,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()> {
     let mut world = World::new(options.shoppers, START_MS, options.days, options.seed);
-    let started = client::now();
+    let started = Stopwatch::start();
     let bids = shop::play(&mut world, client, options.seed).await?;
     let elapsed = started.elapsed();
     println!(
@@ -221,7 +221,7 @@ async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result
 
 async fn play_journey(options: &Options, settings: &Settings, client: &mut Client) -> anyhow::Result<()> {
     let path = options.journey.as_ref().context("no journey log given")?;
-    let started = client::now();
+    let started = Stopwatch::start();
     let lines = journey::play(path, client).await?;
     let elapsed = started.elapsed();
     show::journey(client, &lines).await?;

@@ -39,6 +39,14 @@ impl JourneyReader {
     /// # Errors
     /// When the file cannot be opened or its first bytes cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<JourneyReader, JourneyError> {
+        JourneyReader::open_after(path, Timestamp(0))
+    }
+
+    /// Opens a log that goes on where another ended: a line from before that moment is a bad one.
+    ///
+    /// # Errors
+    /// As [`JourneyReader::open`].
+    pub fn open_after(path: impl AsRef<Path>, previous: Timestamp) -> Result<JourneyReader, JourneyError> {
         let path = path.as_ref().to_owned();
         let bytes_read = Arc::new(AtomicU64::new(0));
         match open(&path, Arc::clone(&bytes_read)) {
@@ -49,7 +57,7 @@ impl JourneyReader {
                 bytes_total,
                 buffer: Vec::new(),
                 line: 0,
-                previous: Timestamp(0),
+                previous,
                 has_ended: false,
             }),
             Err(source) => Err(JourneyError::Open { path, source }),

@@ -1,5 +1,8 @@
 //! Reports for people, made of plain strings and numbers.
 //!
-//! *Invariants.* Knows no engine, no wire format and no terminal: it gives text, others print it.
+//! *Invariants.* Knows no engine and no wire format. It gives text and others print it; only [`progress`] writes, to a
+//! terminal's standard error.
 
+pub mod progress;
+pub mod stopwatch;
 pub mod table;

@@ -1,0 +1,125 @@
+//! What a replay says to programs: one JSON object. What cannot be told is null.
+
+use serde_json::{Map, Value, json};
+
+use super::{Replay, Told, moment};
+use crate::replay::{Difference, Kind, Part, Slice, Suspect};
+use crate::stats::quality::Band;
+
+/// One replay.
+pub fn report(of: &Replay, told: &Told) -> Value {
+    let Value::Object(mut report) = figures(told) else { return Value::Null };
+    report.insert("logs".to_owned(), json!(of.logs));
+    report.insert("seed".to_owned(), json!(of.seed));
+    report.insert("resamples".to_owned(), json!(of.resamples));
+    Value::Object(report)
+}
+
+/// Two replays and their differences.
+pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -> Value {
+    let differences = differences.iter().map(|one| {
+        let value = json!({ "a": one.a, "b": one.b, "difference": one.b - one.a, "interval": one.interval });
+        (one.figure.to_owned(), value)
+    });
+    json!({
+        "logs": of.logs,
+        "seed": of.seed,
+        "resamples": of.resamples,
+        "configurations": of.compare,
+        "a": figures(a),
+        "b": figures(b),
+        "differences": differences.collect::<Map<_, _>>(),
+    })
+}
+
+fn figures(told: &Told) -> Value {
+    let (evaluation, lines) = (&told.evaluation, &told.played.lines);
+    let mut evaluated = part(&evaluation.evaluated);
+    evaluated.insert("from_ms".to_owned(), json!(evaluation.from.0));
+    evaluated.insert("constant_log_loss".to_owned(), json!(evaluation.constant_log_loss));
+    let mut all = part(&evaluation.all);
+    all.insert("open_at_the_end".to_owned(), json!(evaluation.open));
+    all.insert("not_shown".to_owned(), json!(evaluation.not_shown));
+    json!({
+        "evaluated": evaluated,
+        "all": all,
+        "events_per_second": told.lines_per_second(),
+        "seconds": {
+            "replay": told.times.whole.as_secs_f64(),
+            "parsing": told.times.parsing.as_secs_f64(),
+            "discovery": told.discovery.map(|time| time.as_secs_f64()),
+        },
+        "lines": {
+            "total": lines.total(),
+            "actions": lines.actions,
+            "opportunities": lines.opportunities,
+            "impressions": lines.impressions,
+            "conversions": lines.conversions,
+            "bad": lines.bad,
+            "lost_impressions": lines.lost_impressions,
+            "lost_conversions": lines.lost_conversions,
+            "refused": lines.refused,
+        },
+        "goals": evaluation.goals.iter().map(|one| slice(one, "advertiser", "goal")).collect::<Vec<_>>(),
+        "segments": evaluation.segments.iter().map(|one| slice(one, "", "segment")).collect::<Vec<_>>(),
+        "contexts": evaluation.contexts.iter().map(|one| slice(one, "name", "value")).collect::<Vec<_>>(),
+        "days": evaluation.days.iter().map(|(day, of)| {
+            let mut of = part(of);
+            of.insert("day".to_owned(), json!(moment(*day)));
+            of
+        }).collect::<Vec<_>>(),
+        "reliability": evaluation.reliability.iter().map(band).collect::<Vec<_>>(),
+        "suspects": evaluation.suspects.iter().map(suspect).collect::<Vec<_>>(),
+    })
+}
+
+fn part(of: &Part) -> Map<String, Value> {
+    let quality = &of.quality;
+    let mut out = Map::new();
+    out.insert("opportunities".to_owned(), json!(quality.opportunities as u64));
+    out.insert("positives".to_owned(), json!(quality.positives as u64));
+    out.insert("users".to_owned(), json!(of.users));
+    let mut intervals = Map::new();
+    for ((name, figure), interval) in quality.figures().into_iter().zip(of.intervals) {
+        out.insert(name.to_owned(), json!(figure));
+        intervals.insert(name.to_owned(), json!(interval));
+    }
+    out.insert("intervals".to_owned(), Value::Object(intervals));
+    out
+}
+
+/// A slice under the names that say what it is; an empty name is left out.
+fn slice(of: &Slice, name: &str, value: &str) -> Map<String, Value> {
+    let mut out = part(&of.part);
+    for (key, text) in [(name, &of.name), (value, &of.value)].into_iter().filter(|(key, _)| !key.is_empty()) {
+        out.insert(key.to_owned(), json!(text));
+    }
+    out
+}
+
+fn band(of: &Band) -> Value {
+    json!({
+        "opportunities": of.opportunities,
+        "positives": of.positives,
+        "predicted": of.predicted,
+        "observed": of.positives as f64 / of.opportunities as f64,
+        "p_min": of.range.0,
+        "p_max": of.range.1,
+    })
+}
+
+/// What a trait's kind is called.
+pub fn kind(of: Kind) -> &'static str {
+    match of {
+        Kind::Context => "context",
+        Kind::Number => "number",
+        Kind::Segment => "segment",
+        Kind::Item => "item",
+        Kind::Category => "category",
+        Kind::Did => "action",
+    }
+}
+
+fn suspect(of: &Suspect) -> Value {
+    json!({ "kind": kind(of.kind), "name": of.name, "explained": of.explained })
+}

@@ -1,0 +1,242 @@
+//! `inkling replay LOG…`: a recorded log through the engine, and how good its predictions were.
+
+mod json;
+mod show;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::config::Config;
+use crate::journey::JourneyError;
+use crate::replay::{
+    self, BadLines, EvaluateFrom, Evaluation, Played, PredictionFile, Resamples, Times, Watcher, bytes_total,
+};
+use crate::report::progress::Progress;
+use crate::report::stopwatch::Stopwatch;
+use crate::settings::Settings;
+use crate::units::{Span, Timestamp};
+
+/// Bad lines that are shown; all are counted.
+const BAD_LINES_SHOWN: u64 = 5;
+/// Label window where neither a configuration nor the command line states one.
+const WINDOW_DEFAULT: Span = Span::days(1);
+
+/// Plays a journey log through the engine, scoring each opportunity before anything later is known, and says how good
+/// the predictions were, with 95 % intervals
+///
+/// Without a configuration, advertisers, goals, actions and their ladder are taken from the log.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Journey logs (NDJSON, plain, gzip or zstd); several are read one after the other, as one log
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Take the settings from this configuration instead of from the log
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    config: Option<PathBuf>,
+    /// How long after an impression a conversion counts, for all goals [default: the configuration's, else 1d]
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    window: Option<Span>,
+    /// Where the evaluated part begins: a date such as 2021-01-01, or a share of the time between the first and the
+    /// last opportunity
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from)]
+    evaluate_from: EvaluateFrom,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Write each prediction and its outcome to this file, as comma-separated values
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    predictions: Option<PathBuf>,
+    /// Play the log under two configurations and compare them, opportunity by opportunity
+    #[arg(long, num_args = 2, value_names = ["A.toml", "B.toml"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Stop at the first line that cannot be read, instead of counting such lines
+    #[arg(long)]
+    strict: bool,
+    /// Resamples of the users that the intervals come from
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    resamples: u32,
+    /// Seed of the resamples
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// One replay with all that is said of it.
+struct Told {
+    played: Played,
+    times: Times,
+    /// Time it took to find the settings in the log; none with a configuration.
+    discovery: Option<std::time::Duration>,
+    evaluation: Evaluation,
+}
+
+impl Replay {
+    /// Replays and prints.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or nothing can be evaluated.
+    pub fn run(self) -> anyhow::Result<()> {
+        match &self.compare {
+            Some(configs) => self.compare(&configs[0], &configs[1]),
+            None => {
+                let told = self.replay(self.config.as_ref())?;
+                let text = match self.json {
+                    true => format!("{:#}\n", json::report(&self, &told)),
+                    false => show::report(&self, &told),
+                };
+                super::print(&text).context("cannot write to standard output")?;
+                told.check()
+            }
+        }
+    }
+
+    fn compare(&self, a: &PathBuf, b: &PathBuf) -> anyhow::Result<()> {
+        let (a, b) = (self.replay(Some(a))?, self.replay(Some(b))?);
+        let differences = replay::compare(&a.played, &b.played, self.evaluate_from, self.draws());
+        let text = match self.json {
+            true => format!("{:#}\n", json::comparison(self, &a, &b, &differences)),
+            false => show::comparison(self, &a, &b, &differences),
+        };
+        super::print(&text).context("cannot write to standard output")?;
+        a.check()?;
+        b.check()
+    }
+
+    fn replay(&self, config: Option<&PathBuf>) -> anyhow::Result<Told> {
+        let bad_lines = if self.strict { BadLines::Refused } else { BadLines::Counted };
+        let mut watch = Watch::new(bytes_total(&self.logs));
+        let (settings, discovery) = match config {
+            Some(file) => (self.with_window(Config::load(file)?.settings), None),
+            None => {
+                let started = Stopwatch::start();
+                let window = self.window.unwrap_or(WINDOW_DEFAULT);
+                let settings = replay::discover(&self.logs, window, bad_lines, &mut watch)?;
+                (settings, Some(started.elapsed()))
+            }
+        };
+        let file = self.predictions.as_deref().map(PredictionFile::create).transpose()?;
+        let played = replay::play(&self.logs, settings, file, bad_lines, &mut watch);
+        watch.progress.done();
+        let (played, times) = played?;
+        let evaluation = Evaluation::of(&played, self.evaluate_from, self.draws());
+        Ok(Told { played, times, discovery, evaluation })
+    }
+
+    /// The settings with the command line's window, where it states one.
+    fn with_window(&self, mut settings: Settings) -> Settings {
+        if let Some(window) = self.window {
+            for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
+                (goal.click_window, goal.view_window) = (window, window);
+            }
+        }
+        settings
+    }
+
+    fn draws(&self) -> Resamples {
+        Resamples { count: self.resamples, seed: self.seed }
+    }
+}
+
+impl Told {
+    /// Lines a second, from the first to the last.
+    fn lines_per_second(&self) -> f64 {
+        self.played.lines.total() as f64 / self.times.whole.as_secs_f64().max(1e-9)
+    }
+
+    /// A replay that evaluated nothing has failed at what it was asked for.
+    fn check(&self) -> anyhow::Result<()> {
+        let (lines, evaluation) = (&self.played.lines, &self.evaluation);
+        if evaluation.evaluated.quality.opportunities > 0.0 {
+            return Ok(());
+        }
+        if lines.opportunities == 0 {
+            bail!("the log holds no opportunities: there is nothing to predict");
+        }
+        if self.played.predictions.is_empty() {
+            bail!("no opportunity of the log could be scored: see the refusals above");
+        }
+        if evaluation.all.quality.opportunities == 0.0 {
+            bail!(
+                "no opportunity of the log has an impression: without one, it is not known what showing the ad led to"
+            );
+        }
+        bail!(
+            "no opportunity lies in the evaluated part, from {} on with windows that closed before the log ended: \
+             choose an earlier --evaluate-from or a shorter --window",
+            moment(evaluation.from)
+        )
+    }
+}
+
+/// Shows how far the log is read, and the first bad lines.
+struct Watch {
+    progress: Progress,
+    bad_lines: u64,
+}
+
+impl Watch {
+    fn new(total: u64) -> Watch {
+        Watch { progress: Progress::new(total), bad_lines: 0 }
+    }
+}
+
+impl Watcher for Watch {
+    fn read(&mut self, bytes: u64) {
+        self.progress.show(bytes);
+    }
+
+    fn bad_line(&mut self, error: &JourneyError) {
+        self.bad_lines += 1;
+        if self.bad_lines <= BAD_LINES_SHOWN {
+            self.progress.done();
+            eprintln!("bad line: {error}");
+        }
+    }
+}
+
+/// Reads a date, a moment, or a share from 0 to 1.
+fn evaluate_from(text: &str) -> Result<EvaluateFrom, String> {
+    if let Ok(share) = text.parse::<f64>() {
+        return match share {
+            0.0..=1.0 => Ok(EvaluateFrom::Share(share)),
+            _ => Err("a share lies between 0 and 1".to_owned()),
+        };
+    }
+    let utc = |moment: jiff::civil::DateTime| moment.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| utc(text.parse::<jiff::civil::DateTime>().ok()?));
+    let ms = moment.and_then(|moment| u64::try_from(moment.as_millisecond()).ok());
+    ms.map(|ms| EvaluateFrom::Moment(Timestamp(ms))).ok_or_else(|| {
+        "is neither a share such as 0.5, nor a date such as 2021-01-01, nor a moment such as 2021-01-01T12:00:00Z"
+            .to_owned()
+    })
+}
+
+/// A moment as a date, with the time of day where it is not midnight; UTC.
+fn moment(at: Timestamp) -> String {
+    let known = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let Some(moment) = known else { return format!("{} ms", at.0) };
+    let text = moment.to_string();
+    text.strip_suffix("T00:00:00Z").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_evaluated_part_begins_at_a_share_a_date_or_a_moment() {
+        let at = |ms| Ok(EvaluateFrom::Moment(Timestamp(ms)));
+        assert_eq!(evaluate_from("0.5"), Ok(EvaluateFrom::Share(0.5)));
+        assert_eq!(evaluate_from("0"), Ok(EvaluateFrom::Share(0.0)));
+        assert_eq!(evaluate_from("2021-01-01"), at(1_609_459_200_000));
+        assert_eq!(evaluate_from("2021-01-01T12:00:00"), at(1_609_502_400_000));
+        assert_eq!(evaluate_from("2021-01-01T12:00:00.5+02:00"), at(1_609_495_200_500));
+        for wrong in ["1.5", "-0.1", "NaN", "yesterday", "2021-13-01", "1969-01-01", ""] {
+            assert!(evaluate_from(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(moment(Timestamp(1_609_459_200_000)), "2021-01-01");
+        assert_eq!(moment(Timestamp(1_609_502_400_000)), "2021-01-01T12:00:00Z");
+        assert_eq!(moment(Timestamp(u64::MAX)), "18446744073709551615 ms");
+    }
+}

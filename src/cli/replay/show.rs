@@ -1,0 +1,230 @@
+//! What a replay says to people: tables.
+
+use std::fmt::Write;
+
+use super::{Replay, Told, json, moment};
+use crate::replay::{Difference, LineCounts, Part, Slice};
+use crate::report::table::{Align, Table, count, percent};
+
+/// Days that are shown, the latest; all are in the JSON.
+const DAYS_SHOWN: usize = 31;
+
+/// The figures in the order they are shown, with what they are called.
+const FIGURES: [&str; 7] =
+    ["log loss", "normalised entropy", "AUC", "PR-AUC", "Brier", "predicted ÷ observed", "lift of the top tenth"];
+
+/// One replay.
+pub fn report(of: &Replay, told: &Told) -> String {
+    let mut out = head(of, told);
+    out.push_str(&figures(told));
+    out.push_str(&reliability(told));
+    let evaluation = &told.evaluation;
+    out.push_str(&slices("GOALS", "goal", &evaluation.goals));
+    out.push_str(&slices("SEGMENTS, opportunities of their members", "segment", &evaluation.segments));
+    out.push_str(&slices("CONTEXT, the commonest values", "value", &evaluation.contexts));
+    out.push_str(&days(told));
+    out.push_str(&warnings(told));
+    out
+}
+
+/// Two replays.
+pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -> String {
+    let [name_a, name_b] =
+        [0, 1].map(|n| of.compare.as_ref().map_or(String::new(), |all| all[n].display().to_string()));
+    let mut out = head(of, a);
+    let _ = writeln!(out, "\nCOMPARED on what both evaluate: A is {name_a}, B is {name_b}");
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("A", Align::Right),
+        ("B", Align::Right),
+        ("B − A", Align::Right),
+        ("95 % interval", Align::Right),
+        ("", Align::Left),
+    ]);
+    for (name, one) in FIGURES.iter().zip(differences) {
+        let verdict = match one.interval {
+            Some((low, high)) if low > 0.0 || high < 0.0 => "differs",
+            Some(_) => "no difference can be told",
+            None => "",
+        };
+        table.row([
+            (*name).to_owned(),
+            number(one.a),
+            number(one.b),
+            number(one.b - one.a),
+            range(one.interval),
+            verdict.to_owned(),
+        ]);
+    }
+    let _ = write!(out, "{table}");
+    for (name, told) in [("A", a), ("B", b)] {
+        let warnings = warnings(told);
+        if !warnings.is_empty() {
+            let _ = write!(out, "\n{name}:{warnings}");
+        }
+    }
+    out
+}
+
+fn head(of: &Replay, told: &Told) -> String {
+    let (lines, times) = (&told.played.lines, &told.times);
+    let mut out = format!("seed {}, {} resamples of the users\n\n", of.seed, count(f64::from(of.resamples)));
+    let _ = writeln!(
+        out,
+        "LOG: {} lines: {} actions, {} opportunities, {} impressions, {} conversions; {} users with opportunities",
+        count(lines.total() as f64),
+        count(lines.actions as f64),
+        count(lines.opportunities as f64),
+        count(lines.impressions as f64),
+        count(lines.conversions as f64),
+        count(f64::from(told.played.users)),
+    );
+    let share = times.parsing.as_secs_f64() / times.whole.as_secs_f64().max(1e-9);
+    let _ = writeln!(
+        out,
+        "  {} lines a second: {:.2} s, the parser busy for {} of it on a thread of its own",
+        count(told.lines_per_second()),
+        times.whole.as_secs_f64(),
+        percent(share),
+    );
+    if let Some(discovery) = told.discovery {
+        let _ = writeln!(out, "  before that, {:.2} s to find the settings in the log", discovery.as_secs_f64());
+    }
+    out
+}
+
+fn figures(told: &Told) -> String {
+    let evaluation = &told.evaluation;
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("evaluated", Align::Right),
+        ("95 % interval", Align::Right),
+        ("all", Align::Right),
+        ("95 % interval", Align::Right),
+    ]);
+    let parts = [&evaluation.evaluated, &evaluation.all];
+    let counts = |what: &str, of: fn(&Part) -> f64| {
+        let [evaluated, all] = parts.map(|part| count(of(part)));
+        [what.to_owned(), evaluated, String::new(), all]
+    };
+    table.row(counts("opportunities", |part| part.quality.opportunities));
+    table.row(counts("positives", |part| part.quality.positives));
+    table.row(counts("users", |part| f64::from(part.users)));
+    for (place, name) in FIGURES.iter().enumerate() {
+        let [evaluated, all] = parts.map(|part| number(part.quality.figures()[place].1));
+        let [of_evaluated, of_all] = parts.map(|part| range(part.intervals[place]));
+        table.row([(*name).to_owned(), evaluated, of_evaluated, all, of_all]);
+    }
+    let mut out = format!("\nQUALITY, evaluated from {} on\n{table}", moment(evaluation.from));
+    let _ = writeln!(
+        out,
+        "  log loss of always saying the rate known by then: {}; {} windows were open when the log ended",
+        number(evaluation.constant_log_loss),
+        count(evaluation.open as f64),
+    );
+    if evaluation.not_shown > 0 {
+        let _ =
+            writeln!(out, "  {} opportunities without an impression are left out", count(evaluation.not_shown as f64));
+    }
+    out
+}
+
+fn reliability(told: &Told) -> String {
+    let mut table = Table::new(&[
+        ("p", Align::Left),
+        ("opportunities", Align::Right),
+        ("predicted", Align::Right),
+        ("observed", Align::Right),
+    ]);
+    for band in &told.evaluation.reliability {
+        table.row([
+            format!("{} … {}", percent(band.range.0), percent(band.range.1)),
+            count(band.opportunities as f64),
+            percent(band.predicted),
+            percent(band.positives as f64 / band.opportunities as f64),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\nRELIABILITY, evaluated part\n{table}") }
+}
+
+/// A table of slices, one line each.
+fn slices(head: &str, of: &str, slices: &[Slice]) -> String {
+    let rows = slices.iter().map(|slice| (slice.name.as_str(), slice.value.clone(), &slice.part));
+    parts(head, of, rows)
+}
+
+fn days(told: &Told) -> String {
+    let days = &told.evaluation.days;
+    let skipped = days.len().saturating_sub(DAYS_SHOWN);
+    let mut out = parts("DAYS", "day (UTC)", days.iter().skip(skipped).map(|(day, part)| ("", moment(*day), part)));
+    if skipped > 0 {
+        let _ = writeln!(out, "  {} earlier days are in --json", count(skipped as f64));
+    }
+    out
+}
+
+fn parts<'a>(head: &str, of: &str, rows: impl Iterator<Item = (&'a str, String, &'a Part)>) -> String {
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        (of, Align::Left),
+        ("opportunities", Align::Right),
+        ("positives", Align::Right),
+        ("log loss", Align::Right),
+        ("95 % interval", Align::Right),
+        ("AUC", Align::Right),
+        ("predicted ÷ observed", Align::Right),
+        ("95 % interval", Align::Right),
+    ]);
+    for (name, value, part) in rows {
+        let quality = &part.quality;
+        table.row([
+            name.to_owned(),
+            value,
+            count(quality.opportunities),
+            count(quality.positives),
+            number(quality.log_loss),
+            range(part.intervals[0]),
+            number(quality.auc),
+            number(quality.calibration),
+            range(part.intervals[5]),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{head}\n{table}") }
+}
+
+/// What a reader must know before believing the figures.
+fn warnings(told: &Told) -> String {
+    let LineCounts { bad, lost_impressions, lost_conversions, refused, .. } = &told.played.lines;
+    let mut out = String::new();
+    for (many, what) in [
+        (*bad, "lines could not be read"),
+        (*lost_impressions, "impressions name an opportunity that did not come before them, or was shown already"),
+        (*lost_conversions, "conversions name an opportunity that did not come before them, or long before"),
+    ] {
+        if many > 0 {
+            let _ = writeln!(out, "  {} {what}", count(many as f64));
+        }
+    }
+    for (why, many) in refused {
+        let _ = writeln!(out, "  {} refused by the engine: {why}", count(*many as f64));
+    }
+    for suspect in &told.evaluation.suspects {
+        let _ = writeln!(
+            out,
+            "  LEAK? {} '{}' alone explains {} of what there is to know about the labels: was it known when the ad was \
+             offered?",
+            json::kind(suspect.kind),
+            suspect.name,
+            percent(suspect.explained),
+        );
+    }
+    if out.is_empty() { out } else { format!("\nTO BE SEEN TO\n{out}") }
+}
+
+fn number(figure: f64) -> String {
+    if figure.is_finite() { format!("{figure:.5}") } else { "–".to_owned() }
+}
+
+fn range(interval: Option<(f64, f64)>) -> String {
+    interval.map_or_else(|| "–".to_owned(), |(low, high)| format!("{low:.5} … {high:.5}"))
+}

@@ -1,0 +1,421 @@
+//! One journey log through one engine, in order: scored before anything later is known, learned when it becomes known.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::predictions::{Prediction, PredictionFile, ReplayError};
+use super::traits::{Kind, TRAITS_MAX, Trait, Traits};
+use super::waiting::{Outcome, WaitingRoom};
+use crate::engine::{Applied, Engine, Scorer, tick_due};
+use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
+use crate::exposure::Exposure;
+use crate::hash::{self, KeyHasher};
+use crate::ids::{AdvertiserCode, GoalCode, Id, UserKey};
+use crate::journey::{self, Line};
+use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+use crate::signal::{Scored, Signal};
+use crate::units::{Micros, Money, Timestamp};
+
+/// Lines of a log, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Actions.
+    pub actions: u64,
+    /// Opportunities.
+    pub opportunities: u64,
+    /// Impressions.
+    pub impressions: u64,
+    /// Conversions.
+    pub conversions: u64,
+    /// Lines that could not be read.
+    pub bad: u64,
+    /// Impressions of opportunities that the log has not held before them, or that were shown before.
+    pub lost_impressions: u64,
+    /// Conversions that name an opportunity which the log has not held before them, or not for long.
+    pub lost_conversions: u64,
+    /// What the engine refused, by its reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+impl LineCounts {
+    /// All lines.
+    pub fn total(&self) -> u64 {
+        self.actions + self.opportunities + self.impressions + self.conversions + self.bad
+    }
+}
+
+/// All that a replay has brought to light.
+#[derive(Debug)]
+pub struct Played {
+    /// One for each opportunity that was scored, in the order of the log.
+    pub predictions: Vec<Prediction>,
+    /// Names of what the predictions' traits are.
+    pub traits: Traits,
+    /// Number of different users.
+    pub users: u32,
+    /// Lines by kind.
+    pub lines: LineCounts,
+    /// Time of the last line.
+    pub ended_at: Timestamp,
+    /// Some conversions name their opportunity.
+    pub has_named_conversions: bool,
+    /// The engine as the log left it.
+    pub engine: Engine,
+}
+
+/// Names by which refusals are told apart, at most; the rest count as "other".
+const REFUSALS_MAX: usize = 32;
+
+/// The replay at work.
+pub struct Player {
+    engine: Engine,
+    scorer: Scorer,
+    room: WaitingRoom<Box<Exposure>>,
+    /// Goals that an action is the conversion of.
+    converting: HashMap<(Id, Id), Vec<GoalCode>>,
+    users: HashMap<UserKey, u32, KeyHasher>,
+    predictions: Vec<Prediction>,
+    /// Predictions whose outcome is settled: the first so many.
+    settled: usize,
+    traits: Traits,
+    lines: LineCounts,
+    now: Timestamp,
+    has_named_conversions: bool,
+    file: Option<PredictionFile>,
+}
+
+/// The key of a user, by the name in the log. Any key will do: nothing here leaves the machine.
+fn user_key(name: &Id) -> UserKey {
+    UserKey(hash::text(name.as_str()))
+}
+
+fn money(amount: Option<Micros>) -> Option<Money> {
+    amount.map(|amount| Money { amount, currency: None })
+}
+
+impl Player {
+    /// A replay from the beginning, under these settings. Predictions also go to a file, if one is given.
+    ///
+    /// # Errors
+    /// When the engine refuses the settings.
+    pub fn new(settings: Settings, file: Option<PredictionFile>) -> Result<Player, ReplayError> {
+        let converting = converting_actions(&settings);
+        let room = WaitingRoom::new(settings.retention.token);
+        let mut engine = Engine::new();
+        let configured = Record {
+            at: Timestamp(0),
+            occurred_at: Timestamp(0),
+            event_id: None,
+            event: Event::Configured(Box::new(settings)),
+        };
+        if let Applied::Rejected(rejection) = engine.apply(&configured) {
+            return Err(ReplayError::Settings(rejection));
+        }
+        engine.publish();
+        let scorer = engine.scorer();
+        let mut player = Player {
+            engine,
+            scorer,
+            room,
+            converting: HashMap::new(),
+            users: HashMap::default(),
+            predictions: Vec::new(),
+            settled: 0,
+            traits: Traits::default(),
+            lines: LineCounts::default(),
+            now: Timestamp(0),
+            has_named_conversions: false,
+            file,
+        };
+        for ((advertiser, action), goals) in converting {
+            let Some(code) = player.engine.catalog().advertiser(advertiser.as_str()) else { continue };
+            let goals = goals.iter().filter_map(|goal| player.engine.catalog().goal(code, goal.as_str())).collect();
+            player.converting.insert((advertiser, action), goals);
+        }
+        Ok(player)
+    }
+
+    /// Counts a line that could not be read.
+    pub fn note_bad_line(&mut self) {
+        self.lines.bad += 1;
+    }
+
+    /// Plays one line; lines come in the order of the log, with their numbers.
+    ///
+    /// # Errors
+    /// When the file of predictions cannot be written.
+    pub fn play(&mut self, number: u64, line: Line) -> Result<(), ReplayError> {
+        self.now = line.time();
+        self.settle_until(line.time())?;
+        match line {
+            Line::Action(action) => self.act(action),
+            Line::Opportunity(opportunity) => self.score(number, opportunity),
+            Line::Impression(impression) => self.show(&impression),
+            Line::Conversion(conversion) => self.convert(conversion),
+        }
+        Ok(())
+    }
+
+    /// Ends the replay.
+    ///
+    /// # Errors
+    /// When the file of predictions cannot be written.
+    pub fn finish(mut self) -> Result<Played, ReplayError> {
+        while let Some(outcome) = self.room.leave() {
+            self.settle(outcome)?;
+        }
+        if let Some(file) = self.file {
+            file.finish()?;
+        }
+        Ok(Played {
+            predictions: self.predictions,
+            traits: self.traits,
+            users: self.users.len() as u32,
+            lines: self.lines,
+            ended_at: self.now,
+            has_named_conversions: self.has_named_conversions,
+            engine: self.engine,
+        })
+    }
+
+    fn settle_until(&mut self, now: Timestamp) -> Result<(), ReplayError> {
+        while let Some(outcome) = self.room.settled(now) {
+            self.settle(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, outcome: Outcome) -> Result<(), ReplayError> {
+        let prediction = &mut self.predictions[self.settled];
+        prediction.outcome = outcome;
+        self.settled += 1;
+        match &mut self.file {
+            Some(file) => file.settle(prediction),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies an event at its own time, the tick that is due before it first.
+    fn apply(&mut self, time: Timestamp, event: Event) {
+        let at = time.max(self.engine.now());
+        if let Some(second) = tick_due(self.engine.now(), at) {
+            self.engine.apply(&Record { at: second, occurred_at: second, event_id: None, event: Event::Tick });
+        }
+        let record = Record { at, occurred_at: time, event_id: None, event };
+        match self.engine.apply(&record) {
+            Applied::Done => {}
+            Applied::Duplicate => self.refused("repeats an earlier event"),
+            Applied::Rejected(rejection) => self.refuse(&rejection),
+        }
+    }
+
+    fn refuse(&mut self, rejection: &Rejection) {
+        self.refused(&rejection.to_string());
+    }
+
+    fn refused(&mut self, why: &str) {
+        let refused = &mut self.lines.refused;
+        let why = if refused.len() < REFUSALS_MAX || refused.contains_key(why) { why } else { "other" };
+        *refused.entry(why.to_owned()).or_default() += 1;
+    }
+
+    fn act(&mut self, line: journey::Action) {
+        self.lines.actions += 1;
+        let user = user_key(&line.user);
+        if !self.converting.is_empty() {
+            self.note_converting(user, &line);
+        }
+        let action = Action {
+            user,
+            advertiser: line.advertiser,
+            action: line.action,
+            item: line.item,
+            category: line.category,
+            value: money(line.value),
+        };
+        self.apply(line.time, Event::Action(action));
+    }
+
+    /// Joins an action that is a conversion to the opportunities that wait.
+    fn note_converting(&mut self, user: UserKey, line: &journey::Action) {
+        let key = (line.advertiser.clone(), line.action.clone());
+        for goal in self.converting.get(&key).into_iter().flatten() {
+            let conversion = journey::Conversion {
+                time: line.time,
+                user: line.user.clone(),
+                advertiser: line.advertiser.clone(),
+                goal: line.action.clone(),
+                id: None,
+                item: line.item.clone(),
+                category: line.category.clone(),
+                value: line.value,
+            };
+            self.room.convert((user, *goal), &conversion);
+        }
+    }
+
+    fn score(&mut self, number: u64, line: journey::Opportunity) {
+        self.lines.opportunities += 1;
+        self.engine.publish();
+        let user = user_key(&line.user);
+        let request = ScoreRequest {
+            opportunity: line.id.clone(),
+            users: vec![user],
+            context: line.context.clone(),
+            numbers: line.numbers.clone(),
+            segments: line.segments.clone(),
+            privacy: PrivacyMode::Full,
+            targets: vec![Target {
+                advertiser: line.advertiser.clone(),
+                campaign: line.campaign.clone(),
+                line_item: None,
+                creative: None,
+                item: line.item.clone(),
+                category: line.category.clone(),
+                goals: vec![line.goal.clone()],
+                base_p: None,
+            }],
+            reasons_max: 0,
+        };
+        let at = line.time.max(self.engine.now());
+        match self.scorer.score(at, &request).pop() {
+            Some(Ok(Scored { signals, exposure: Some(exposure) })) if !signals.is_empty() => {
+                self.predict(number, &line, user, &signals[0], exposure);
+            }
+            Some(Err(rejection)) => self.refuse(&rejection),
+            _ => self.refused("the opportunity got no score"),
+        }
+    }
+
+    fn predict(
+        &mut self,
+        number: u64,
+        line: &journey::Opportunity,
+        user: UserKey,
+        signal: &Signal,
+        exposure: Box<Exposure>,
+    ) {
+        let traits = self.traits_of(line, user, signal, exposure.advertiser);
+        let next = self.users.len() as u32;
+        let prediction = Prediction {
+            line: number,
+            time: line.time,
+            user: *self.users.entry(user).or_insert(next),
+            goal: signal.goal,
+            p: signal.p_conversion,
+            outcome: Outcome::NotShown,
+            traits,
+        };
+        if let Some(file) = &mut self.file {
+            file.enter(line);
+        }
+        self.predictions.push(prediction);
+        let window =
+            self.engine.catalog().goal_setting(signal.goal).map_or(Default::default(), |goal| goal.view_window);
+        self.room.enter(line, (user, signal.goal), window, exposure);
+    }
+
+    /// What was known of the opportunity when it was scored.
+    fn traits_of(
+        &mut self,
+        line: &journey::Opportunity,
+        user: UserKey,
+        signal: &Signal,
+        advertiser: AdvertiserCode,
+    ) -> Box<[Trait]> {
+        let (traits, catalog) = (&mut self.traits, self.engine.catalog());
+        let mut found = Vec::with_capacity(24);
+        for (name, value) in &line.context {
+            found.extend(traits.of(Kind::Context, name.as_str(), value.as_str()));
+        }
+        for (name, number) in &line.numbers {
+            found.extend(traits.of(Kind::Number, name.as_str(), &magnitude(*number)));
+        }
+        for segment in signal.segments.iter().filter_map(|code| catalog.segment_name(advertiser, *code)) {
+            found.extend(traits.of(Kind::Segment, segment.as_str(), "member"));
+        }
+        let advertised = [(Kind::Item, &line.item), (Kind::Category, &line.category)];
+        for (kind, value) in advertised.into_iter().filter_map(|(kind, id)| Some((kind, id.as_ref()?))) {
+            found.extend(traits.of(kind, "", value.as_str()));
+        }
+        let profile = self.engine.profile(user, advertiser);
+        for done in profile.iter().flat_map(|profile| &profile.actions) {
+            let name = catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
+            found.extend(traits.of(Kind::Did, name, "yes"));
+        }
+        found.truncate(TRAITS_MAX);
+        found.into_boxed_slice()
+    }
+
+    fn show(&mut self, line: &journey::Impression) {
+        self.lines.impressions += 1;
+        match self.room.show(&line.id, line.time) {
+            Some(exposure) => {
+                let of = Shown::Scored(exposure);
+                self.apply(line.time, Event::Impression(Impression { of, cost: money(line.cost) }));
+            }
+            None => self.lines.lost_impressions += 1,
+        }
+    }
+
+    fn convert(&mut self, line: journey::Conversion) {
+        self.lines.conversions += 1;
+        let user = user_key(&line.user);
+        self.judge(user, &line);
+        let by = match &line.id {
+            Some(id) => Converter::Opportunity {
+                opportunity: hash::opportunity_key(line.advertiser.as_str(), id.as_str()),
+                user: Some(user),
+            },
+            None => Converter::User(user),
+        };
+        let conversion = Conversion {
+            by,
+            advertiser: line.advertiser,
+            goal: line.goal,
+            item: line.item,
+            category: line.category,
+            value: money(line.value),
+            conversion_id: None,
+        };
+        self.apply(line.time, Event::Conversion(conversion));
+    }
+
+    /// Joins a conversion to the opportunities that wait.
+    fn judge(&mut self, user: UserKey, line: &journey::Conversion) {
+        self.has_named_conversions |= line.id.is_some();
+        let catalog = self.engine.catalog();
+        let advertiser = catalog.advertiser(line.advertiser.as_str());
+        let Some(goal) = advertiser.and_then(|code| catalog.goal(code, line.goal.as_str())) else { return };
+        match &line.id {
+            Some(id) if !self.room.convert_named(id, goal, line.time) => self.lines.lost_conversions += 1,
+            Some(_) => {}
+            None => self.room.convert((user, goal), line),
+        }
+    }
+}
+
+/// Which action of an advertiser is the conversion of which of its goals.
+fn converting_actions(settings: &Settings) -> HashMap<(Id, Id), Vec<Id>> {
+    let mut all: HashMap<(Id, Id), Vec<Id>> = HashMap::new();
+    for advertiser in &settings.advertisers {
+        for goal in &advertiser.goals {
+            if let Some(action) = &goal.converting_action {
+                all.entry((advertiser.id.clone(), action.clone())).or_default().push(goal.id.clone());
+            }
+        }
+    }
+    all
+}
+
+/// A number by its sign and the power of two that it reaches.
+fn magnitude(number: f64) -> String {
+    match number.abs() {
+        size if size == 0.0 => "0".to_owned(),
+        size => {
+            let power = ((size.to_bits() >> 52) as i64 - 1_023).max(-20);
+            format!("{}2^{power}", if number < 0.0 { "-" } else { "" })
+        }
+    }
+}

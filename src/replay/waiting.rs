@@ -1,0 +1,251 @@
+//! Opportunities that wait to learn what came of them: the label rule of the journey log, apart from the engine's.
+//!
+//! An impression is positive if a conversion of its user and goal comes within (shown, shown + window]. A conversion
+//! that names an opportunity joins that one only; any other joins all whose item equals its own where both have one,
+//! else whose category does where both have one. The rule is written anew here, from the lines of the log alone, so
+//! that what the engine learns is judged by something that the engine has no hand in.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::hash::{self, KeyHasher};
+use crate::ids::{GoalCode, Id, UserKey};
+use crate::journey::{Conversion, Opportunity};
+use crate::units::{Span, Timestamp};
+
+/// Opportunities that may wait at a time. Beyond, the oldest is judged by what is known of it.
+const WAITING_MAX: usize = 5_000_000;
+
+/// What came of an opportunity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// No ad was shown: nothing can be said.
+    NotShown,
+    /// Shown; converted or not within the window that ends then.
+    Shown {
+        /// End of the window, which may lie behind the end of the log.
+        until: Timestamp,
+        /// At least one conversion came.
+        positive: bool,
+    },
+}
+
+/// An opportunity whose outcome is not settled.
+struct Waiting<T> {
+    /// Hash of the opportunity's name.
+    name: u64,
+    user: UserKey,
+    goal: GoalCode,
+    window: Span,
+    item: Option<Id>,
+    category: Option<Id>,
+    time: Timestamp,
+    /// What the impression needs: handed out once.
+    kept: Option<T>,
+    shown_at: Option<Timestamp>,
+    positive: bool,
+}
+
+/// All that wait, in the order of the log, each with something that its impression will need.
+pub struct WaitingRoom<T> {
+    /// How long after its opportunity an impression may come.
+    notice: Span,
+    waiting: VecDeque<Waiting<T>>,
+    /// Number of the first that waits; they are numbered from 0 without gaps.
+    first: u64,
+    by_name: HashMap<u64, u64, KeyHasher>,
+    by_user: HashMap<(UserKey, GoalCode), VecDeque<u64>, KeyHasher>,
+}
+
+impl<T> WaitingRoom<T> {
+    /// An empty room, for impressions that come at most so long after their opportunity.
+    pub fn new(notice: Span) -> WaitingRoom<T> {
+        WaitingRoom {
+            notice,
+            waiting: VecDeque::new(),
+            first: 0,
+            by_name: HashMap::default(),
+            by_user: HashMap::default(),
+        }
+    }
+
+    /// Takes an opportunity that was scored. An earlier one of the same name can then no longer be named.
+    pub fn enter(&mut self, opportunity: &Opportunity, who: (UserKey, GoalCode), window: Span, kept: T) {
+        let number = self.first + self.waiting.len() as u64;
+        let name = hash::text(opportunity.id.as_str());
+        self.by_name.insert(name, number);
+        self.by_user.entry(who).or_default().push_back(number);
+        self.waiting.push_back(Waiting {
+            name,
+            user: who.0,
+            goal: who.1,
+            window,
+            item: opportunity.item.clone(),
+            category: opportunity.category.clone(),
+            time: opportunity.time,
+            kept: Some(kept),
+            shown_at: None,
+            positive: false,
+        });
+    }
+
+    /// Notes that an opportunity's ad was shown, and hands out what was kept for that. `None` for one that
+    /// does not wait, or was shown before.
+    pub fn show(&mut self, name: &Id, time: Timestamp) -> Option<T> {
+        let waiting = self.named(name)?;
+        let kept = waiting.kept.take()?;
+        waiting.shown_at = Some(time);
+        Some(kept)
+    }
+
+    /// Joins a conversion to the one opportunity that it names. False when that does not wait.
+    pub fn convert_named(&mut self, name: &Id, goal: GoalCode, time: Timestamp) -> bool {
+        let Some(waiting) = self.named(name) else { return false };
+        if waiting.goal == goal {
+            waiting.convert(time);
+        }
+        true
+    }
+
+    /// Joins a conversion to all that it agrees with.
+    pub fn convert(&mut self, who: (UserKey, GoalCode), of: &Conversion) {
+        let first = self.first;
+        for number in self.by_user.get(&who).into_iter().flatten() {
+            let waiting = &mut self.waiting[(number - first) as usize];
+            if waiting.agrees(of.item.as_ref(), of.category.as_ref()) {
+                waiting.convert(of.time);
+            }
+        }
+    }
+
+    /// The outcome of the first that waits, if it is settled at this time.
+    pub fn settled(&mut self, now: Timestamp) -> Option<Outcome> {
+        let front = self.waiting.front()?;
+        let settles_at = front.shown_at.map_or(front.time + self.notice, |shown_at| shown_at + front.window);
+        (now > settles_at || self.waiting.len() > WAITING_MAX).then(|| self.leave()).flatten()
+    }
+
+    /// The outcome of the first that waits, as far as it is known: for the end of a log.
+    pub fn leave(&mut self) -> Option<Outcome> {
+        let waiting = self.waiting.pop_front()?;
+        if self.by_name.get(&waiting.name) == Some(&self.first) {
+            self.by_name.remove(&waiting.name);
+        }
+        let who = (waiting.user, waiting.goal);
+        if let Some(numbers) = self.by_user.get_mut(&who) {
+            numbers.pop_front();
+            if numbers.is_empty() {
+                self.by_user.remove(&who);
+            }
+        }
+        self.first += 1;
+        Some(match waiting.shown_at {
+            Some(shown_at) => Outcome::Shown { until: shown_at + waiting.window, positive: waiting.positive },
+            None => Outcome::NotShown,
+        })
+    }
+
+    fn named(&mut self, name: &Id) -> Option<&mut Waiting<T>> {
+        let number = self.by_name.get(&hash::text(name.as_str()))?;
+        self.waiting.get_mut(number.checked_sub(self.first)? as usize)
+    }
+}
+
+impl<T> Waiting<T> {
+    fn agrees(&self, item: Option<&Id>, category: Option<&Id>) -> bool {
+        match ((&self.item, item), (&self.category, category)) {
+            ((Some(ours), Some(theirs)), _) | (_, (Some(ours), Some(theirs))) => ours == theirs,
+            _ => true,
+        }
+    }
+
+    fn convert(&mut self, time: Timestamp) {
+        let in_window = |shown_at: Timestamp| shown_at < time && time <= shown_at + self.window;
+        self.positive |= self.shown_at.is_some_and(in_window);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::Line;
+
+    const GOAL: GoalCode = GoalCode(0);
+    const USER: UserKey = UserKey(7);
+
+    fn opportunity(id: &str, time: u64, rest: &str) -> Opportunity {
+        let line = format!(
+            r#"{{"time_ms":{time},"kind":"opportunity","id":"{id}","user":"u","advertiser":"a","goal":"g"{rest}}}"#
+        );
+        let Line::Opportunity(opportunity) = Line::parse(line.as_bytes()).unwrap() else { panic!("{line}") };
+        opportunity
+    }
+
+    fn conversion(time: u64, rest: &str) -> Conversion {
+        let line = format!(r#"{{"time_ms":{time},"kind":"conversion","user":"u","advertiser":"a","goal":"g"{rest}}}"#);
+        let Line::Conversion(conversion) = Line::parse(line.as_bytes()).unwrap() else { panic!("{line}") };
+        conversion
+    }
+
+    /// A room with the opportunities, each shown at once, with a window of 100 ms.
+    fn room(opportunities: &[Opportunity]) -> WaitingRoom<()> {
+        let mut room = WaitingRoom::new(Span(1_000));
+        for one in opportunities {
+            room.enter(one, (USER, GOAL), Span(100), ());
+            assert!(room.show(&one.id, one.time).is_some());
+        }
+        room
+    }
+
+    fn positives(mut room: WaitingRoom<()>) -> Vec<bool> {
+        std::iter::from_fn(|| room.leave())
+            .map(|outcome| matches!(outcome, Outcome::Shown { positive: true, .. }))
+            .collect()
+    }
+
+    #[test]
+    fn a_window_is_open_at_its_start_and_closed_at_its_end() {
+        for (time, positive) in [(50, false), (51, true), (150, true), (151, false)] {
+            let mut room = room(&[opportunity("o", 50, "")]);
+            room.convert((USER, GOAL), &conversion(time, ""));
+            assert_eq!(positives(room), [positive], "{time}");
+        }
+    }
+
+    #[test]
+    fn a_conversion_joins_what_agrees_with_it() {
+        let all = [
+            opportunity("0", 1, r#","item":"x","category":"c""#),
+            opportunity("1", 1, r#","item":"y","category":"c""#),
+            opportunity("2", 1, r#","category":"d""#),
+            opportunity("3", 1, ""),
+        ];
+        for (rest, joined) in [
+            (r#","item":"x","category":"d""#, [true, false, true, true]),
+            (r#","category":"c""#, [true, true, false, true]),
+            (r#","item":"y""#, [false, true, true, true]),
+            ("", [true; 4]),
+        ] {
+            let mut room = room(&all);
+            room.convert((USER, GOAL), &conversion(9, rest));
+            assert_eq!(positives(room), joined, "{rest}");
+        }
+        let mut room = room(&all);
+        room.convert((UserKey(8), GOAL), &conversion(9, ""));
+        assert!(room.convert_named(&Id::literal("1"), GOAL, Timestamp(9)));
+        assert!(!room.convert_named(&Id::literal("9"), GOAL, Timestamp(9)));
+        assert_eq!(positives(room), [false, true, false, false]);
+    }
+
+    #[test]
+    fn the_first_leaves_once_its_window_has_passed_or_its_impression_is_too_late() {
+        let mut room = room(&[opportunity("0", 10, "")]);
+        let late = opportunity("1", 20, "");
+        room.enter(&late, (USER, GOAL), Span(100), ());
+        assert_eq!(room.settled(Timestamp(110)), None);
+        assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), positive: false }));
+        assert_eq!(room.settled(Timestamp(1_020)), None);
+        assert_eq!(room.settled(Timestamp(1_021)), Some(Outcome::NotShown));
+        assert!(room.show(&Id::literal("1"), Timestamp(1_022)).is_none());
+        assert!(room.leave().is_none() && room.by_user.is_empty() && room.by_name.is_empty());
+    }
+}
