@@ -1,7 +1,7 @@
 //! Questions to the engine: what has been learned, in plain structs with codes. The edges turn codes into names.
 //!
-//! All counts are faded with their half-life up to the engine's clock, so they are fractions. Distinct users do not fade:
-//! they are all since the first record, exact up to 256, beyond with a standard error of 1.6 %
+//! All counts are faded with their half-life up to the engine's clock, so they are fractions. Distinct users do not
+//! fade: they are all since the first record, exact up to 256, beyond with a standard error of 1.6 %
 //! ([`stats::hyperloglog`](crate::stats::hyperloglog)). Two ids of one person that were linked only afterwards are two.
 //!
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
