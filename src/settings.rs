@@ -267,7 +267,7 @@ pub struct Retention {
 
 impl Default for Learner {
     fn default() -> Learner {
-        Learner { alpha: 0.1, beta: 1.0, l1: 0.0, l2: 1.0, half_life: Span::days(30), table_bits: 18 }
+        Learner { alpha: 0.05, beta: 1.0, l1: 0.0, l2: 1.0, half_life: Span::days(30), table_bits: 18 }
     }
 }
 

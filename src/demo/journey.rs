@@ -54,11 +54,15 @@ pub fn settings(path: &Path, window: Span) -> anyhow::Result<Settings> {
     Ok(discovery.settings(window))
 }
 
-/// Plays a log from its first line to its last.
+/// Plays a log from its first line to its last, and shows each answer to whoever wants to see it.
 ///
 /// # Errors
 /// When the service is gone, or the file can be read no further.
-pub async fn play(path: &Path, client: &mut Client) -> anyhow::Result<Lines> {
+pub async fn play(
+    path: &Path,
+    client: &mut Client,
+    mut answered: impl FnMut(&v1::TargetResult),
+) -> anyhow::Result<Lines> {
     let mut reader = JourneyReader::open(path)?;
     let mut progress = Progress::new(reader.bytes_total());
     let mut lines = Lines::default();
@@ -66,7 +70,7 @@ pub async fn play(path: &Path, client: &mut Client) -> anyhow::Result<Lines> {
     while let Some(line) = reader.next() {
         progress.show(reader.bytes_read());
         match line {
-            Ok((_, line)) => play_line(line, client, &mut tokens, &mut lines).await?,
+            Ok((_, line)) => play_line(line, client, &mut tokens, &mut lines, &mut answered).await?,
             Err(error @ JourneyError::Line { .. }) => {
                 lines.bad += 1;
                 if lines.bad <= BAD_LINES_SHOWN {
@@ -86,6 +90,7 @@ async fn play_line(
     client: &mut Client,
     tokens: &mut HashMap<Id, String>,
     lines: &mut Lines,
+    answered: &mut impl FnMut(&v1::TargetResult),
 ) -> anyhow::Result<()> {
     let at_ms = line.time().0;
     match line {
@@ -97,6 +102,7 @@ async fn play_line(
             lines.opportunities += 1;
             let id = opportunity.id.clone();
             let answer = client.score(wire_request(opportunity)).await?;
+            answered(&answer);
             if tokens.len() >= TOKENS_MAX {
                 tokens.clear();
             }

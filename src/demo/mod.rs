@@ -3,8 +3,8 @@
 //!
 //! *Invariants.* Everything that is shown came over the wire: the demo has no other way to the engine.
 
-mod client;
-mod journey;
+pub mod client;
+pub mod journey;
 mod shop;
 mod shoppers;
 mod show;
@@ -222,7 +222,7 @@ async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result
 async fn play_journey(options: &Options, settings: &Settings, client: &mut Client) -> anyhow::Result<()> {
     let path = options.journey.as_ref().context("no journey log given")?;
     let started = Stopwatch::start();
-    let lines = journey::play(path, client).await?;
+    let lines = journey::play(path, client, |_| {}).await?;
     let elapsed = started.elapsed();
     show::journey(client, &lines).await?;
     for advertiser in &settings.advertisers {

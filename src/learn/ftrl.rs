@@ -266,8 +266,12 @@ mod tests {
         Feature::new(hash::mix(name, 7))
     }
 
+    fn parameters() -> Parameters {
+        Parameters { alpha: 0.1, ..Parameters::default() }
+    }
+
     fn learner() -> Learner {
-        Learner::new(&Parameters::default())
+        Learner::new(&parameters())
     }
 
     /// Learns labels of two features that convert at different rates and returns the probabilities.
@@ -315,7 +319,7 @@ mod tests {
 
     #[test]
     fn forgetting_keeps_the_weight_and_frees_it() {
-        let parameters = Parameters { half_life: Span::days(1), ..Parameters::default() };
+        let parameters = Parameters { half_life: Span::days(1), ..parameters() };
         let mut learner = Learner::new(&parameters);
         for _ in 0..1_000 {
             learner.learn(&[feature(1)], 0.3, NOW);

@@ -28,6 +28,7 @@ pub use tonic_health::pb::health_check_response::ServingStatus as Serving;
 /// A running service.
 pub struct Service {
     channel: Channel,
+    grpc: SocketAddr,
     http: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
@@ -68,7 +69,7 @@ impl Service {
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
-        Service { channel, http, stop, thread }
+        Service { channel, grpc, http, stop, thread }
     }
 
     /// Tells the service to stop; the thread ends when all is drained.
@@ -80,6 +81,11 @@ impl Service {
     /// Stops the service and fails when it ends badly.
     pub async fn stop(self) {
         ended(self.tell_to_stop()).await;
+    }
+
+    /// Where it listens.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
     }
 
     pub fn signals(&self) -> SignalServiceClient<Channel> {
