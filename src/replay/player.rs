@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::predictions::{Prediction, PredictionFile, ReplayError};
+use arrayvec::ArrayVec;
+
+use super::predictions::{Prediction, PredictionFile, ReplayError, names_of};
 use super::traits::{Kind, TRAITS_MAX, Trait, Traits};
-use super::waiting::{Outcome, WaitingRoom};
+use super::waiting::{Offer, Outcome, WaitingRoom};
 use crate::engine::{Applied, Engine, Scorer, tick_due};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use crate::exposure::Exposure;
@@ -15,7 +17,7 @@ use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::signal::{Scored, Signal};
-use crate::units::{Micros, Money, Timestamp};
+use crate::units::{Micros, Money, Span, Timestamp};
 
 /// Lines of a log, and what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -258,30 +260,15 @@ impl Player {
     fn score(&mut self, number: u64, line: journey::Opportunity) {
         self.lines.opportunities += 1;
         self.engine.publish();
-        let user = user_key(&line.user);
-        let request = ScoreRequest {
-            opportunity: line.id.clone(),
-            users: vec![user],
-            context: line.context.clone(),
-            numbers: line.numbers.clone(),
-            segments: line.segments.clone(),
-            privacy: PrivacyMode::Full,
-            targets: vec![Target {
-                advertiser: line.advertiser.clone(),
-                campaign: line.campaign.clone(),
-                line_item: None,
-                creative: None,
-                item: line.item.clone(),
-                category: line.category.clone(),
-                goals: vec![line.goal.clone()],
-                base_p: None,
-            }],
-            reasons_max: 0,
-        };
-        let at = line.time.max(self.engine.now());
-        match self.scorer.score(at, &request).pop() {
+        let names = self.file.as_ref().map(|_| names_of(&line));
+        let (time, user) = (line.time, user_key(&line.user));
+        let request = request(line, user);
+        match self.scorer.score(time.max(self.engine.now()), &request).pop() {
             Some(Ok(Scored { signals, exposure: Some(exposure) })) if !signals.is_empty() => {
-                self.predict(number, &line, user, &signals[0], exposure);
+                self.predict(number, time, request, &signals[0], exposure);
+                if let Some((file, names)) = self.file.as_mut().zip(names) {
+                    file.enter(names);
+                }
             }
             Some(Err(rejection)) => self.refuse(&rejection),
             _ => self.refused("the opportunity got no score"),
@@ -291,61 +278,56 @@ impl Player {
     fn predict(
         &mut self,
         number: u64,
-        line: &journey::Opportunity,
-        user: UserKey,
+        time: Timestamp,
+        mut request: ScoreRequest,
         signal: &Signal,
         exposure: Box<Exposure>,
     ) {
-        let traits = self.traits_of(line, user, signal, exposure.advertiser);
-        let next = self.users.len() as u32;
+        let (user, goal, next) = (request.users[0], signal.goal, self.users.len() as u32);
         let prediction = Prediction {
             line: number,
-            time: line.time,
+            time,
             user: *self.users.entry(user).or_insert(next),
-            goal: signal.goal,
+            goal,
             p: signal.p_conversion,
             outcome: Outcome::NotShown,
-            traits,
+            traits: self.traits_of(&request, signal, exposure.advertiser),
         };
-        if let Some(file) = &mut self.file {
-            file.enter(line);
-        }
         self.predictions.push(prediction);
-        let window =
-            self.engine.catalog().goal_setting(signal.goal).map_or(Default::default(), |goal| goal.view_window);
-        self.room.enter(line, (user, signal.goal), window, exposure);
+        let window = self.engine.catalog().goal_setting(goal).map_or(Span::ZERO, |goal| goal.view_window);
+        let Target { item, category, .. } = request.targets.swap_remove(0);
+        let name = hash::text(request.opportunity.as_str());
+        self.room.enter(Offer { time, name, user, goal, window, item, category }, exposure);
     }
 
     /// What was known of the opportunity when it was scored.
-    fn traits_of(
-        &mut self,
-        line: &journey::Opportunity,
-        user: UserKey,
-        signal: &Signal,
-        advertiser: AdvertiserCode,
-    ) -> Box<[Trait]> {
+    fn traits_of(&mut self, request: &ScoreRequest, signal: &Signal, advertiser: AdvertiserCode) -> Box<[Trait]> {
         let (traits, catalog) = (&mut self.traits, self.engine.catalog());
-        let mut found = Vec::with_capacity(24);
-        for (name, value) in &line.context {
-            found.extend(traits.of(Kind::Context, name.as_str(), value.as_str()));
+        let mut found = ArrayVec::<Trait, TRAITS_MAX>::new();
+        let mut note = |kind, name: &str, value: &str| {
+            if !found.is_full() {
+                found.extend(traits.of(kind, name, value));
+            }
+        };
+        for (name, value) in &request.context {
+            note(Kind::Context, name.as_str(), value.as_str());
         }
-        for (name, number) in &line.numbers {
-            found.extend(traits.of(Kind::Number, name.as_str(), &magnitude(*number)));
+        for (name, number) in &request.numbers {
+            note(Kind::Number, name.as_str(), &magnitude(*number));
         }
         for segment in signal.segments.iter().filter_map(|code| catalog.segment_name(advertiser, *code)) {
-            found.extend(traits.of(Kind::Segment, segment.as_str(), "member"));
+            note(Kind::Segment, segment.as_str(), "member");
         }
-        let advertised = [(Kind::Item, &line.item), (Kind::Category, &line.category)];
+        let target = &request.targets[0];
+        let advertised = [(Kind::Item, &target.item), (Kind::Category, &target.category)];
         for (kind, value) in advertised.into_iter().filter_map(|(kind, id)| Some((kind, id.as_ref()?))) {
-            found.extend(traits.of(kind, "", value.as_str()));
+            note(kind, "", value.as_str());
         }
-        let profile = self.engine.profile(user, advertiser);
+        let profile = self.engine.profile(request.users[0], advertiser);
         for done in profile.iter().flat_map(|profile| &profile.actions) {
-            let name = catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
-            found.extend(traits.of(Kind::Did, name, "yes"));
+            note(Kind::Did, catalog.action_name(advertiser, done.action).map_or("", Id::as_str), "yes");
         }
-        found.truncate(TRAITS_MAX);
-        found.into_boxed_slice()
+        found.as_slice().into()
     }
 
     fn show(&mut self, line: &journey::Impression) {
@@ -393,6 +375,29 @@ impl Player {
             Some(_) => {}
             None => self.room.convert((user, goal), line),
         }
+    }
+}
+
+/// The question that an opportunity of the log stands for.
+fn request(line: journey::Opportunity, user: UserKey) -> ScoreRequest {
+    ScoreRequest {
+        opportunity: line.id,
+        users: vec![user],
+        context: line.context,
+        numbers: line.numbers,
+        segments: line.segments,
+        privacy: PrivacyMode::Full,
+        targets: vec![Target {
+            advertiser: line.advertiser,
+            campaign: line.campaign,
+            line_item: None,
+            creative: None,
+            item: line.item,
+            category: line.category,
+            goals: vec![line.goal],
+            base_p: None,
+        }],
+        reasons_max: 0,
     }
 }
 

@@ -60,6 +60,15 @@ pub enum ReplayError {
     },
 }
 
+/// Opportunity, user, advertiser and goal, as the log names them.
+pub type Names = [Id; 4];
+
+/// The names of an opportunity.
+pub fn names_of(opportunity: &Opportunity) -> Names {
+    let Opportunity { id, user, advertiser, goal, .. } = opportunity;
+    [id, user, advertiser, goal].map(Id::clone)
+}
+
 /// The head of the file of predictions.
 pub const COLUMNS: [&str; 9] =
     ["line", "time_ms", "id", "user", "advertiser", "goal", "p", "converted", "window_ends_ms"];
@@ -72,7 +81,7 @@ pub struct PredictionFile {
     path: PathBuf,
     writer: csv::Writer<BufWriter<File>>,
     /// Names of the opportunities whose outcome is not settled.
-    waiting: VecDeque<[Id; 4]>,
+    waiting: VecDeque<Names>,
 }
 
 impl PredictionFile {
@@ -89,8 +98,8 @@ impl PredictionFile {
     }
 
     /// Notes an opportunity whose prediction will be settled after those that were noted before.
-    pub fn enter(&mut self, of: &Opportunity) {
-        self.waiting.push_back([of.id.clone(), of.user.clone(), of.advertiser.clone(), of.goal.clone()]);
+    pub fn enter(&mut self, names: Names) {
+        self.waiting.push_back(names);
     }
 
     /// Writes the next prediction.

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::hash::{self, KeyHasher};
 use crate::ids::{GoalCode, Id, UserKey};
-use crate::journey::{Conversion, Opportunity};
+use crate::journey::Conversion;
 use crate::units::{Span, Timestamp};
 
 /// Opportunities that may wait at a time. Beyond, the oldest is judged by what is known of it.
@@ -29,16 +29,28 @@ pub enum Outcome {
     },
 }
 
+/// An opportunity as it was scored.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// When.
+    pub time: Timestamp,
+    /// Hash of its name.
+    pub name: u64,
+    /// To whom.
+    pub user: UserKey,
+    /// Towards which goal.
+    pub goal: GoalCode,
+    /// How long after the impression a conversion counts.
+    pub window: Span,
+    /// Which product.
+    pub item: Option<Id>,
+    /// Of which category.
+    pub category: Option<Id>,
+}
+
 /// An opportunity whose outcome is not settled.
 struct Waiting<T> {
-    /// Hash of the opportunity's name.
-    name: u64,
-    user: UserKey,
-    goal: GoalCode,
-    window: Span,
-    item: Option<Id>,
-    category: Option<Id>,
-    time: Timestamp,
+    offer: Offer,
     /// What the impression needs: handed out once.
     kept: Option<T>,
     shown_at: Option<Timestamp>,
@@ -69,23 +81,11 @@ impl<T> WaitingRoom<T> {
     }
 
     /// Takes an opportunity that was scored. An earlier one of the same name can then no longer be named.
-    pub fn enter(&mut self, opportunity: &Opportunity, who: (UserKey, GoalCode), window: Span, kept: T) {
+    pub fn enter(&mut self, offer: Offer, kept: T) {
         let number = self.first + self.waiting.len() as u64;
-        let name = hash::text(opportunity.id.as_str());
-        self.by_name.insert(name, number);
-        self.by_user.entry(who).or_default().push_back(number);
-        self.waiting.push_back(Waiting {
-            name,
-            user: who.0,
-            goal: who.1,
-            window,
-            item: opportunity.item.clone(),
-            category: opportunity.category.clone(),
-            time: opportunity.time,
-            kept: Some(kept),
-            shown_at: None,
-            positive: false,
-        });
+        self.by_name.insert(offer.name, number);
+        self.by_user.entry((offer.user, offer.goal)).or_default().push_back(number);
+        self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, positive: false });
     }
 
     /// Notes that an opportunity's ad was shown, and hands out what was kept for that. `None` for one that
@@ -100,7 +100,7 @@ impl<T> WaitingRoom<T> {
     /// Joins a conversion to the one opportunity that it names. False when that does not wait.
     pub fn convert_named(&mut self, name: &Id, goal: GoalCode, time: Timestamp) -> bool {
         let Some(waiting) = self.named(name) else { return false };
-        if waiting.goal == goal {
+        if waiting.offer.goal == goal {
             waiting.convert(time);
         }
         true
@@ -120,17 +120,20 @@ impl<T> WaitingRoom<T> {
     /// The outcome of the first that waits, if it is settled at this time.
     pub fn settled(&mut self, now: Timestamp) -> Option<Outcome> {
         let front = self.waiting.front()?;
-        let settles_at = front.shown_at.map_or(front.time + self.notice, |shown_at| shown_at + front.window);
+        let settles_at = match front.shown_at {
+            Some(shown_at) => shown_at + front.offer.window,
+            None => front.offer.time + self.notice,
+        };
         (now > settles_at || self.waiting.len() > WAITING_MAX).then(|| self.leave()).flatten()
     }
 
     /// The outcome of the first that waits, as far as it is known: for the end of a log.
     pub fn leave(&mut self) -> Option<Outcome> {
         let waiting = self.waiting.pop_front()?;
-        if self.by_name.get(&waiting.name) == Some(&self.first) {
-            self.by_name.remove(&waiting.name);
+        if self.by_name.get(&waiting.offer.name) == Some(&self.first) {
+            self.by_name.remove(&waiting.offer.name);
         }
-        let who = (waiting.user, waiting.goal);
+        let who = (waiting.offer.user, waiting.offer.goal);
         if let Some(numbers) = self.by_user.get_mut(&who) {
             numbers.pop_front();
             if numbers.is_empty() {
@@ -139,7 +142,7 @@ impl<T> WaitingRoom<T> {
         }
         self.first += 1;
         Some(match waiting.shown_at {
-            Some(shown_at) => Outcome::Shown { until: shown_at + waiting.window, positive: waiting.positive },
+            Some(shown_at) => Outcome::Shown { until: shown_at + waiting.offer.window, positive: waiting.positive },
             None => Outcome::NotShown,
         })
     }
@@ -152,14 +155,14 @@ impl<T> WaitingRoom<T> {
 
 impl<T> Waiting<T> {
     fn agrees(&self, item: Option<&Id>, category: Option<&Id>) -> bool {
-        match ((&self.item, item), (&self.category, category)) {
+        match ((&self.offer.item, item), (&self.offer.category, category)) {
             ((Some(ours), Some(theirs)), _) | (_, (Some(ours), Some(theirs))) => ours == theirs,
             _ => true,
         }
     }
 
     fn convert(&mut self, time: Timestamp) {
-        let in_window = |shown_at: Timestamp| shown_at < time && time <= shown_at + self.window;
+        let in_window = |shown_at: Timestamp| shown_at < time && time <= shown_at + self.offer.window;
         self.positive |= self.shown_at.is_some_and(in_window);
     }
 }
@@ -172,12 +175,16 @@ mod tests {
     const GOAL: GoalCode = GoalCode(0);
     const USER: UserKey = UserKey(7);
 
-    fn opportunity(id: &str, time: u64, rest: &str) -> Opportunity {
-        let line = format!(
-            r#"{{"time_ms":{time},"kind":"opportunity","id":"{id}","user":"u","advertiser":"a","goal":"g"{rest}}}"#
-        );
-        let Line::Opportunity(opportunity) = Line::parse(line.as_bytes()).unwrap() else { panic!("{line}") };
-        opportunity
+    fn offer(name: &str, time: u64, item: Option<&'static str>, category: Option<&'static str>) -> Offer {
+        Offer {
+            time: Timestamp(time),
+            name: hash::text(name),
+            user: USER,
+            goal: GOAL,
+            window: Span(100),
+            item: item.map(Id::literal),
+            category: category.map(Id::literal),
+        }
     }
 
     fn conversion(time: u64, rest: &str) -> Conversion {
@@ -186,12 +193,12 @@ mod tests {
         conversion
     }
 
-    /// A room with the opportunities, each shown at once, with a window of 100 ms.
-    fn room(opportunities: &[Opportunity]) -> WaitingRoom<()> {
+    /// A room with offers, numbered from 0, each shown at once.
+    fn room(offers: &[Offer]) -> WaitingRoom<()> {
         let mut room = WaitingRoom::new(Span(1_000));
-        for one in opportunities {
-            room.enter(one, (USER, GOAL), Span(100), ());
-            assert!(room.show(&one.id, one.time).is_some());
+        for (number, offer) in offers.iter().enumerate() {
+            room.enter(offer.clone(), ());
+            assert!(room.show(&Id::new(number.to_string()).unwrap(), offer.time).is_some());
         }
         room
     }
@@ -205,7 +212,7 @@ mod tests {
     #[test]
     fn a_window_is_open_at_its_start_and_closed_at_its_end() {
         for (time, positive) in [(50, false), (51, true), (150, true), (151, false)] {
-            let mut room = room(&[opportunity("o", 50, "")]);
+            let mut room = room(&[offer("0", 50, None, None)]);
             room.convert((USER, GOAL), &conversion(time, ""));
             assert_eq!(positives(room), [positive], "{time}");
         }
@@ -214,10 +221,10 @@ mod tests {
     #[test]
     fn a_conversion_joins_what_agrees_with_it() {
         let all = [
-            opportunity("0", 1, r#","item":"x","category":"c""#),
-            opportunity("1", 1, r#","item":"y","category":"c""#),
-            opportunity("2", 1, r#","category":"d""#),
-            opportunity("3", 1, ""),
+            offer("0", 1, Some("x"), Some("c")),
+            offer("1", 1, Some("y"), Some("c")),
+            offer("2", 1, None, Some("d")),
+            offer("3", 1, None, None),
         ];
         for (rest, joined) in [
             (r#","item":"x","category":"d""#, [true, false, true, true]),
@@ -238,9 +245,8 @@ mod tests {
 
     #[test]
     fn the_first_leaves_once_its_window_has_passed_or_its_impression_is_too_late() {
-        let mut room = room(&[opportunity("0", 10, "")]);
-        let late = opportunity("1", 20, "");
-        room.enter(&late, (USER, GOAL), Span(100), ());
+        let mut room = room(&[offer("0", 10, None, None)]);
+        room.enter(offer("1", 20, None, None), ());
         assert_eq!(room.settled(Timestamp(110)), None);
         assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), positive: false }));
         assert_eq!(room.settled(Timestamp(1_020)), None);

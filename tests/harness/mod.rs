@@ -1,5 +1,6 @@
 //! A service on free ports of this machine, and clients for all it offers.
 
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 
 use std::net::{Ipv4Addr, SocketAddr};

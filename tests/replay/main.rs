@@ -2,7 +2,6 @@
 //! that others would compute alike.
 
 #[path = "../harness/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod harness;
 mod log;
 
