@@ -1,6 +1,5 @@
 //! The service over real sockets: what a bidder's engineer meets.
 
-#[allow(dead_code, reason = "what other tests need of it")]
 mod harness;
 
 use std::time::Duration;
@@ -284,6 +283,48 @@ async fn a_forgotten_user_is_unknown_again() {
     assert!(service.explain("u1").await.user.is_none());
     let status = service.admin().forget(pb::ForgetRequest { user: String::new() }).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn actions_say_how_much_more_likely_people_convert_who_did_them() {
+    let service = Service::start().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    for number in 0..40 {
+        let (user, opportunity, has_cart) = (format!("u{number}"), format!("o{number}"), number % 2 == 0);
+        let mut actions =
+            vec![action(&user, "view_item"), action(&user, if has_cart { "add_to_cart" } else { "search" })];
+        // An action counts as done before the impression from the next second on.
+        actions.iter_mut().for_each(|action| action.occurred_at_ms = now - 10_000);
+        service.track(actions).await;
+        let scored = service.score(score_request(&opportunity, &user, vec![target("acme")])).await;
+        assert_eq!(service.track(vec![impression(&scored.results[0].token)]).await.accepted, 1);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        if number % 4 == 0 || number == 1 {
+            assert_eq!(service.track(vec![purchase(&user)]).await.accepted, 1);
+        }
+    }
+    let ask = |goal: &str| pb::GetActionsRequest { advertiser: "acme".into(), goal: goal.into() };
+    let effects = service.insight().get_actions(ask("purchase")).await.unwrap().into_inner().actions;
+    let names: Vec<_> = effects.iter().map(|effect| effect.action.as_ref().unwrap().action.as_str()).collect();
+    assert_eq!(names, ["view_item", "add_to_cart", "purchase", "search"], "the ladder, then what stands beside it");
+    let [viewed, carts, ..] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((viewed.action.as_ref().unwrap().users, viewed.lift), (Some(40), None), "everybody did it");
+    let did = carts.action.as_ref().unwrap();
+    assert_eq!((did.users, did.words.as_str(), did.count.round()), (Some(20), "added to cart", 20.0));
+    assert_eq!((carts.impressions.round(), carts.positives.round()), (20.0, 10.0));
+    assert!((carts.rate_with - 0.5).abs() < 0.01 && (carts.rate_without - 0.05).abs() < 0.01, "{carts:?}");
+    let lift = carts.lift.unwrap();
+    assert!((5.0..10.0).contains(&lift.ratio) && lift.low > 1.0 && lift.high > lift.ratio, "{lift:?}");
+
+    let segments = pb::GetSegmentsRequest { advertiser: "acme".into(), goal: "purchase".into() };
+    let segments = service.insight().get_segments(segments).await.unwrap().into_inner().segments;
+    assert_eq!((segments[0].users, segments[0].members, segments[0].lift), (40, Some(40), None), "everybody");
+    let abandoners = segments.iter().find(|one| one.segment == "cart_abandoners").unwrap();
+    assert_eq!((abandoners.users, abandoners.lift), (20, Some(lift)), "{abandoners:?}");
+    assert!(abandoners.actions.iter().all(|action| action.users.is_none()));
+    let status = service.insight().get_actions(ask("fame")).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
     service.stop().await;
 }
 

@@ -144,6 +144,7 @@ async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()>
     );
     show::funnel(client, shop::SHOP).await?;
     show::segments(client, shop::SHOP, shop::GOAL).await?;
+    show::actions(client, shop::SHOP, shop::GOAL).await?;
     show::goal(client, shop::SHOP, shop::GOAL).await?;
     show::bands(&bids);
     show_personas(options, client).await?;
@@ -229,6 +230,7 @@ async fn play_journey(options: &Options, settings: &Settings, client: &mut Clien
         show::funnel(client, advertiser.id.as_str()).await?;
         for goal in &advertiser.goals {
             show::segments(client, advertiser.id.as_str(), goal.id.as_str()).await?;
+            show::actions(client, advertiser.id.as_str(), goal.id.as_str()).await?;
             show::goal(client, advertiser.id.as_str(), goal.id.as_str()).await?;
         }
     }

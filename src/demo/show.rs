@@ -13,6 +13,9 @@ use crate::report::table::{Align, Table, count, percent};
 /// Actions of the video quartiles, in their order.
 const QUARTILES: [&str; 5] = ["video_start", "video_25", "video_50", "video_75", "video_complete"];
 
+/// Actions in their table: the most frequent ones.
+const ACTIONS_SHOWN: usize = 8;
+
 /// The funnel: sessions and what was done in them, milestones first, then all else.
 ///
 /// # Errors
@@ -65,10 +68,13 @@ pub fn segment_report(segments: &v1::GetSegmentsResponse, goal: &str) -> String 
     let mut text = format!("SEGMENTS, impressions shown to their members and what those led to ({goal})\n");
     let mut table = Table::new(&[
         ("segment", Align::Left),
+        ("users", Align::Right),
         ("impressions", Align::Right),
         ("clicks", Align::Right),
         ("conversions", Align::Right),
         ("rate", Align::Right),
+        ("95 % interval", Align::Right),
+        ("lift", Align::Right),
         ("95 % interval", Align::Right),
         ("cost", Align::Right),
         ("value", Align::Right),
@@ -76,14 +82,18 @@ pub fn segment_report(segments: &v1::GetSegmentsResponse, goal: &str) -> String 
     let currency = &segments.currency;
     for segment in &segments.segments {
         let rate = segment.rate.unwrap_or_default();
+        let [lift, interval] = times_as_likely(segment.lift);
         let name = if segment.segment.is_empty() { "everyone" } else { &segment.segment };
         table.row([
             name.to_owned(),
+            count(segment.users as f64),
             count(segment.impressions),
             count(segment.clicks),
             count(segment.conversions),
             percent(rate.mean),
             format!("{} … {}", percent(rate.low), percent(rate.high)),
+            lift,
+            interval,
             money(segment.cost_micros, currency),
             money(segment.value_micros, currency),
         ]);
@@ -93,6 +103,54 @@ pub fn segment_report(segments: &v1::GetSegmentsResponse, goal: &str) -> String 
         text += &format!("  {}: {}\n", segment.segment, segment.words);
     }
     text
+}
+
+/// The most frequent actions of an advertiser, and how many times as likely people convert who have done them.
+///
+/// # Errors
+/// When the service is gone.
+pub async fn actions(client: &Client, advertiser: &str, goal: &str) -> anyhow::Result<()> {
+    let request = v1::GetActionsRequest { advertiser: advertiser.to_owned(), goal: goal.to_owned() };
+    let mut effects = client.insight().get_actions(request).await.context("GetActions")?.into_inner().actions;
+    let times = |effect: &v1::ActionEffect| effect.action.as_ref().map_or(0.0, |action| action.count);
+    effects.sort_by(|one, other| times(other).total_cmp(&times(one)));
+    println!("\nACTIONS by frequency, and what impressions to people who had done them before led to ({goal})");
+    let mut table = Table::new(&[
+        ("action", Align::Left),
+        ("users", Align::Right),
+        ("times", Align::Right),
+        ("impressions", Align::Right),
+        ("converted", Align::Right),
+        ("rate", Align::Right),
+        ("of others", Align::Right),
+        ("lift", Align::Right),
+        ("95 % interval", Align::Right),
+    ]);
+    for effect in effects.iter().take(ACTIONS_SHOWN) {
+        let action = effect.action.clone().unwrap_or_default();
+        let [lift, interval] = times_as_likely(effect.lift);
+        table.row([
+            action.action,
+            action.users.map(|users| count(users as f64)).unwrap_or_default(),
+            count(action.count),
+            count(effect.impressions),
+            count(effect.positives),
+            percent(effect.rate_with),
+            percent(effect.rate_without),
+            lift,
+            interval,
+        ]);
+    }
+    print!("{table}");
+    Ok(())
+}
+
+/// A lift and its interval; dashes where there is none.
+fn times_as_likely(lift: Option<v1::Lift>) -> [String; 2] {
+    match lift {
+        Some(lift) => [format!("× {:.2}", lift.ratio), format!("{:.2} … {:.2}", lift.low, lift.high)],
+        None => ["–".to_owned(), String::new()],
+    }
 }
 
 fn money(micros: i64, currency: &str) -> String {

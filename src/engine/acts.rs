@@ -6,6 +6,7 @@ use super::outcomes::Reached;
 use super::profile::Act;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
+use super::statistics::person;
 use crate::event::Action;
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, UserKey};
@@ -98,7 +99,7 @@ impl Engine {
             (rules, profile.act(act, position, interests_max))
         });
         let statistics = &mut self.advertisers[advertiser.index()];
-        statistics.act(act.action, begins_session, rules, act.tick);
+        statistics.act(act.action, begins_session, rules, act.tick, person(root));
         if act.in_force.position.is_some() && statistics.support_mut(act.action).note(root.0, in_force.support) {
             self.changed();
         }
@@ -168,8 +169,8 @@ impl Engine {
         });
     }
 
-    /// Removes a person's profiles, waiting impressions, conversions and links. Counts and weights stay. Tokens sealed
-    /// before count as those of nobody.
+    /// Removes a person's profiles, waiting impressions, conversions and links. Counts, distinct ones
+    /// too, and weights stay. Tokens sealed before count as those of nobody.
     pub(super) fn forget(&mut self, user: UserKey) {
         let root = self.people.root(user);
         for (code, statistics) in self.advertisers.iter_mut().enumerate() {

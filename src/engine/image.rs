@@ -9,6 +9,7 @@ use std::fmt;
 use super::Engine;
 use super::statistics::{Audience, Cell, GoalStatistics, Outcome, Support};
 use crate::stats::decay::Decayed;
+use crate::stats::hyperloglog::Distinct;
 
 /// Hash of the whole state.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,7 @@ impl Engine {
             bytes.audience(&statistics.everyone);
             bytes.list(&statistics.segments, Bytes::audience);
             bytes.outcome(&statistics.outcome);
+            bytes.list(&statistics.users, Bytes::users);
             bytes.list(&statistics.support, Bytes::support);
             sum.add(Kind::Advertiser, code as u64, &bytes);
         }
@@ -136,6 +138,7 @@ trait Bytes {
     fn count(&mut self, count: &Decayed);
     fn outcome(&mut self, outcome: &Outcome);
     fn cell(&mut self, cell: &Cell);
+    fn users(&mut self, users: &Distinct);
     fn audience(&mut self, audience: &Audience);
     fn support(&mut self, support: &Support);
     fn goal(&mut self, goal: &GoalStatistics);
@@ -161,11 +164,18 @@ impl Bytes for Vec<u8> {
         for count in [&cell.impressions, &cell.clicks, &cell.conversions, &cell.value, &cell.cost] {
             self.count(count);
         }
+        self.users(&cell.users);
+        self.outcome(&cell.labels);
+    }
+
+    fn users(&mut self, users: &Distinct) {
+        users.image(self);
     }
 
     fn audience(&mut self, audience: &Audience) {
         self.count(&audience.sessions);
         self.list(&audience.actions, Bytes::count);
+        self.users(&audience.users);
     }
 
     fn support(&mut self, support: &Support) {
@@ -179,6 +189,7 @@ impl Bytes for Vec<u8> {
             self.extend_from_slice(&segment.0.to_le_bytes());
             self.cell(cell);
         }
+        self.list(&goal.done, Bytes::outcome);
         self.count(&goal.organic);
         self.outcome(&goal.outcome);
         for arm in &goal.arms {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::action_set::ActionSet;
 use super::segments::RuleSegments;
 use crate::exposure::{Arm, Feature};
 use crate::hash::KeyHasher;
@@ -33,6 +34,8 @@ pub(super) struct Impression {
     /// Membership when it was shown.
     pub segments: RuleSegments,
     pub externals: SmallVec<[SegmentCode; 2]>,
+    /// Actions that the person had done before it was shown.
+    pub done: ActionSet,
     /// What it was learned with; `None` when nothing may be learned from it.
     pub features: Option<Arc<[Feature]>>,
     /// Joined conversions that stand.
@@ -190,7 +193,7 @@ impl Impression {
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),
         ];
-        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        words.iter().chain(&self.done.words()).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
         for feature in self.features.iter().flat_map(|features| features.iter()) {
             bytes.extend_from_slice(&(feature.slot() << 4 | u32::from(feature.value_code())).to_le_bytes());

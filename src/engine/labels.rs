@@ -10,7 +10,7 @@ use super::Engine;
 use super::conversions::{ConversionId, CreditedTo};
 use super::impressions::{Impression, ImpressionId};
 use super::profiles::ProfileKey;
-use super::statistics::{AdvertiserStatistics, Memberships};
+use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
 use crate::exposure::Feature;
 use crate::ids::{GoalCode, UserKey};
 use crate::learn::ftrl::probability;
@@ -117,6 +117,10 @@ impl Engine {
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
         state.statistics.outcome.positives.add(sign, shown, half_life);
+        if impression.user.is_some() {
+            let change = |labels: &mut Outcome| labels.positives.add(sign, shown, half_life);
+            state.statistics.label(impression.memberships(), impression.done, change);
+        }
         if impression.is_answered {
             state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
         }

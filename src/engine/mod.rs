@@ -8,6 +8,7 @@
 //! give equal state, whatever the frames they came in, the readers beside them, and the machine. The order of hash maps
 //! never reaches state or answer. A reader holds a map's guard only to copy, never two at once. Knows no wire format.
 
+mod action_set;
 mod acts;
 mod apply;
 mod arms;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::{Array, SmallVec};
 
 use super::Engine;
+use super::action_set::ActionSet;
 use super::apply::Refused;
 use super::arms;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
@@ -12,6 +13,7 @@ use super::features::{Asked, FeatureSet, History};
 use super::impressions::{Impression, ImpressionId};
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
+use super::statistics::{Memberships, Outcome, person};
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
 use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_features};
@@ -37,6 +39,13 @@ struct Notice {
     features: Option<Arc<[Feature]>>,
     /// Goals that are in force, each once, with the probability that was answered, where one was.
     goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+}
+
+/// What the person was in and had done when an impression was shown; nothing of somebody unknown.
+#[derive(Debug, Clone, Copy, Default)]
+struct Before {
+    rules: RuleSegments,
+    done: ActionSet,
 }
 
 /// What an impression has counted for.
@@ -75,14 +84,14 @@ impl Engine {
         if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
             return Err(Refused::Duplicate);
         }
-        let rules = self.rule_segments(&notice, shown_at);
+        let before = self.before(&notice, shown_at);
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for (goal, answered) in notice.goals.clone() {
-            self.count_impression(&notice, goal, answered, rules, event.cost, shown_at);
+            self.count_impression(&notice, goal, answered, before, event.cost, shown_at);
             let pull = self.learn_negative(goal, notice.features.as_deref(), shown_at);
             let learned = Learned { is_answered: answered.is_some(), pull };
-            self.keep_impression(&notice, goal, learned, rules, shown_at);
+            self.keep_impression(&notice, goal, learned, before, shown_at);
         }
         if let Some(root) = notice.user {
             self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
@@ -157,12 +166,15 @@ impl Engine {
         Ok(notice)
     }
 
-    /// Rule segments of the person as of now, judged at the time it was shown.
-    fn rule_segments(&self, notice: &Notice, shown_at: Timestamp) -> RuleSegments {
-        let Some(root) = notice.user else { return RuleSegments::default() };
-        let Some(in_force) = self.catalog.in_force(notice.advertiser) else { return RuleSegments::default() };
+    /// Rule segments and actions of the person as known now, judged at the time it was shown.
+    fn before(&self, notice: &Notice, shown_at: Timestamp) -> Before {
+        let Some(root) = notice.user else { return Before::default() };
+        let Some(in_force) = self.catalog.in_force(notice.advertiser) else { return Before::default() };
         let profile = self.profiles.get(ProfileKey::of(root, notice.advertiser)).unwrap_or_default();
-        RuleSegments::of(in_force, &profile, &notice.externals, shown_at.tick())
+        Before {
+            rules: RuleSegments::of(in_force, &profile, &notice.externals, shown_at.tick()),
+            done: profile.done_before(shown_at.tick()),
+        }
     }
 
     fn keep_impression(
@@ -170,7 +182,7 @@ impl Engine {
         notice: &Notice,
         goal: GoalCode,
         learned: Learned,
-        rules: RuleSegments,
+        before: Before,
         shown_at: Timestamp,
     ) {
         let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
@@ -185,8 +197,9 @@ impl Engine {
             pull: learned.pull,
             item: notice.item,
             category: notice.category,
-            segments: rules,
+            segments: before.rules,
             externals: notice.externals.clone(),
+            done: before.done,
             features: notice.features.clone(),
             standing: 0,
             is_closed: false,
@@ -345,18 +358,24 @@ impl Engine {
         notice: &Notice,
         goal: GoalCode,
         answered: Option<f32>,
-        rules: RuleSegments,
+        before: Before,
         cost: Option<Money>,
         shown_at: Timestamp,
     ) {
         let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
         let tick = shown_at.tick();
         let statistics = &mut self.goals[goal.index()].statistics;
-        let of = super::statistics::Memberships { rules, externals: &notice.externals };
+        let of = Memberships { rules: before.rules, externals: &notice.externals };
+        let person = notice.user.map(person);
         statistics.each(of, |cell| {
             cell.impressions.add(1.0, tick, half_life);
             cell.cost.add(cost.map_or(0.0, |cost| cost.amount.0 as f64), tick, half_life);
+            person.into_iter().for_each(|person| cell.users.insert(person));
         });
+        if notice.user.is_some() && notice.features.is_some() {
+            let change = |labels: &mut Outcome| labels.impressions.add(1.0, tick, half_life);
+            statistics.label(of, before.done, change);
+        }
         if let (Some(p), Some(_)) = (answered, &notice.features) {
             let arm = statistics.arm_mut(notice.arm);
             arm.outcome.impressions.add(1.0, tick, half_life);

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::action_set::ActionSet;
 use super::catalog::ActionInForce;
 use crate::ids::{ActionCode, ItemKey};
 use crate::stats::decay::HalfLife;
@@ -99,6 +100,14 @@ impl Profile {
     /// What is known of an action.
     pub fn action(&self, action: ActionCode) -> Option<&ActionHistory> {
         self.actions.iter().find(|history| history.action == action)
+    }
+
+    /// Actions whose latest time lies before a tick. One done both before and since is not among them: only its latest
+    /// time is known.
+    pub(super) fn done_before(&self, tick: Tick) -> ActionSet {
+        let mut done = ActionSet::default();
+        self.actions.iter().filter(|history| history.last < tick).for_each(|history| done.insert(history.action));
+        done
     }
 
     /// What is known of an item or category key.

@@ -3,13 +3,15 @@
 use super::Engine;
 use super::profile::{ActionHistory, Profile};
 use super::profiles::ProfileKey;
-use super::statistics::{AdvertiserStatistics, Audience, Cell};
+use super::statistics::{AdvertiserStatistics, Audience, Cell, Outcome};
 use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::signal::Readiness;
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::HalfLife;
+use crate::stats::hyperloglog::Distinct;
+use crate::stats::lift::Contrast;
 use crate::units::{Micros, Tick};
 
 /// Sessions and actions of one audience, decayed to now.
@@ -19,6 +21,8 @@ pub struct AudienceCounts {
     pub sessions: f64,
     /// Actions done by members, those that were done at all, in the order of their codes.
     pub actions: Vec<(ActionCode, f64)>,
+    /// Distinct members who acted, ever. Not decayed.
+    pub users: u64,
 }
 
 /// What impressions to one audience led to, decayed to now.
@@ -64,17 +68,27 @@ impl Engine {
         let (tick, half_life) = (self.now.tick(), AdvertiserStatistics::half_life());
         let counts = audience.actions.iter().map(|count| count.at(tick, half_life));
         let coded = (1..=u8::MAX).map(ActionCode).zip(counts).filter(|(_, count)| *count > 0.0);
-        AudienceCounts { sessions: audience.sessions.at(tick, half_life), actions: coded.collect() }
+        AudienceCounts {
+            sessions: audience.sessions.at(tick, half_life),
+            actions: coded.collect(),
+            users: audience.users.count(),
+        }
+    }
+
+    /// Distinct people who ever did an action; 0 where it is not known.
+    pub fn users_of_action(&self, advertiser: AdvertiserCode, action: ActionCode) -> u64 {
+        let users = self.advertisers.get(advertiser.index()).map(|statistics| &statistics.users);
+        users.zip(action.index().checked_sub(1)).and_then(|(users, place)| users.get(place)).map_or(0, Distinct::count)
     }
 
     /// What impressions to an audience led to; to everyone for no segment. `None` for an unknown goal.
     pub fn cell(&self, goal: GoalCode, segment: Option<SegmentCode>) -> Option<CellCounts> {
         let statistics = &self.goals.get(goal.index())?.statistics;
         let cell = match segment {
-            Some(segment) => statistics.cell(segment).copied().unwrap_or_default(),
-            None => statistics.everyone,
+            Some(segment) => statistics.cell(segment),
+            None => Some(&statistics.everyone),
         };
-        Some(self.cell_counts(goal, &cell))
+        Some(cell.map(|cell| self.cell_counts(goal, cell)).unwrap_or_default())
     }
 
     fn cell_counts(&self, goal: GoalCode, cell: &Cell) -> CellCounts {
@@ -89,6 +103,39 @@ impl Engine {
             value: Micros(cell.value.at(tick, half_life) as i64),
             cost: Micros(cell.cost.at(tick, half_life) as i64),
         }
+    }
+
+    /// Distinct people who were ever shown an impression as members of a segment; anyone for no segment. 0 where it is
+    /// not known.
+    pub fn users_reached(&self, goal: GoalCode, segment: Option<SegmentCode>) -> u64 {
+        let statistics = self.goals.get(goal.index()).map(|goal| &goal.statistics);
+        let cell = statistics.and_then(|statistics| match segment {
+            Some(segment) => statistics.cell(segment),
+            None => Some(&statistics.everyone),
+        });
+        cell.map_or(0, |cell| cell.users.count())
+    }
+
+    /// Labels of impressions to a segment's members against those to other people, decayed to now. Of impressions that
+    /// were learned from and whose person is known. `None` for an unknown goal.
+    pub fn contrast_of_segment(&self, goal: GoalCode, segment: SegmentCode) -> Option<Contrast> {
+        let statistics = &self.goals.get(goal.index())?.statistics;
+        let labels = statistics.cell(segment).map(|cell| cell.labels).unwrap_or_default();
+        self.contrast(goal, &labels)
+    }
+
+    /// The same of people who had done an action before they were shown the impression, against all others.
+    pub fn contrast_of_action(&self, goal: GoalCode, action: ActionCode) -> Option<Contrast> {
+        let done = &self.goals.get(goal.index())?.statistics.done;
+        let labels = action.index().checked_sub(1).and_then(|place| done.get(place)).copied().unwrap_or_default();
+        self.contrast(goal, &labels)
+    }
+
+    fn contrast(&self, goal: GoalCode, part: &Outcome) -> Option<Contrast> {
+        let half_life = self.catalog.goal_in_force(goal)?.half_life;
+        let whole = &self.goals.get(goal.index())?.statistics.everyone.labels;
+        let group = |outcome: &Outcome| outcome.group(self.now.tick(), half_life);
+        Some(Contrast::of(group(part), group(whole)))
     }
 
     /// Credited conversions for each impression of an audience: a segment's rate under the goal's, the goal's under

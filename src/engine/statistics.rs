@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::action_set::ActionSet;
 use super::segments::RuleSegments;
 use crate::exposure::Arm;
-use crate::ids::{ActionCode, SegmentCode};
+use crate::hash;
+use crate::ids::{ActionCode, SegmentCode, UserKey};
 use crate::settings::{RULE_SEGMENTS_MAX, SUPPORT_MAX};
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::{Decayed, HalfLife};
+use crate::stats::hyperloglog::Distinct;
+use crate::stats::lift::Group;
 use crate::units::{Span, Tick};
 
 /// Half-life of what is counted per advertiser.
@@ -21,12 +25,25 @@ const VALUE_CAP: f64 = 20.0;
 /// With fewer decayed conversions, the goal's default value stands in for the mean.
 const VALUE_CAP_SUPPORT: f64 = 20.0;
 
+/// Mixed into the keys of people who are counted.
+const PERSON: u64 = 0x7065_7273_6f6e;
+
+/// Who did or was shown something, as distinct counts take it.
+///
+/// A hash of the root id, so two ids that are linked afterwards have been counted as two people, and stay so; who is
+/// forgotten stays counted.
+pub(super) fn person(root: UserKey) -> u64 {
+    hash::mix(root.0, PERSON)
+}
+
 /// Sessions and actions of one audience.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Audience {
     pub sessions: Decayed,
     /// By action code − 1.
     pub actions: Vec<Decayed>,
+    /// Members who acted.
+    pub users: Distinct,
 }
 
 /// What the users of one advertiser do.
@@ -37,6 +54,8 @@ pub(super) struct AdvertiserStatistics {
     pub segments: Vec<Audience>,
     /// Impressions and positives over all goals: the level between everything and a goal.
     pub outcome: Outcome,
+    /// Who did each action, by action code − 1.
+    pub users: Vec<Distinct>,
     /// Who did each milestone, by action code − 1.
     pub support: Vec<Support>,
 }
@@ -49,7 +68,7 @@ pub(super) struct Outcome {
 }
 
 /// What impressions to one audience led to, by credit.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     pub impressions: Decayed,
     pub clicks: Decayed,
@@ -58,6 +77,10 @@ pub(super) struct Cell {
     pub value: Decayed,
     /// In micros.
     pub cost: Decayed,
+    /// Who was shown these impressions, where that is known.
+    pub users: Distinct,
+    /// Those of the impressions that were learned from and whose person is known.
+    pub labels: Outcome,
 }
 
 /// Predicted against observed, of one arm.
@@ -75,6 +98,8 @@ pub(super) struct GoalStatistics {
     /// By rule segment; grown as segments get impressions.
     pub segments: Vec<Cell>,
     pub externals: BTreeMap<SegmentCode, Cell>,
+    /// As [`Cell::labels`], of impressions to people who had done an action before, by action code − 1.
+    pub done: Vec<Outcome>,
     /// Conversions that no impression led to.
     pub organic: Decayed,
     pub outcome: Outcome,
@@ -140,14 +165,18 @@ impl AdvertiserStatistics {
         HalfLife::new(ADVERTISER_HALF_LIFE)
     }
 
-    /// Counts an action, and the session it began, for everyone and for each segment the user was in.
-    pub fn act(&mut self, action: ActionCode, begins_session: bool, rules: RuleSegments, tick: Tick) {
-        self.everyone.act(action, begins_session, tick);
+    /// Counts an action of a person, and the session it began, for everyone and for each segment the person was in.
+    pub fn act(&mut self, action: ActionCode, begins_session: bool, rules: RuleSegments, tick: Tick, person: u64) {
+        if self.users.len() < action.index() {
+            self.users.resize_with(action.index(), Distinct::default);
+        }
+        self.users[action.index() - 1].insert(person);
+        self.everyone.act(action, begins_session, tick, person);
         for segment in rules.codes() {
             if self.segments.len() <= segment.index() {
                 self.segments.resize_with(segment.index() + 1, Audience::default);
             }
-            self.segments[segment.index()].act(action, begins_session, tick);
+            self.segments[segment.index()].act(action, begins_session, tick, person);
         }
     }
 
@@ -166,7 +195,8 @@ impl AdvertiserStatistics {
 }
 
 impl Audience {
-    fn act(&mut self, action: ActionCode, begins_session: bool, tick: Tick) {
+    fn act(&mut self, action: ActionCode, begins_session: bool, tick: Tick, person: u64) {
+        self.users.insert(person);
         let half_life = AdvertiserStatistics::half_life();
         if self.actions.len() < action.index() {
             self.actions.resize(action.index(), Decayed::default());
@@ -183,6 +213,11 @@ impl Outcome {
     pub fn rate(&self, parent: Rate, tick: Tick, half_life: HalfLife) -> Rate {
         parent.below(self.positives.at(tick, half_life), self.impressions.at(tick, half_life), STRENGTH)
     }
+
+    /// Impressions and positives as seen at a tick.
+    pub fn group(&self, tick: Tick, half_life: HalfLife) -> Group {
+        Group { trials: self.impressions.at(tick, half_life), positives: self.positives.at(tick, half_life) }
+    }
 }
 
 impl GoalStatistics {
@@ -191,12 +226,23 @@ impl GoalStatistics {
         change(&mut self.everyone);
         for segment in of.rules.codes() {
             if self.segments.len() <= segment.index() {
-                self.segments.resize(segment.index() + 1, Cell::default());
+                self.segments.resize_with(segment.index() + 1, Cell::default);
             }
             change(&mut self.segments[segment.index()]);
         }
         for segment in of.externals {
             change(self.externals.entry(*segment).or_default());
+        }
+    }
+
+    /// Changes the labels of everyone, of each segment of an impression, and of each action its person had done.
+    pub fn label(&mut self, of: Memberships<'_>, done: ActionSet, change: impl Fn(&mut Outcome)) {
+        self.each(of, |cell| change(&mut cell.labels));
+        for action in done.codes() {
+            if self.done.len() < action.index() {
+                self.done.resize(action.index(), Outcome::default());
+            }
+            change(&mut self.done[action.index() - 1]);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Questions to the engine: what has been learned, in plain structs with codes. The edges turn codes into names.
 //!
-//! All counts are faded with their half-life up to the engine's clock, so they are fractions.
+//! All counts are faded with their half-life up to the engine's clock, so they are fractions. Distinct users do not
+//! fade: they are all since the first record, exact up to 256, beyond with a standard error of 1.6 %
+//! ([`stats::hyperloglog`](crate::stats::hyperloglog)). Two ids of one person that were linked only afterwards are two.
 //!
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
 
@@ -8,8 +10,10 @@ use crate::engine::profile::ActionHistory;
 use crate::engine::{ArmCounts, AudienceCounts, Engine};
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::settings::RULE_SEGMENTS_MAX;
 use crate::signal::Readiness;
 use crate::stats::beta::Rate;
+use crate::stats::lift::Lift;
 use crate::units::{Currency, Micros, Tick};
 
 /// A rate as it is believed, with its 95 % interval; all 0 to 1.
@@ -88,6 +92,13 @@ pub struct SegmentReport {
     pub value: Micros,
     /// Cost of these impressions.
     pub cost: Micros,
+    /// Distinct people who were shown these impressions.
+    pub users: u64,
+    /// Distinct people who acted as members; `None` for an external segment, of which only impressions tell.
+    pub members: Option<u64>,
+    /// How many times as often impressions to members become positive as those to others; `None` for everybody, and
+    /// where there are no others, no members or no positives yet.
+    pub lift: Option<Lift>,
 }
 
 /// One micro conversion in figures.
@@ -101,6 +112,25 @@ pub struct ActionReport {
     pub count: f64,
     /// Micro-conversion rate: actions ÷ sessions × 100.
     pub per_100_sessions: f64,
+    /// Distinct people who did it; `None` within a segment, where they are not told apart.
+    pub users: Option<u64>,
+}
+
+/// What an action tells about a goal. Impressions are those that were learned from and whose person is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActionEffect {
+    /// Who did it, and how often, whether shown anything or not.
+    pub action: ActionReport,
+    /// Impressions to people who had done it before.
+    pub impressions: f64,
+    /// Of those, with at least one conversion in their window.
+    pub positives: f64,
+    /// Positives ÷ impressions; 0 without impressions.
+    pub rate_with: f64,
+    /// The same of impressions to people who had not done it.
+    pub rate_without: f64,
+    /// The one rate ÷ the other; `None` while either has no impressions, or none is positive.
+    pub lift: Option<Lift>,
 }
 
 /// How many did what with one advertiser.
@@ -207,6 +237,10 @@ fn segment_report(
     let audience = engine.audience(advertiser, segment)?;
     let mut actions = action_reports(engine, advertiser, &audience);
     actions.sort_by(|one, other| other.count.total_cmp(&one.count));
+    if segment.is_some() {
+        actions.iter_mut().for_each(|action| action.users = None);
+    }
+    let acts_as_member = segment.is_none_or(|segment| segment.index() < RULE_SEGMENTS_MAX);
     Some(SegmentReport {
         segment,
         warming_until: segment.and_then(|segment| engine.warming_until(advertiser, segment)),
@@ -218,7 +252,29 @@ fn segment_report(
         rate: RateReport::of(engine.rate(goal, segment)?),
         value: cell.value,
         cost: cell.cost,
+        users: engine.users_reached(goal, segment),
+        members: acts_as_member.then_some(audience.users),
+        lift: segment.and_then(|segment| engine.contrast_of_segment(goal, segment)?.lift()),
     })
+}
+
+/// What each action that was ever done tells about a goal: milestones in the order of the ladder, then secondary
+/// actions, most frequent first.
+pub fn actions(engine: &Engine, goal: GoalCode) -> Vec<ActionEffect> {
+    let entry = engine.catalog().goals().get(goal.index());
+    let Some(funnel) = entry.and_then(|entry| funnel(engine, entry.advertiser)) else { return Vec::new() };
+    let effect = |action: ActionReport| {
+        let contrast = engine.contrast_of_action(goal, action.action)?;
+        Some(ActionEffect {
+            action,
+            impressions: contrast.with.trials,
+            positives: contrast.with.positives,
+            rate_with: contrast.with.rate(),
+            rate_without: contrast.without.rate(),
+            lift: contrast.lift(),
+        })
+    };
+    funnel.actions.into_iter().filter_map(effect).collect()
 }
 
 /// How many did what; `None` for a code that is not in force.
@@ -237,6 +293,7 @@ fn action_reports(engine: &Engine, advertiser: AdvertiserCode, audience: &Audien
         position: engine.catalog().position(advertiser, *action),
         count: *count,
         per_100_sessions: count * per_session,
+        users: Some(engine.users_of_action(advertiser, *action)),
     };
     audience.actions.iter().map(report).collect()
 }

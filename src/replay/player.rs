@@ -416,11 +416,9 @@ fn converting_actions(settings: &Settings) -> HashMap<(Id, Id), Vec<Id>> {
 
 /// A number by its sign and the power of two that it reaches.
 fn magnitude(number: f64) -> String {
-    match number.abs() {
-        size if size == 0.0 => "0".to_owned(),
-        size => {
-            let power = ((size.to_bits() >> 52) as i64 - 1_023).max(-20);
-            format!("{}2^{power}", if number < 0.0 { "-" } else { "" })
-        }
+    if number == 0.0 {
+        return "0".to_owned();
     }
+    let power = ((number.abs().to_bits() >> 52) as i64 - 1_023).max(-20);
+    format!("{}2^{power}", if number < 0.0 { "-" } else { "" })
 }

@@ -13,6 +13,7 @@ use crate::opportunity::ScoreRequest;
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
 use crate::signal::{Neutral, Readiness, Reason, Signal};
+use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
 
 /// Why a call as a whole fails.
@@ -187,6 +188,10 @@ fn rate(rate: insight::RateReport) -> pb::Rate {
     pb::Rate { mean: rate.mean, low: rate.low, high: rate.high }
 }
 
+fn lift(lift: Lift) -> pb::Lift {
+    pb::Lift { ratio: lift.ratio, low: lift.low, high: lift.high }
+}
+
 fn milliseconds(tick: Tick) -> u64 {
     u64::from(tick.0) * 1_000
 }
@@ -222,7 +227,25 @@ fn action_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insight
         position: report.position.map(u32::from).unwrap_or_default(),
         count: report.count,
         per_100_sessions: report.per_100_sessions,
+        users: report.users,
     }
+}
+
+/// What each action tells about a goal, on the wire.
+pub fn action_effects(
+    catalog: &Catalog,
+    advertiser: AdvertiserCode,
+    effects: &[insight::ActionEffect],
+) -> pb::GetActionsResponse {
+    let effect = |effect: &insight::ActionEffect| pb::ActionEffect {
+        action: Some(action_report(catalog, advertiser, &effect.action)),
+        impressions: effect.impressions,
+        positives: effect.positives,
+        rate_with: effect.rate_with,
+        rate_without: effect.rate_without,
+        lift: effect.lift.map(lift),
+    };
+    pb::GetActionsResponse { actions: effects.iter().map(effect).collect() }
 }
 
 /// The segments of an advertiser, on the wire.
@@ -244,6 +267,9 @@ pub fn segment_reports(
         rate: Some(rate(report.rate)),
         value_micros: report.value.0,
         cost_micros: report.cost.0,
+        users: report.users,
+        members: report.members,
+        lift: report.lift.map(lift),
     };
     pb::GetSegmentsResponse {
         segments: reports.iter().map(segment).collect(),

@@ -35,6 +35,14 @@ impl InsightService for InsightApi {
         Ok(Response::new(self.segments(request).await.map_err(|error| self.0.counted(error))?))
     }
 
+    async fn get_actions(
+        &self,
+        request: Request<pb::GetActionsRequest>,
+    ) -> Result<Response<pb::GetActionsResponse>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(self.actions(request).await.map_err(|error| self.0.counted(error))?))
+    }
+
     async fn get_funnel(&self, request: Request<pb::GetFunnelRequest>) -> Result<Response<pb::Funnel>, Status> {
         let request = request.into_inner();
         Ok(Response::new(self.funnel(request).await.map_err(|error| self.0.counted(error))?))
@@ -65,6 +73,14 @@ impl InsightApi {
         let reports = self.0.queue.ask(PATIENCE, move |engine, _| insight::segment_reports(engine, goal)).await?;
         let currency = currency(&catalog, &wire.advertiser, &wire.goal);
         Ok(convert::segment_reports(&catalog, advertiser, currency, &reports))
+    }
+
+    async fn actions(&self, wire: pb::GetActionsRequest) -> Result<pb::GetActionsResponse, CallError> {
+        self.0.admit()?;
+        let catalog = self.0.scorer.catalog();
+        let (advertiser, goal) = goal(&catalog, &wire.advertiser, &wire.goal)?;
+        let effects = self.0.queue.ask(PATIENCE, move |engine, _| insight::actions(engine, goal)).await?;
+        Ok(convert::action_effects(&catalog, advertiser, &effects))
     }
 
     async fn funnel(&self, wire: pb::GetFunnelRequest) -> Result<pb::Funnel, CallError> {

@@ -1,8 +1,10 @@
-//! Counts that fade and rates that are sure of themselves only as far as they may be.
+//! Counts that fade, distinct counts, and rates and lifts that are sure of themselves only as far as they may be.
 //!
 //! *Invariants.* Knows numbers and ticks; no users, goals, events or settings. Reading at a later tick projects, and
 //! never changes.
 
 pub mod beta;
 pub mod decay;
+pub mod hyperloglog;
+pub mod lift;
 pub mod quality;

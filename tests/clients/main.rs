@@ -1,6 +1,5 @@
 //! Clients of a running service, as their users run them: the commands of `inkling`, and the examples.
 
-#[allow(dead_code, unused_imports, reason = "these tests need the service, others what it is asked")]
 #[path = "../harness/mod.rs"]
 mod harness;
 

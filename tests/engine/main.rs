@@ -1,6 +1,7 @@
 //! The engine through its public face: records in, scores out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod effects;
 mod shop;
 
 use inkling::engine::Applied;

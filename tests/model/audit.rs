@@ -85,6 +85,7 @@ impl Audit<'_> {
 
     fn audiences(&self, of: usize, code: AdvertiserCode) {
         let fading = self.fading(WIDE);
+        self.users(of, code);
         let everyone = self.engine.audience(code, None).unwrap();
         self.audience(of, code, None, &everyone, &fading);
         for RuleSegment { id, .. } in &self.reference.of(of).segments {
@@ -123,7 +124,7 @@ impl Audit<'_> {
         assert!(actions.values().all(|sum| sum.exact < 1e-12), "not counted: {actions:?} of {at}");
     }
 
-    fn segment(&self, code: AdvertiserCode, name: &Id) -> SegmentCode {
+    pub fn segment(&self, code: AdvertiserCode, name: &Id) -> SegmentCode {
         let segments = self.engine.catalog().segments(code);
         let is_meant = |one: &SegmentCode| self.engine.catalog().segment_name(code, *one) == Some(name);
         segments.into_iter().find(is_meant).unwrap()
@@ -161,6 +162,7 @@ impl Audit<'_> {
         }
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
         self.arms(code, reference.impressions.iter().filter(is_of), &fading);
+        self.effects(of, goal, code, &fading);
         self.readiness(of, goal, code);
     }
 

@@ -6,6 +6,7 @@
 
 mod audit;
 mod dice;
+mod effects;
 mod fading;
 mod golden;
 mod history;
@@ -54,6 +55,7 @@ impl Drop for Run {
 struct Coverage {
     tally: BTreeMap<&'static str, u64>,
     refusals: BTreeSet<&'static str>,
+    lifts: usize,
 }
 
 fn seeds() -> Vec<u64> {
@@ -82,6 +84,7 @@ fn the_engine_does_what_the_reference_does() {
         let never: Vec<_> = Engine::new().tally().entries().map(|(name, _)| name).to_vec();
         let never: Vec<_> = never.into_iter().filter(|name| !coverage.tally.contains_key(name)).collect();
         assert!(never.is_empty(), "no run came upon {never:?}");
+        assert!(coverage.lifts >= seeds.len(), "hardly any lift was known: {}", coverage.lifts);
         let expected = [
             "in_the_future",
             "link_full",
@@ -141,6 +144,7 @@ fn audited_run(seed: u64, coverage: &mut Coverage) {
         }
         arrived = stories.next(&engine.scorer());
     }
+    coverage.lifts += effects::known(&engine);
     reference.tally.iter().for_each(|(name, count)| *coverage.tally.entry(name).or_default() += count);
 }
 

@@ -6,6 +6,7 @@ use inkling::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
 use inkling::hash;
 use inkling::ids::{AdvertiserCode, GoalCode, Id, OpportunityKey, SegmentCode, UserKey};
 use inkling::settings::{Advertiser, ExternalSegment, Goal, Learner, Settings};
+use inkling::stats::lift::{Contrast, Group};
 use inkling::units::{Micros, Money, Span, Timestamp};
 
 use super::audit::Audit;
@@ -87,6 +88,7 @@ impl Shop {
         Outcome {
             positives: engine.tally().positives,
             cells: [cells(None), cells(Some(SegmentCode(64)))],
+            contrasts: goals.map(|goal| engine.contrast_of_segment(goal, SegmentCode(64)).unwrap()),
             organic: goals.map(|goal| engine.organic(goal)),
             arms: goals.map(|goal| engine.arms(goal)),
         }
@@ -97,6 +99,7 @@ impl Shop {
 struct Outcome {
     positives: u64,
     cells: [[CellCounts; 2]; 2],
+    contrasts: [Contrast; 2],
     organic: [f64; 2],
     arms: [Vec<ArmCounts>; 2],
 }
@@ -113,7 +116,13 @@ impl Outcome {
         let near_arms = |one: &ArmCounts, other: &ArmCounts| {
             near(one.impressions, other.impressions) && near(one.positives, other.positives)
         };
+        let near_groups =
+            |one: Group, other: Group| near(one.trials, other.trials) && near(one.positives, other.positives);
+        let near_contrasts = |one: &Contrast, other: &Contrast| {
+            near_groups(one.with, other.with) && near_groups(one.without, other.without)
+        };
         self.positives == other.positives
+            && self.contrasts.iter().zip(&other.contrasts).all(|(one, other)| near_contrasts(one, other))
             && self.cells.iter().flatten().zip(other.cells.iter().flatten()).all(|(one, other)| near_cells(one, other))
             && self.organic.iter().zip(&other.organic).all(|(one, other)| near(*one, *other))
             && self.arms.iter().flatten().zip(other.arms.iter().flatten()).all(|(one, other)| near_arms(one, other))

@@ -27,6 +27,10 @@ pub struct Shown {
     pub item: Option<u32>,
     pub category: Option<u32>,
     pub segments: BTreeSet<Id>,
+    /// The id under which the person was known when it was shown.
+    pub shown_to: Option<u64>,
+    /// Actions the person had done before, and not since.
+    pub done: BTreeSet<Id>,
     pub cost: i64,
     /// What was answered, and to which arm, where the score is known.
     pub answered: Option<(Arm, f32)>,
@@ -234,6 +238,7 @@ impl Reference {
         let member = |person| self.rule_segments(advertiser, person, externals, shown_at / 1_000);
         let mut segments = user.map(member).unwrap_or_default();
         segments.extend(externals.iter().cloned());
+        let done = |person| self.done_before(advertiser, person, shown_at / 1_000);
         Shown {
             opportunity,
             advertiser,
@@ -244,6 +249,8 @@ impl Reference {
             item,
             category,
             segments,
+            shown_to: user,
+            done: user.map(done).unwrap_or_default(),
             cost: 0,
             answered: None,
             is_learned: true,
@@ -252,6 +259,14 @@ impl Reference {
             is_closed: false,
             deadline: 0,
         }
+    }
+
+    /// Actions of a person, all of whose occurrences lie before a time.
+    fn done_before(&self, advertiser: usize, person: u64, tick: u64) -> BTreeSet<Id> {
+        let history = self.history(advertiser, person);
+        let life = history.life();
+        let is_before = |act: &&&Act| life.times(&act.action)[0] < tick;
+        life.acts.iter().filter(is_before).map(|act| act.action.clone()).collect()
     }
 
     /// Impressions that a click may mean, or why there are none.

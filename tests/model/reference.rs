@@ -17,6 +17,8 @@ const SUPPORT_MAX: usize = 1_000;
 /// What somebody did, as audiences count it.
 pub struct Deed {
     pub advertiser: usize,
+    /// The id under which the person was known then.
+    pub person: u64,
     pub tick: u64,
     pub action: Id,
     pub begins_session: bool,
@@ -207,7 +209,7 @@ impl Reference {
             self.note_support(of, act.action.to_string(), person, enough);
         }
         let (tick, action) = (act.tick, act.action.clone());
-        self.deeds.push(Deed { advertiser: of, tick, action, begins_session, segments });
+        self.deeds.push(Deed { advertiser: of, person, tick, action, begins_session, segments });
         self.remember(of, person, Entry::Act(act));
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use inkling::journey::Line;
+use inkling::math::ln;
 use serde_json::Value;
 
 use crate::log::{Log, at, conversion, impression, opportunity, shoppers};
@@ -70,7 +71,7 @@ fn figures_follow_from_the_predictions_that_are_written() {
     let shown = rows.iter().filter(|row| !row[7].is_empty());
     let judged: Vec<(f64, f64)> = shown.map(|row| (row[6].parse().unwrap(), row[7].parse().unwrap())).collect();
     let count = judged.len() as f64;
-    let loss: f64 = judged.iter().map(|(p, y)| -(y * p.ln() + (1.0 - y) * (1.0 - p).ln())).sum::<f64>() / count;
+    let loss: f64 = judged.iter().map(|(p, y)| -(y * ln(*p) + (1.0 - y) * ln(1.0 - p))).sum::<f64>() / count;
     let brier: f64 = judged.iter().map(|(p, y)| (p - y) * (p - y)).sum::<f64>() / count;
     let positives: f64 = judged.iter().map(|(_, y)| y).sum();
     let calibration = judged.iter().map(|(p, _)| p).sum::<f64>() / positives;

@@ -1,4 +1,6 @@
 //! `inkling replay LOG…`: a recorded log through the engine, and how good its predictions were.
+//!
+//! *Invariants.* Knows arguments, tables and JSON; every figure comes from [`crate::replay`].
 
 mod json;
 mod show;
