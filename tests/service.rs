@@ -289,6 +289,7 @@ async fn a_forgotten_user_is_unknown_again() {
 #[tokio::test]
 async fn actions_say_how_much_more_likely_people_convert_who_did_them() {
     let service = Service::start().await;
+    #[expect(clippy::disallowed_methods, reason = "the service runs on the wall clock")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     for number in 0..40 {
         let (user, opportunity, has_cart) = (format!("u{number}"), format!("o{number}"), number % 2 == 0);

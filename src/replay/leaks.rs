@@ -15,6 +15,8 @@ use crate::stats::quality::{constant_loss, entropy};
 pub const SUSPECT_SHARE: f64 = 0.4;
 /// With fewer positives, nothing is suspected: any name explains a handful of labels.
 pub const POSITIVES_MIN: u64 = 20;
+/// Opportunities that are looked at, about: of a larger log, those of every second, third … user.
+const LOOKED_AT: usize = 300_000;
 /// Opportunities that the mean rate is worth in a value's rate.
 const STRENGTH: f64 = 2.0;
 
@@ -48,8 +50,10 @@ impl Count {
 /// Each opportunity's label is predicted by the rate of its value among the opportunities of *other* users: a user's
 /// own ones share labels, and would explain each other through any trait that is the user's own.
 pub fn suspects(predictions: &[Prediction], traits: &Traits) -> Vec<Suspect> {
+    let every = predictions.len().div_ceil(LOOKED_AT).max(1) as u32;
     let shown = || {
-        predictions.iter().filter_map(|prediction| match prediction.outcome {
+        let looked_at = predictions.iter().filter(|prediction| prediction.user % every == 0);
+        looked_at.filter_map(|prediction| match prediction.outcome {
             Outcome::Shown { positive, .. } => Some((prediction, positive)),
             Outcome::NotShown => None,
         })

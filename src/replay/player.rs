@@ -66,6 +66,8 @@ pub struct Played {
     pub engine: Engine,
 }
 
+/// Opportunities of one replay: each prediction is kept, at some 150 bytes, until all are evaluated.
+const OPPORTUNITIES_MAX: usize = 100_000_000;
 /// Names by which refusals are told apart, at most; the rest count as "other".
 const REFUSALS_MAX: usize = 32;
 
@@ -146,8 +148,11 @@ impl Player {
     /// Plays one line; lines come in the order of the log, with their numbers.
     ///
     /// # Errors
-    /// When the file of predictions cannot be written.
+    /// When the file of predictions cannot be written, or there are too many opportunities.
     pub fn play(&mut self, number: u64, line: Line) -> Result<(), ReplayError> {
+        if self.predictions.len() == OPPORTUNITIES_MAX {
+            return Err(ReplayError::TooManyOpportunities { line: number, limit: OPPORTUNITIES_MAX });
+        }
         self.now = line.time();
         self.settle_until(line.time())?;
         match line {

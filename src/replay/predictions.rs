@@ -47,6 +47,14 @@ pub enum ReplayError {
         /// What is too much.
         source: DiscoveryError,
     },
+    /// The log holds more opportunities than one replay evaluates.
+    #[error("line {line} of the log: more than the {limit} opportunities that one replay evaluates: split the log")]
+    TooManyOpportunities {
+        /// Which line, over all files.
+        line: u64,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The engine does not take the settings.
     #[error("the engine refuses the settings: {0}")]
     Settings(Rejection),
