@@ -14,7 +14,7 @@ pub const EXPOSED_GOALS_MAX: usize = 4;
 /// Most external segments of one request that travel in the token.
 pub const EXPOSED_SEGMENTS_MAX: usize = 8;
 /// Version of the feature definitions. An exposure of another version is counted, never learned from.
-pub const FEATURE_SCHEMA: u8 = 1;
+pub const FEATURE_SCHEMA: u8 = 2;
 
 /// One opportunity as it was scored.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,9 @@ pub struct Feature(u32);
 /// Bits of a feature's slot.
 pub const SLOT_BITS: u32 = 22;
 
+/// The bit of a slot that tells crosses.
+const CROSS: u32 = 1 << (SLOT_BITS - 1);
+
 /// Bits of a feature's value code.
 const VALUE_BITS: u32 = 4;
 
@@ -84,9 +87,19 @@ pub const FEATURE_VALUES: [f32; 16] =
     [1.0, 0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375];
 
 impl Feature {
-    /// A feature that is there, with value 1. The upper bits of `hash` choose the slot.
+    /// A feature that is there, with value 1. The upper bits of `hash` choose the slot, in the lower half of all.
     pub fn new(hash: u64) -> Feature {
-        Feature(((hash >> (64 - SLOT_BITS)) as u32) << VALUE_BITS)
+        Feature(((hash >> (65 - SLOT_BITS)) as u32) << VALUE_BITS)
+    }
+
+    /// A cross of two features: its slot lies in the upper half of all, by which learners tell it.
+    pub fn cross(hash: u64) -> Feature {
+        Feature(Feature::new(hash).0 | CROSS << VALUE_BITS)
+    }
+
+    /// Whether this is a cross of two features.
+    pub fn is_cross(self) -> bool {
+        self.slot() & CROSS != 0
     }
 
     /// The feature of a slot and a value code, as a token or the journal holds them; `None` when out of range.
@@ -168,7 +181,7 @@ mod tests {
 
     #[test]
     fn features_keep_slot_and_value() {
-        let feature = Feature::new(u64::MAX).with_value_code(8);
+        let feature = Feature::cross(u64::MAX).with_value_code(8);
         assert_eq!((feature.slot(), feature.value_code(), feature.value()), ((1 << 22) - 1, 8, 0.5));
         assert_eq!(Feature::from_parts(feature.slot(), 8), Some(feature));
         assert_eq!(Feature::from_parts(1 << 22, 0), None);

@@ -207,7 +207,7 @@ pub enum Rule {
 /// How the model learns: FTRL-proximal logistic regression, McMahan 2013, algorithm 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learner {
-    /// Learning rate.
+    /// Learning rate of the faster heads; the slower ones have three tenths of it.
     pub alpha: f64,
     /// Smoothing of the per-coordinate rate.
     pub beta: f64,
@@ -271,7 +271,7 @@ pub struct Retention {
 
 impl Default for Learner {
     fn default() -> Learner {
-        Learner { alpha: 0.05, beta: 1.0, l1: 0.0, l2: 1.0, half_life: Span::days(30), table_bits: 18 }
+        Learner { alpha: 0.1, beta: 1.0, l1: 0.0, l2: 1.0, half_life: Span::days(30), table_bits: 18 }
     }
 }
 

@@ -142,14 +142,40 @@ pub enum Cause {
         /// ⌊log₂(1 + decayed count)⌋, 0 to 7.
         count: u8,
     },
-    /// Strongest act on the advertised item or category, how often and how long ago it was touched.
-    Affinity {
+    /// How often an action was done with the advertised item or category.
+    InterestCount {
         /// Item or category.
         scope: Scope,
-        /// The act.
+        /// The action.
         action: ActionCode,
-        /// ⌊log₂(1 + touches)⌋, 0 to 7.
+        /// ⌊log₂(1 + times)⌋, 0 to 7.
         count: u8,
+    },
+    /// How long ago the advertised item or category was last touched.
+    InterestLast {
+        /// Item or category.
+        scope: Scope,
+        /// Recency bucket.
+        recency: u8,
+    },
+    /// How often the advertised item or category was touched without a pause of half an hour.
+    InterestStreak {
+        /// Item or category.
+        scope: Scope,
+        /// ⌊log₂(1 + times)⌋, 0 to 7.
+        count: u8,
+    },
+    /// How often an ad of the item or category was shown since it was first touched.
+    InterestShown {
+        /// Item or category.
+        scope: Scope,
+        /// ⌊log₂(1 + times)⌋, 0 to 7.
+        count: u8,
+    },
+    /// How long ago such an ad was last shown.
+    InterestLastShown {
+        /// Item or category.
+        scope: Scope,
         /// Recency bucket.
         recency: u8,
     },
@@ -175,8 +201,6 @@ pub enum Cause {
     SessionLength(u8),
     /// How long ago the user was last seen.
     LastSeen(u8),
-    /// How long ago the user was first seen.
-    FirstSeen(u8),
     /// ⌊log₂(1 + impressions shown)⌋.
     Exposures(u8),
     /// How long ago the last impression was shown.
@@ -197,6 +221,17 @@ pub enum Cause {
     Category,
     /// Hour of the day, UTC.
     Hour(u8),
+    /// What was done last with the advertised item or category and when, together with a number.
+    InterestAndNumber {
+        /// Item or category.
+        scope: Scope,
+        /// Place of the number in the request.
+        place: u8,
+    },
+    /// What was done last and when, together with a number of the request.
+    LatestAndNumber(u8),
+    /// What was done last and when, together with what was done last with the advertised item or category and when.
+    LatestAndInterest(Scope),
 }
 
 /// Upper bounds of the recency buckets in seconds; the bucket after the last holds all that is older.

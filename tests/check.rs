@@ -52,7 +52,7 @@ fn a_good_file_is_explained() {
         "acxiom/in_market_shoes  × 1.2   named by the bid request",
         "Actions: 49 standard actions as usual, 2 added or changed",
         "configure_product  added: milestone at 65, counts half after 7d",
-        "weight tables about 8 MiB: 2 goals × 262,144 slots × 16 B",
+        "weight tables about 32 MiB: 2 goals × 262,144 slots × 64 B",
         "arms          5 % control (multiplier always 1), 0 % holdout; salt 0",
         "listens       gRPC on 127.0.0.1:7610, HTTP on 127.0.0.1:7611; one worker a core, wall clock",
     ] {

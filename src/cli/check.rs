@@ -10,10 +10,8 @@ use super::words;
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT, standard};
 use crate::config::{Clock, Config, ServerConfig, Workers};
 use crate::expression;
+use crate::learn::ftrl::SLOT_BYTES;
 use crate::settings::{ActionSetting, Advertiser, Baseline, Credit, Goal, Multiplier, Settings, WEIGHT_BOUNDS};
-
-/// Bytes of one weight in a goal's table.
-const WEIGHT_BYTES: usize = 16;
 
 /// Arguments of `inkling check`.
 #[derive(Debug, Args)]
@@ -192,8 +190,8 @@ fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
         out,
         "weight tables",
         format_args!(
-            "about {}: {} × {} slots × {WEIGHT_BYTES} B",
-            words::bytes(goals * slots * WEIGHT_BYTES),
+            "about {}: {} × {} slots × {SLOT_BYTES} B",
+            words::bytes(goals * slots * SLOT_BYTES),
             words::several(goals, "goal"),
             words::count(slots)
         ),

@@ -9,7 +9,7 @@ use super::segments::RuleSegments;
 use super::statistics::person;
 use crate::event::Action;
 use crate::hash;
-use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, UserKey};
+use crate::ids::{AdvertiserCode, GoalCode, Id, UserKey};
 use crate::rejection::Rejection;
 use crate::stats::decay::HalfLife;
 use crate::units::{Span, Tick, Timestamp};
@@ -90,13 +90,11 @@ impl Engine {
 
     fn note_act(&mut self, advertiser: AdvertiserCode, root: UserKey, act: Act) {
         let in_force = self.catalog.in_force(advertiser).expect("the advertiser is in force");
-        let position =
-            |action: ActionCode| in_force.action(action).and_then(|known| known.position).unwrap_or_default();
         let interests_max = self.catalog.settings().limits.interests_max;
         let (rules, begins_session) = self.profiles.update(ProfileKey::of(root, advertiser), |profile| {
             // Membership before the act: an audience is judged by what it does next, not by what made it.
             let rules = RuleSegments::of(in_force, profile, &[], act.tick);
-            (rules, profile.act(act, position, interests_max))
+            (rules, profile.act(act, interests_max))
         });
         let statistics = &mut self.advertisers[advertiser.index()];
         statistics.act(act.action, begins_session, rules, act.tick, person(root));
@@ -162,10 +160,9 @@ impl Engine {
         let half_life =
             |action| known(action).map_or(HalfLife::new(crate::action::HALF_LIFE_DEFAULT), |known| known.half_life);
         let occurrences = |action| known(action).map_or(0, |known| known.occurrences);
-        let positions = |action| known(action).and_then(|known| known.position).unwrap_or_default();
         let interests_max = self.catalog.settings().limits.interests_max;
         self.profiles.update(ProfileKey::of(root, advertiser), |ours| {
-            ours.merge(theirs, half_life, occurrences, positions, interests_max);
+            ours.merge(theirs, half_life, occurrences, interests_max);
         });
     }
 

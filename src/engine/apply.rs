@@ -117,6 +117,7 @@ impl Engine {
                 advertiser: goal.advertiser,
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
+                mixture: Default::default(),
                 intercept: None,
                 latest: super::Latest::default(),
             });

@@ -7,7 +7,8 @@
 use arrayvec::ArrayVec;
 
 use super::catalog::AdvertiserInForce;
-use super::profile::{Interest, Profile, category_interest};
+use super::interest::Interest;
+use super::profile::{Profile, category_interest};
 use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::{FEATURES_MAX, Feature};
 use crate::hash;
@@ -21,6 +22,8 @@ use crate::units::{Tick, Timestamp};
 const CONTEXT_USED_MAX: usize = 12;
 const NUMBERS_USED_MAX: usize = 6;
 const SEGMENTS_USED_MAX: usize = 8;
+/// Numbers that are crossed with what the person did last.
+const NUMBERS_CROSSED_MAX: usize = 3;
 /// Greatest bucket of a count: 128 and more.
 const COUNT_BUCKET_MAX: u8 = 7;
 
@@ -84,8 +87,17 @@ impl FeatureSet {
     }
 
     fn push(&mut self, cause: Cause, value: u64) {
+        self.add(cause, Feature::new(key(cause, value)));
+    }
+
+    /// A cross: the two values are those of the features it is made of.
+    fn push_cross(&mut self, cause: Cause, one: u64, other: u64) {
+        self.add(cause, Feature::cross(key(cause, hash::mix(one, other))));
+    }
+
+    fn add(&mut self, cause: Cause, feature: Feature) {
         if !self.features.is_full() {
-            self.features.push(Feature::new(key(cause, value)));
+            self.features.push(feature);
             self.causes.push(cause);
         }
     }
@@ -121,8 +133,10 @@ impl FeatureSet {
         if profile.last_converted != Tick(0) {
             self.push(Cause::LastConverted(recency_bucket(now, profile.last_converted)), 0);
         }
-        self.push_affinity(Scope::Item, asked.item, profile, now);
-        self.push_affinity(Scope::Category, asked.category.map(category_interest), profile, now);
+        let scopes = [(Scope::Item, asked.item), (Scope::Category, asked.category.map(category_interest))];
+        let interests = scopes.map(|(scope, key)| Some((scope, profile.interest(key?))));
+        interests.into_iter().flatten().for_each(|(scope, interest)| self.push_interest(scope, interest, now));
+        self.push_crosses(asked, profile, interests, now);
         if profile.actions.is_empty() {
             self.push(Cause::NoHistory, 0);
             return;
@@ -130,7 +144,6 @@ impl FeatureSet {
         self.push(Cause::Sessions(count_bucket(profile.sessions.into())), 0);
         self.push(Cause::SessionLength(count_bucket(profile.session_actions.into())), 0);
         self.push(Cause::LastSeen(recency_bucket(now, profile.last_acted)), 0);
-        self.push(Cause::FirstSeen(recency_bucket(now, profile.first_acted)), 0);
         let [first, second, third, ..] = profile.path;
         for path in [[0, 0, first], [0, second, first], [third, second, first]] {
             if self.causes.last() != Some(&Cause::Path(path)) {
@@ -141,14 +154,47 @@ impl FeatureSet {
         self.push_actions(history, now);
     }
 
-    fn push_affinity(&mut self, scope: Scope, key: Option<ItemKey>, profile: &Profile, now: Tick) {
-        let Some(key) = key else { return };
-        match profile.interest(key) {
-            Some(Interest { last, touches, strongest, .. }) => {
-                let (count, recency) = (count_bucket((*touches).into()), recency_bucket(now, *last));
-                self.push(Cause::Affinity { scope, action: *strongest, count, recency }, 0);
+    fn push_interest(&mut self, scope: Scope, interest: Option<&Interest>, now: Tick) {
+        let Some(interest) = interest else {
+            self.push(Cause::NoAffinity { scope }, 0);
+            return;
+        };
+        let count = |count: u8| count_bucket(count.into());
+        self.push(Cause::InterestShown { scope, count: count(interest.shown) }, 0);
+        if interest.last_shown != Tick(0) {
+            self.push(Cause::InterestLastShown { scope, recency: recency_bucket(now, interest.last_shown) }, 0);
+        }
+        self.push(Cause::InterestStreak { scope, count: count(interest.streak) }, 0);
+        self.push(Cause::InterestLast { scope, recency: recency_bucket(now, interest.last) }, 0);
+        for (action, times) in interest.counts() {
+            self.push(Cause::InterestCount { scope, action, count: count(times) }, 0);
+        }
+    }
+
+    /// What was done last, in general and with what is advertised, crossed with each other and with the first numbers:
+    /// where in a list something stands, or what it costs, means one thing to who looked at it just now and another to
+    /// who never did.
+    fn push_crosses(
+        &mut self,
+        asked: &Asked<'_>,
+        profile: &Profile,
+        interests: [Option<(Scope, Option<&Interest>)>; 2],
+        now: Tick,
+    ) {
+        let state = |action: u8, last: Tick| match action {
+            0 => u64::MAX,
+            action => u64::from(action) << 8 | u64::from(recency_bucket(now, last)),
+        };
+        let latest = state(profile.path[0], profile.last_acted);
+        for (scope, interest) in interests.into_iter().flatten() {
+            let touched = interest.map_or(u64::MAX, |interest| state(interest.latest.0, interest.last));
+            self.push_cross(Cause::LatestAndInterest(scope), latest, touched);
+            for (place, number) in numbers(asked).take(NUMBERS_CROSSED_MAX) {
+                self.push_cross(Cause::InterestAndNumber { scope, place }, touched, number);
             }
-            None => self.push(Cause::NoAffinity { scope }, 0),
+        }
+        for (place, number) in numbers(asked).take(NUMBERS_CROSSED_MAX) {
+            self.push_cross(Cause::LatestAndNumber(place), latest, number);
         }
     }
 
@@ -174,23 +220,30 @@ impl FeatureSet {
     }
 }
 
+/// Place, and hash of name and bucket, of each number of a request.
+fn numbers(asked: &Asked<'_>) -> impl Iterator<Item = (u8, u64)> {
+    let value = |(name, number): &(Id, f64)| hash::mix(hash::text(name.as_str()), number_bucket(*number) as u64);
+    (0..).zip(asked.numbers.iter().map(value))
+}
+
 /// Hash of a cause, with a value that the cause itself does not hold.
 fn key(cause: Cause, value: u64) -> u64 {
     let (kind, a, b, c): (u64, u8, u8, u8) = match cause {
         Cause::Bias => (1, 0, 0, 0),
         Cause::ActionRecency { action, count, recency } => (2, action.0, count, recency),
         Cause::ActionCount { action, count } => (3, action.0, count, 0),
-        Cause::Affinity { scope: Scope::Category, action, count, recency } => (4, action.0, count, recency),
-        Cause::Affinity { scope: _, action, count, recency } => (5, action.0, count, recency),
-        Cause::NoAffinity { scope: Scope::Category } => (6, 0, 0, 0),
-        Cause::NoAffinity { scope: _ } => (7, 0, 0, 0),
+        Cause::InterestCount { scope, action, count } => (4, scope as u8, action.0, count),
+        Cause::InterestLast { scope, recency } => (5, scope as u8, recency, 0),
+        Cause::InterestStreak { scope, count } => (6, scope as u8, count, 0),
+        Cause::InterestShown { scope, count } => (7, scope as u8, count, 0),
+        Cause::InterestLastShown { scope, recency } => (14, scope as u8, recency, 0),
+        Cause::NoAffinity { scope } => (25, scope as u8, 0, 0),
         Cause::Path([third, second, first]) => (8, third, second, first),
         Cause::Stage { action, recency } => (9, action.0, recency, 0),
         Cause::NoHistory => (10, 0, 0, 0),
         Cause::Sessions(count) => (11, count, 0, 0),
         Cause::SessionLength(count) => (12, count, 0, 0),
         Cause::LastSeen(recency) => (13, recency, 0, 0),
-        Cause::FirstSeen(recency) => (14, recency, 0, 0),
         Cause::Exposures(count) => (15, count, 0, 0),
         Cause::LastShown(recency) => (16, recency, 0, 0),
         Cause::Conversions(count) => (17, count, 0, 0),
@@ -202,6 +255,10 @@ fn key(cause: Cause, value: u64) -> u64 {
         Cause::Item => (22, 0, 0, 0),
         Cause::Category => (23, 0, 0, 0),
         Cause::Hour(hour) => (24, hour, 0, 0),
+        // Places are for words only here too.
+        Cause::InterestAndNumber { scope, place: _ } => (26, scope as u8, 0, 0),
+        Cause::LatestAndNumber(_) => (27, 0, 0, 0),
+        Cause::LatestAndInterest(scope) => (28, scope as u8, 0, 0),
     };
     let packed = kind << 24 | u64::from(a) << 16 | u64::from(b) << 8 | u64::from(c);
     hash::mix(packed, value)

@@ -122,6 +122,7 @@ impl Engine {
             bytes.clear();
             bytes.goal(&goal.statistics);
             bytes.number(goal.intercept.unwrap_or(f64::NAN));
+            goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
             goal.latest.words().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             bytes.extend_from_slice(&goal.learner.collisions().to_le_bytes());
             bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());

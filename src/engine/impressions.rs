@@ -1,14 +1,16 @@
 //! Impressions that wait for their label, and those whose conversions can still be retracted.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
+use super::lesson::Lesson;
 use super::segments::RuleSegments;
 use crate::exposure::{Arm, Feature};
-use crate::hash::KeyHasher;
+use crate::hash::{self, KeyHasher};
 use crate::ids::{GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::units::Timestamp;
 
@@ -27,8 +29,8 @@ pub(super) struct Impression {
     pub arm: Arm,
     /// The score is known, so that it counts for its arm.
     pub is_answered: bool,
-    /// Sum of the gradients it was learned with so far.
-    pub pull: f32,
+    /// What was learned of it.
+    pub lesson: Lesson,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
     /// Membership when it was shown.
@@ -55,6 +57,8 @@ pub(super) struct Impressions {
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
     /// Impressions whose label window is open, by goal code.
     open: Vec<usize>,
+    /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
+    crowds: HashMap<u64, u32, KeyHasher>,
     next: ImpressionId,
 }
 
@@ -92,8 +96,17 @@ impl Impressions {
         self.deadlines.insert((impression.deadline, id));
         self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
         self.open[impression.goal.index()] += 1;
+        if let Some(crowd) = impression.crowd() {
+            *self.crowds.entry(crowd).or_default() += 1;
+        }
         self.kept.insert(id, impression);
         id
+    }
+
+    /// Impressions with an open window that a conversion would join together with one of this user and goal: those of
+    /// the same item, or, where none is advertised, of the same category.
+    pub fn waiting(&self, user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> u32 {
+        self.crowds.get(&crowd(user, goal, item, category)).copied().unwrap_or(0)
     }
 
     /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
@@ -101,6 +114,7 @@ impl Impressions {
         let impression = self.kept.get_mut(&id).filter(|impression| !impression.is_closed)?;
         impression.is_closed = true;
         self.open[impression.goal.index()] -= 1;
+        leave(&mut self.crowds, impression.crowd());
         Some(impression)
     }
 
@@ -111,7 +125,10 @@ impl Impressions {
 
     pub fn remove(&mut self, id: ImpressionId) -> Option<Impression> {
         let impression = self.kept.remove(&id)?;
-        self.open[impression.goal.index()] -= usize::from(!impression.is_closed);
+        if !impression.is_closed {
+            self.open[impression.goal.index()] -= 1;
+            leave(&mut self.crowds, impression.crowd());
+        }
         self.deadlines.remove(&(impression.deadline, id));
         if let Some(user) = impression.user {
             forget_id(&mut self.by_user, (user, impression.goal), id);
@@ -137,7 +154,13 @@ impl Impressions {
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
         let Some(ids) = self.by_user.remove(&(from, goal)) else { return };
         for id in &ids {
-            self.kept.get_mut(id).expect("indexed impressions are kept").user = Some(to);
+            let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
+            let before = impression.crowd();
+            impression.user = Some(to);
+            if let Some(crowd) = impression.crowd().filter(|_| !impression.is_closed) {
+                leave(&mut self.crowds, before);
+                *self.crowds.entry(crowd).or_default() += 1;
+            }
         }
         let all = self.by_user.entry((to, goal)).or_default();
         all.extend(ids);
@@ -156,6 +179,25 @@ impl Impressions {
     }
 }
 
+/// Key of what one conversion would join together.
+fn crowd(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> u64 {
+    let of = match (item, category) {
+        (Some(item), _) => u64::from(item.0) | 1 << 32,
+        (None, Some(category)) => u64::from(category.0) | 2 << 32,
+        (None, None) => 0,
+    };
+    hash::mix(hash::mix(user.0, u64::from(goal.0)), of)
+}
+
+fn leave(crowds: &mut HashMap<u64, u32, KeyHasher>, crowd: Option<u64>) {
+    if let Some(Entry::Occupied(mut entry)) = crowd.map(|crowd| crowds.entry(crowd)) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
+        }
+    }
+}
+
 /// Takes a number out of an index, and the index entry with its last number.
 pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
     index: &mut HashMap<K, SmallVec<[u64; N]>, KeyHasher>,
@@ -164,7 +206,7 @@ pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
 ) where
     [u64; N]: smallvec::Array<Item = u64>,
 {
-    if let std::collections::hash_map::Entry::Occupied(mut entry) = index.entry(key) {
+    if let Entry::Occupied(mut entry) = index.entry(key) {
         entry.get_mut().retain(|kept| *kept != id);
         if entry.get().is_empty() {
             entry.remove();
@@ -173,6 +215,11 @@ pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
 }
 
 impl Impression {
+    /// Key of those with which it shares its conversions; `None` where nobody is known.
+    fn crowd(&self) -> Option<u64> {
+        self.user.map(|user| crowd(user, self.goal, self.item, self.category))
+    }
+
     fn image(&self, bytes: &mut Vec<u8>) {
         let item = |key: Option<ItemKey>| key.map_or(u64::MAX, |key| u64::from(key.0));
         let words = [
@@ -189,11 +236,11 @@ impl Impression {
             u64::from(self.standing),
             u64::from(self.is_closed) | u64::from(self.is_answered) << 1,
             self.deadline.0,
-            u64::from(self.pull.to_bits()),
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),
         ];
         words.iter().chain(&self.done.words()).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        self.lesson.image(bytes);
         self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
         for feature in self.features.iter().flat_map(|features| features.iter()) {
             bytes.extend_from_slice(&(feature.slot() << 4 | u32::from(feature.value_code())).to_le_bytes());

@@ -9,10 +9,12 @@
 use super::Engine;
 use super::conversions::{ConversionId, CreditedTo};
 use super::impressions::{Impression, ImpressionId};
+use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
 use crate::exposure::Feature;
 use crate::ids::{GoalCode, UserKey};
+use crate::learn::HEADS;
 use crate::learn::ftrl::probability;
 use crate::math;
 use crate::units::Timestamp;
@@ -24,22 +26,30 @@ const LOOKS_MAX: usize = 16;
 const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
-    /// Learns an impression as negative, with the current weights' probability as the gradient, and returns that.
-    pub(super) fn learn_negative(&mut self, goal: GoalCode, features: Option<&[Feature]>, shown_at: Timestamp) -> f32 {
-        let Some(features) = features else { return 0.0 };
+    /// Learns an impression as negative, with the current weights' probability as the gradient.
+    pub(super) fn learn_negative(
+        &mut self,
+        goal: GoalCode,
+        features: Option<&[Feature]>,
+        shown_at: Timestamp,
+        share: f32,
+    ) -> Lesson {
+        let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
         let parent = self.parent_rate(goal, now).mean;
         let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
         let state = &mut self.goals[goal.index()];
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent));
-        let p = probability(intercept, state.learner.predict(features).logit);
-        state.learner.learn(features, p, now);
+        let logits = state.learner.logits(features);
+        let pulls = logits.map(|logit| probability(intercept, logit));
+        state.learner.learn(features, pulls.map(|pull| pull * f64::from(share)), now);
+        let p = probability(intercept, state.mixture.mean(&logits));
         state.statistics.predicted.add(p, shown, half_life);
         state.statistics.outcome.impressions.add(1.0, shown, half_life);
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
         self.everything.impressions.add(1.0, shown, wide);
-        p as f32
+        Lesson { logits: logits.map(|logit| logit as f32), pulls: pulls.map(|pull| pull as f32), share }
     }
 
     /// Joins an impression to the conversions that are known already.
@@ -131,14 +141,14 @@ impl Engine {
         self.look_again(id);
         for _ in 0..LOOKS_MAX {
             let Some(other) = self.goals[goal.index()].latest.next() else { break };
-            if self.look_again(other).abs() < LOOK_WORTH {
+            if self.look_again(other) < LOOK_WORTH {
                 break;
             }
         }
     }
 
     /// Learns what an impression's label asks for under the current weights, p − y, less what was learned of it
-    /// before, and returns that.
+    /// before, head by head, and returns the largest step.
     ///
     /// While the weights stay, this is −1 for a first conversion, +1 for its retraction, and 0 for any other. When many
     /// conversions come at once, the weights do not stay: p rises for impressions that did not convert too. Those then
@@ -149,12 +159,13 @@ impl Engine {
         let Some(impression) = self.impressions.get_mut(id) else { return 0.0 };
         let Some(features) = &impression.features else { return 0.0 };
         let state = &mut self.goals[impression.goal.index()];
-        let p = probability(state.intercept.unwrap_or_default(), state.learner.predict(features).logit);
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
-        let step = p - label - f64::from(impression.pull);
-        state.learner.learn(features, step, now);
-        impression.pull += step as f32;
-        step
+        let (intercept, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
+        let p = state.learner.logits(features).map(|logit| probability(intercept, logit));
+        let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
+        state.learner.learn(features, steps.map(|step| step * f64::from(lesson.share)), now);
+        lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
+        steps.into_iter().map(f64::abs).fold(0.0, f64::max)
     }
 
     /// Gives the credit for a conversion to the joined impression that was touched last, or to none.
@@ -249,12 +260,21 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
+    /// Closes a label window. Now that the label is known, it shows which heads to believe.
     fn close(&mut self, id: ImpressionId) {
-        match self.impressions.close(id).map(|impression| impression.standing > 0) {
-            Some(true) => self.tally.closed_positive += 1,
-            Some(false) => self.tally.closed_negative += 1,
-            None => {}
+        let Some(impression) = self.impressions.close(id) else { return };
+        let label = impression.standing > 0;
+        match label {
+            true => self.tally.closed_positive += 1,
+            false => self.tally.closed_negative += 1,
         }
+        if impression.features.is_none() {
+            return;
+        }
+        let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
+        let intercept = state.intercept.unwrap_or_default();
+        state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, lesson.share.into());
+        self.changed();
     }
 
     /// Closes and drops impressions beyond the limits: those of the user shown first, those due first of all.

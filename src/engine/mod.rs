@@ -19,9 +19,11 @@ mod features;
 mod forgotten;
 mod image;
 mod impressions;
+pub mod interest;
 mod kept;
 mod labels;
 mod latest;
+mod lesson;
 mod multiplier;
 mod outcomes;
 mod people;
@@ -58,6 +60,7 @@ use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
 
 use crate::ids::{AdvertiserCode, GoalCode};
 use crate::learn::ftrl::Learner;
+use crate::learn::mixture::Mixture;
 use crate::math;
 use crate::settings::{Limits, Retention};
 use crate::signal::Readiness;
@@ -94,6 +97,8 @@ struct GoalState {
     advertiser: AdvertiserCode,
     statistics: GoalStatistics,
     learner: Learner,
+    /// How far each head of the learner is believed.
+    mixture: Mixture,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
@@ -172,6 +177,7 @@ impl Engine {
         let parent = self.parent_rate(code, tick);
         let mut view = GoalView {
             model: goal.learner.model(),
+            mixture: goal.mixture,
             intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
             baseline: parent.mean,
             readiness: self.readiness(code),

@@ -11,6 +11,7 @@ use super::arms;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
 use super::features::{Asked, FeatureSet, History};
 use super::impressions::{Impression, ImpressionId};
+use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
 use super::statistics::{Memberships, Outcome, person};
@@ -52,8 +53,7 @@ struct Before {
 struct Learned {
     /// The score is known.
     is_answered: bool,
-    /// Gradient it was learned with.
-    pull: f32,
+    lesson: Lesson,
 }
 
 /// A goal as it was reached, before it is checked.
@@ -89,12 +89,15 @@ impl Engine {
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for (goal, answered) in notice.goals.clone() {
             self.count_impression(&notice, goal, answered, before, event.cost, shown_at);
-            let pull = self.learn_negative(goal, notice.features.as_deref(), shown_at);
-            let learned = Learned { is_answered: answered.is_some(), pull };
+            let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
+            let share = Lesson::share(notice.user.map_or(0, of_user));
+            let lesson = self.learn_negative(goal, notice.features.as_deref(), shown_at, share);
+            let learned = Learned { is_answered: answered.is_some(), lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
         }
         if let Some(root) = notice.user {
-            self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| profile.show(shown_at.tick()));
+            let (key, tick) = (ProfileKey::of(root, notice.advertiser), shown_at.tick());
+            self.profiles.update(key, |profile| profile.show(tick, notice.item, notice.category));
             self.bound_profiles();
         }
         self.changed();
@@ -194,7 +197,7 @@ impl Engine {
             clicked_at: None,
             arm: notice.arm,
             is_answered: learned.is_answered,
-            pull: learned.pull,
+            lesson: learned.lesson,
             item: notice.item,
             category: notice.category,
             segments: before.rules,

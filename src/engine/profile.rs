@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
 use super::catalog::ActionInForce;
+use super::interest::Interest;
 use crate::ids::{ActionCode, ItemKey};
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
@@ -39,7 +40,7 @@ pub struct Profile {
     /// Each action ever done, in the order of first occurrence.
     pub actions: SmallVec<[ActionHistory; 4]>,
     /// Items and categories touched; at most `interests_max`.
-    pub interests: SmallVec<[Interest; 2]>,
+    pub interests: Vec<Interest>,
     /// Occurrences of the actions that rules count; none where no rule does.
     #[expect(clippy::box_collection, reason = "8 bytes in each of millions of profiles, where a vector takes 24")]
     occurrences: Option<Box<Vec<Occurrences>>>,
@@ -54,19 +55,6 @@ pub struct ActionHistory {
     pub count: f32,
     /// Which action.
     pub action: ActionCode,
-}
-
-/// What was done with an item or a category.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interest {
-    /// Which one; an item and a category of the same name have different keys.
-    pub key: ItemKey,
-    /// Latest time.
-    pub last: Tick,
-    /// How often it was touched, up to 255.
-    pub touches: u8,
-    /// The strongest act: furthest up the ladder, else the latest.
-    pub strongest: ActionCode,
 }
 
 /// Latest occurrences of one action, the last one first.
@@ -127,7 +115,7 @@ impl Profile {
     /// Takes an act. True when it began a session.
     ///
     /// A late act changes counts and interests, but neither path nor sessions: their order is that of arrival.
-    pub(super) fn act(&mut self, act: Act, positions: impl Fn(ActionCode) -> u8, interests_max: usize) -> bool {
+    pub(super) fn act(&mut self, act: Act, interests_max: usize) -> bool {
         let is_first = self.actions.is_empty();
         let is_late = !is_first && act.tick < self.last_acted;
         let begins_session = is_first || (!is_late && act.tick.since(self.last_acted) > SESSION_GAP_S);
@@ -147,7 +135,7 @@ impl Profile {
             self.note_occurrence(act.action, act.tick, usize::from(act.in_force.occurrences));
         }
         for key in [act.item, act.category.map(category_interest)].into_iter().flatten() {
-            self.touch(key, act, &positions, interests_max);
+            self.touch(key, act, interests_max);
         }
         begins_session
     }
@@ -173,17 +161,18 @@ impl Profile {
         ticks.truncate(keep.min(OCCURRENCES_MAX));
     }
 
-    fn touch(&mut self, key: ItemKey, act: Act, positions: &impl Fn(ActionCode) -> u8, interests_max: usize) {
+    fn touch(&mut self, key: ItemKey, act: Act, interests_max: usize) {
         if let Some(interest) = self.interests.iter_mut().find(|interest| interest.key == key) {
-            interest.touches = interest.touches.saturating_add(1);
-            if positions(act.action) >= positions(interest.strongest) {
-                interest.strongest = act.action;
-            }
-            interest.last = interest.last.max(act.tick);
+            interest.act(act.action, act.tick);
             return;
         }
-        let interest = Interest { key, last: act.tick, touches: 1, strongest: act.action };
+        let mut interest = Interest::new(key);
+        interest.act(act.action, act.tick);
         if self.interests.len() < interests_max {
+            if self.interests.len() == self.interests.capacity() {
+                // Two at a time: most people touch a few, and a vector that grows by itself begins with four.
+                self.interests.reserve_exact(2);
+            }
             self.interests.push(interest);
         } else if let Some(oldest) = self.interests.iter_mut().min_by_key(|interest| (interest.last, interest.key))
             && oldest.last <= interest.last
@@ -192,10 +181,15 @@ impl Profile {
         }
     }
 
-    /// Notes an impression.
-    pub(super) fn show(&mut self, tick: Tick) {
+    /// Notes an impression of an item and a category: those are counted that the person has touched before.
+    pub(super) fn show(&mut self, tick: Tick, item: Option<ItemKey>, category: Option<ItemKey>) {
         self.shown = self.shown.saturating_add(1);
         self.last_shown = self.last_shown.max(tick);
+        for key in [item, category.map(category_interest)].into_iter().flatten() {
+            if let Some(interest) = self.interests.iter_mut().find(|interest| interest.key == key) {
+                interest.show(tick);
+            }
+        }
     }
 
     /// Notes a conversion.
@@ -218,7 +212,6 @@ impl Profile {
         other: Profile,
         half_life: impl Fn(ActionCode) -> HalfLife,
         occurrences: impl Fn(ActionCode) -> u8,
-        positions: impl Fn(ActionCode) -> u8,
         interests_max: usize,
     ) {
         if other.last_acted > self.last_acted {
@@ -245,25 +238,13 @@ impl Profile {
             let keep = usize::from(occurrences(theirs.action));
             theirs.ticks.iter().for_each(|tick| self.note_occurrence(theirs.action, *tick, keep));
         }
-        self.merge_interests(other.interests, positions, interests_max);
+        self.merge_interests(other.interests, interests_max);
     }
 
-    fn merge_interests(
-        &mut self,
-        others: SmallVec<[Interest; 2]>,
-        positions: impl Fn(ActionCode) -> u8,
-        interests_max: usize,
-    ) {
+    fn merge_interests(&mut self, others: Vec<Interest>, interests_max: usize) {
         for theirs in others {
             match self.interests.iter_mut().find(|ours| ours.key == theirs.key) {
-                Some(ours) => {
-                    ours.touches = ours.touches.saturating_add(theirs.touches);
-                    let strength = |one: &Interest| (positions(one.strongest), one.last);
-                    if strength(&theirs) > strength(ours) {
-                        ours.strongest = theirs.strongest;
-                    }
-                    ours.last = ours.last.max(theirs.last);
-                }
+                Some(ours) => ours.merge(&theirs),
                 None => self.interests.push(theirs),
             }
         }
@@ -287,11 +268,7 @@ impl Profile {
             bytes.extend_from_slice(&history.count.to_bits().to_le_bytes());
         }
         bytes.extend_from_slice(&(self.interests.len() as u16).to_le_bytes());
-        for interest in &self.interests {
-            bytes.extend_from_slice(&interest.key.0.to_le_bytes());
-            bytes.extend_from_slice(&interest.last.0.to_le_bytes());
-            bytes.extend_from_slice(&[interest.touches, interest.strongest.0]);
-        }
+        self.interests.iter().for_each(|interest| interest.image(bytes));
         for kept in self.occurrences.iter().flat_map(|all| all.iter()) {
             bytes.extend_from_slice(&[kept.action.0, kept.ticks.len() as u8]);
             kept.ticks.iter().for_each(|tick| bytes.extend_from_slice(&tick.0.to_le_bytes()));
@@ -338,7 +315,7 @@ mod tests {
     fn profile(acts: &[Act]) -> Profile {
         let mut profile = Profile::default();
         acts.iter().for_each(|one| {
-            profile.act(*one, |action| action.0, 2);
+            profile.act(*one, 2);
         });
         profile
     }
@@ -382,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn interests_keep_the_strongest_act_and_the_latest_items() {
+    fn the_latest_interests_are_kept() {
         let profile = profile(&[
             act(VIEW, 10, Some(1)),
             act(CART, 20, Some(1)),
@@ -391,27 +368,29 @@ mod tests {
             act(VIEW, 50, Some(3)),
         ]);
         assert_eq!(profile.interest(ItemKey(1)), None, "the longest untouched gave way");
-        assert_eq!(profile.interest(ItemKey(3)).unwrap().touches, 1);
+        assert_eq!(profile.interest(ItemKey(3)).unwrap().counts().collect::<Vec<_>>(), [(VIEW, 1)]);
         let late = self::profile(&[act(VIEW, 40, Some(2)), act(VIEW, 50, Some(3)), act(VIEW, 10, Some(1))]);
         assert_eq!(late.interest(ItemKey(1)), None, "touched before the others, though told of later");
-        let two = self::profile(&[act(VIEW, 10, Some(1)), act(CART, 20, Some(1)), act(VIEW, 30, Some(1))]);
-        let interest = two.interest(ItemKey(1)).unwrap();
-        assert_eq!((interest.strongest, interest.touches, interest.last), (CART, 3, Tick(30)));
+    }
+
+    #[test]
+    fn impressions_count_for_what_was_touched_before() {
+        let mut profile = profile(&[act(VIEW, 10, Some(1))]);
+        profile.show(Tick(20), Some(ItemKey(1)), Some(ItemKey(1)));
+        profile.show(Tick(30), Some(ItemKey(2)), None);
+        assert_eq!((profile.shown, profile.interests.len()), (2, 1));
+        let interest = profile.interest(ItemKey(1)).unwrap();
+        assert_eq!((interest.shown, interest.last_shown), (1, Tick(20)));
     }
 
     #[test]
     fn merging_adds_up() {
         let mut one = profile(&[act(VIEW, 10, Some(1))]);
         let two = profile(&[act(VIEW, 20, Some(1)), act(CART, 30, Some(2))]);
-        one.merge(two, |_| HalfLife::new(Span::days(7)), |_| 3, |action| action.0, 8);
+        one.merge(two, |_| HalfLife::new(Span::days(7)), |_| 3, 8);
         assert_eq!((one.sessions, one.first_acted, one.last_acted), (2, Tick(10), Tick(30)));
         assert_eq!(one.action(VIEW).unwrap().count, 2.0);
         assert_eq!(one.occurrence(VIEW, 2), Some(Tick(10)));
-        assert_eq!(one.interest(ItemKey(1)).unwrap().touches, 2);
-
-        let mut cart = profile(&[act(CART, 10, Some(1))]);
-        cart.merge(profile(&[act(VIEW, 20, Some(1))]), |_| HalfLife::new(Span::days(7)), |_| 3, |action| action.0, 8);
-        let interest = cart.interest(ItemKey(1)).unwrap();
-        assert_eq!((interest.strongest, interest.last), (CART, Tick(20)), "a later view is no stronger than a cart");
+        assert_eq!(one.interest(ItemKey(1)).unwrap().counts().collect::<Vec<_>>(), [(VIEW, 2)]);
     }
 }

@@ -159,7 +159,7 @@ mod tests {
         let mut profiles = Profiles::default();
         let key = |n| ProfileKey::of(UserKey(n), AdvertiserCode(0));
         for (user, tick) in [(1, 9_000), (2, 4_000), (3, 4_100), (2, 8_000), (4, 4_200)] {
-            profiles.update(key(user), |profile| profile.show(Tick(tick)));
+            profiles.update(key(user), |profile| profile.show(Tick(tick), None, None));
         }
         let mut order = Vec::new();
         for _ in 0..5 {
@@ -178,7 +178,7 @@ mod tests {
         let mut profiles = Profiles::default();
         let key = |n| ProfileKey::of(UserKey(n), AdvertiserCode(0));
         for (user, tick) in [(1, 4_000), (2, 4_200), (3, 4_300)] {
-            profiles.update(key(user), |profile| profile.show(Tick(tick)));
+            profiles.update(key(user), |profile| profile.show(Tick(tick), None, None));
         }
         profiles.update(key(2), |profile| profile.convert(Tick(4_400)));
         assert!(profiles.evict_before(Tick(9_000)), "the first is given up, the others are put in order");

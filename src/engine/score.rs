@@ -17,6 +17,7 @@ use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalS
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::learn::ftrl::Model;
+use crate::learn::mixture::Mixture;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::RULE_SEGMENTS_MAX;
@@ -43,6 +44,8 @@ pub(super) struct Published {
 #[derive(Debug, Clone)]
 pub(super) struct GoalView {
     pub model: Model,
+    /// How far each head of the model is believed.
+    pub mixture: Mixture,
     /// Log-odds that the model's weights add to.
     pub intercept: f64,
     /// Probability that a flat base bid pays for.
@@ -193,7 +196,7 @@ impl Scoring<'_> {
     fn signal(&self, goal: GoalCode, person: &Person, set: &FeatureSet) -> Signal {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
-        let estimate = Estimate::new(view.intercept, view.model.predict(&set.features));
+        let estimate = Estimate::new(view.intercept, view.model.predict(&view.mixture, &set.features));
         let neutral = match view.readiness {
             _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
@@ -224,7 +227,7 @@ impl Scoring<'_> {
         if self.request.reasons_max == 0 {
             return Vec::new();
         }
-        let terms = view.model.terms(&set.features).zip(&set.causes);
+        let terms = view.model.terms(&view.mixture, &set.features).zip(&set.causes);
         let reason = |(term, cause): (crate::learn::ftrl::Term, &_)| Reason {
             cause: *cause,
             contribution: term.contribution,

@@ -10,16 +10,26 @@
 //! *Delayed labels by retraction*: an impression is learned as negative at once, g = p·x, and its conversion later
 //! takes that back as far as it was wrong, g = (p′ − 1 − p)·x with the then current p′. At fixed weights that is −x,
 //! and the two sum to (p − 1)·x, the exact gradient of a positive. A retracted conversion adds the difference again.
+//!
+//! *Heads*: four such models learn side by side. Two see all features but the crosses, two see those too; of each pair
+//! one learns at the full rate, for where there is much to learn from, the other at three tenths of it, for where
+//! people are few and alike. A [`Mixture`] says how far to believe each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::HEADS;
+use super::mixture::Mixture;
 use crate::exposure::{Feature, SLOT_BITS};
 use crate::math;
 use crate::settings::Learner as Parameters;
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
 
+/// Learning rate of each head, relative to the parameters' rate.
+const RATES: [f32; HEADS] = [1.0, 0.3, 1.0, 0.3];
+/// Which heads see crosses: 1 or 0.
+const SEES_CROSSES: [f32; HEADS] = [0.0, 0.0, 1.0, 1.0];
 /// Seconds, as a power of two, by which a slot knows when it was last touched: 4.6 hours.
 const TOUCH_SHIFT: u32 = 14;
 /// Bits of a slot's stamp that hold the time of the last touch: enough for all of [`Tick`].
@@ -28,27 +38,33 @@ const TOUCH_BITS: u32 = 32 - TOUCH_SHIFT;
 pub const TABLE_BITS_MIN: u8 = 10;
 /// Largest table: all bits of a feature's slot.
 pub const TABLE_BITS_MAX: u8 = SLOT_BITS as u8;
+/// Bytes of one slot: a cache line.
+pub const SLOT_BYTES: usize = size_of::<Slot>();
 const USED: u32 = 1 << 31;
 const COLLIDED: u32 = 1 << 30;
 
-/// One coordinate: 16 bytes, four to a cache line. Only the writer stores; readers see each number whole.
+/// One number for each head.
+type PerHead = [f32; HEADS];
+
+/// One coordinate of all heads: a cache line. Only the writer stores; readers see each number whole.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Slot {
     /// Used and collided flags, tag (upper bits of the feature's slot), time of the last touch.
     stamp: AtomicU32,
-    z: AtomicU32,
-    n: AtomicU32,
-    w: AtomicU32,
+    z: [AtomicU32; HEADS],
+    n: [AtomicU32; HEADS],
+    w: [AtomicU32; HEADS],
 }
 
 #[derive(Debug)]
 struct Table {
     slots: Box<[Slot]>,
     bits: u32,
-    alpha: f64,
-    beta: f64,
-    l1: f64,
-    l2: f64,
+    alpha: PerHead,
+    beta: f32,
+    l1: f32,
+    l2: f32,
     half_life: HalfLife,
 }
 
@@ -65,33 +81,32 @@ pub struct Model {
     table: Arc<Table>,
 }
 
-/// What a model says of some features.
+/// What the mixed heads say of some features.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Σ wᵢ xᵢ, added up in the order of the features.
+    /// Σ wᵢ xᵢ, wᵢ mixed of all heads, added up in the order of the features.
     pub logit: f64,
-    /// Σ xᵢ² / (β/α + λ₂ + nᵢ): the spread of the logit under a diagonal Laplace approximation, nᵢ standing in for
-    /// the Fisher information.
+    /// Σ xᵢ² / (β/α + λ₂ + nᵢ), mixed of all heads: the spread of the logit under a diagonal Laplace approximation, nᵢ
+    /// standing in for the Fisher information.
     pub variance: f64,
 }
 
 /// One feature's part of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Term {
-    /// wᵢ xᵢ.
+    /// wᵢ xᵢ, mixed of all heads.
     pub contribution: f64,
     /// Another feature has used this slot too, as far as the tag can tell.
     pub collided: bool,
 }
 
-fn load(number: &AtomicU32) -> f64 {
-    f64::from(f32::from_bits(number.load(Relaxed)))
+fn load(numbers: &[AtomicU32; HEADS]) -> PerHead {
+    std::array::from_fn(|head| f32::from_bits(numbers[head].load(Relaxed)))
 }
 
-fn store(number: &AtomicU32, value: f64) {
-    let value = value as f32;
-    assert!(value.is_finite(), "a weight left the finite numbers");
-    number.store(value.to_bits(), Relaxed);
+fn store(numbers: &[AtomicU32; HEADS], values: PerHead) {
+    assert!(values.iter().all(|value| value.is_finite()), "a weight left the finite numbers");
+    numbers.iter().zip(values).for_each(|(number, value)| number.store(value.to_bits(), Relaxed));
 }
 
 impl Table {
@@ -100,10 +115,10 @@ impl Table {
         Table {
             slots: (0..1usize << bits).map(|_| Slot::default()).collect(),
             bits,
-            alpha: parameters.alpha,
-            beta: parameters.beta,
-            l1: parameters.l1,
-            l2: parameters.l2,
+            alpha: RATES.map(|rate| rate * parameters.alpha as f32),
+            beta: parameters.beta as f32,
+            l1: parameters.l1 as f32,
+            l2: parameters.l2 as f32,
             half_life: HalfLife::new(parameters.half_life),
         }
     }
@@ -122,18 +137,25 @@ impl Table {
         stamp & COLLIDED != 0 || (stamp & USED != 0 && stamp >> TOUCH_BITS != self.mark(feature) >> TOUCH_BITS)
     }
 
-    fn denominator(&self, n: f64) -> f64 {
-        (self.beta + n.sqrt()) / self.alpha + self.l2
+    fn denominator(&self, n: PerHead) -> PerHead {
+        std::array::from_fn(|head| (self.beta + n[head].sqrt()) / self.alpha[head] + self.l2)
     }
 
-    fn predict(&self, features: &[Feature]) -> Prediction {
-        let prior = self.beta / self.alpha + self.l2;
+    /// The weight of a feature, mixed of all heads.
+    fn weight(&self, slot: &Slot, mixture: &Mixture) -> f64 {
+        mixture.mean(&load(&slot.w).map(f64::from))
+    }
+
+    fn predict(&self, mixture: &Mixture, features: &[Feature]) -> Prediction {
+        let prior = self.alpha.map(|alpha| f64::from(self.beta / alpha + self.l2));
         let mut prediction = Prediction { logit: 0.0, variance: 0.0 };
         for feature in features {
             let slot = self.slot(*feature);
             let x = f64::from(feature.value());
-            prediction.logit += load(&slot.w) * x;
-            prediction.variance += x * x / (prior + load(&slot.n));
+            prediction.logit += self.weight(slot, mixture) * x;
+            let n = load(&slot.n);
+            let variances = std::array::from_fn(|head| 1.0 / (prior[head] + f64::from(n[head])));
+            prediction.variance += x * x * mixture.mean(&variances);
         }
         prediction
     }
@@ -150,18 +172,25 @@ impl Learner {
         Model { table: Arc::clone(&self.table) }
     }
 
-    /// The prediction of the current weights.
-    pub fn predict(&self, features: &[Feature]) -> Prediction {
-        self.table.predict(features)
+    /// Σ wᵢ xᵢ of each head, in the order of the features.
+    pub fn logits(&self, features: &[Feature]) -> [f64; HEADS] {
+        let mut logits = [0.0; HEADS];
+        for feature in features {
+            let weights = load(&self.table.slot(*feature).w);
+            let x = f64::from(feature.value());
+            logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += f64::from(weight) * x);
+        }
+        logits
     }
 
-    /// Moves the weights along a gradient: coordinate i by `gradient` × xᵢ.
+    /// Moves the weights of each head along its own gradient: coordinate i by gradient × xᵢ.
     ///
-    /// `gradient` is p for a new negative, about −1 for a conversion of what was learned as negative, about +1 for its
+    /// A gradient is p for a new negative, about −1 for a conversion of what was learned as negative, about +1 for its
     /// retraction; any finite number within ±2 is meant.
-    pub fn learn(&mut self, features: &[Feature], gradient: f64, tick: Tick) {
+    pub fn learn(&mut self, features: &[Feature], gradients: [f64; HEADS], tick: Tick) {
+        let gradients = gradients.map(|gradient| gradient as f32);
         for feature in features {
-            self.step(*feature, gradient * f64::from(feature.value()), tick);
+            self.step(*feature, gradients.map(|gradient| gradient * feature.value()), tick);
         }
     }
 
@@ -169,14 +198,16 @@ impl Learner {
     pub fn retune(&mut self, parameters: &Parameters) {
         let old = &*self.table;
         let mut new = Table::new(&Parameters { table_bits: old.bits as u8, ..*parameters });
-        for (slot, from) in new.slots.iter_mut().zip(&old.slots) {
-            let n = load(&from.n);
-            *slot.stamp.get_mut() = from.stamp.load(Relaxed);
-            *slot.n.get_mut() = from.n.load(Relaxed);
-            *slot.w.get_mut() = from.w.load(Relaxed);
-            let denominator = (parameters.beta + n.sqrt()) / parameters.alpha + parameters.l2;
-            store(&slot.z, load(&from.z) * denominator / old.denominator(n));
+        let slots = std::mem::take(&mut new.slots);
+        for (slot, from) in slots.iter().zip(&old.slots) {
+            let (z, n) = (load(&from.z), load(&from.n));
+            let (before, after) = (old.denominator(n), new.denominator(n));
+            slot.stamp.store(from.stamp.load(Relaxed), Relaxed);
+            store(&slot.n, n);
+            store(&slot.w, load(&from.w));
+            store(&slot.z, std::array::from_fn(|head| z[head] * (after[head] / before[head])));
         }
+        new.slots = slots;
         self.table = Arc::new(new);
     }
 
@@ -185,11 +216,11 @@ impl Learner {
         self.collisions
     }
 
-    fn step(&mut self, feature: Feature, g: f64, tick: Tick) {
+    fn step(&mut self, feature: Feature, mut g: PerHead, tick: Tick) {
         let table = &*self.table;
         let slot = table.slot(feature);
         let stamp = slot.stamp.load(Relaxed);
-        let (mut z, mut n, mut w) = (load(&slot.z), load(&slot.n), load(&slot.w));
+        let (mut z, mut n, w) = (load(&slot.z), load(&slot.n), load(&slot.w));
         let touch = tick.0 >> TOUCH_SHIFT;
         let mut last = touch;
         let mut collided = false;
@@ -197,33 +228,51 @@ impl Learner {
             last = stamp & ((1 << TOUCH_BITS) - 1);
             collided = table.is_collided(slot, feature);
             if touch > last {
-                let kept = n * table.half_life.factor(Tick(last << TOUCH_SHIFT), Tick(touch << TOUCH_SHIFT));
-                z *= table.denominator(kept) / table.denominator(n);
-                n = kept;
+                let kept = table.half_life.factor(Tick(last << TOUCH_SHIFT), Tick(touch << TOUCH_SHIFT)) as f32;
+                let faded = n.map(|n| n * kept);
+                let (before, after) = (table.denominator(n), table.denominator(faded));
+                z = std::array::from_fn(|head| z[head] * (after[head] / before[head]));
+                n = faded;
             }
         }
-        let sigma = ((n + g * g).sqrt() - n.sqrt()) / table.alpha;
-        z += g - sigma * w;
-        n += g * g;
-        w = if z.abs() <= table.l1 { 0.0 } else { -(z - z.signum() * table.l1) / table.denominator(n) };
+        if feature.is_cross() {
+            g = std::array::from_fn(|head| g[head] * SEES_CROSSES[head]);
+        }
+        // Where g is 0 nothing moves, so heads that do not see the feature keep a weight of 0.
+        for head in 0..HEADS {
+            let more = n[head] + g[head] * g[head];
+            let sigma = (more.sqrt() - n[head].sqrt()) / table.alpha[head];
+            z[head] += g[head] - sigma * w[head];
+            n[head] = more;
+        }
+        let denominator = table.denominator(n);
+        let weight = |head: usize| match z[head].abs() <= table.l1 {
+            true => 0.0,
+            false => -(z[head] - z[head].signum() * table.l1) / denominator[head],
+        };
         store(&slot.z, z);
         store(&slot.n, n);
-        store(&slot.w, w);
+        store(&slot.w, std::array::from_fn(weight));
         self.collisions += u64::from(collided);
         let flag = if collided { COLLIDED } else { 0 };
         slot.stamp.store(table.mark(feature) | flag | last.max(touch), Relaxed);
     }
 
-    /// Hands out the table in pieces of 4 KiB, little-endian, that are not all zero: number of the piece and its bytes.
+    /// Hands out the table in pieces of 256 slots, little-endian, that are not all zero: number of the piece and its
+    /// bytes.
     pub fn image(&self, visit: &mut dyn FnMut(u32, &[u8])) {
-        let mut bytes = Vec::with_capacity(4_096);
+        let mut bytes = Vec::with_capacity(256 * SLOT_BYTES);
         for (number, piece) in self.table.slots.chunks(256).enumerate() {
             if piece.iter().all(|slot| slot.stamp.load(Relaxed) == 0) {
                 continue;
             }
             bytes.clear();
-            for word in piece.iter().flat_map(|slot| [&slot.stamp, &slot.z, &slot.n, &slot.w]) {
-                bytes.extend_from_slice(&word.load(Relaxed).to_le_bytes());
+            let words = |slot: &'_ Slot| {
+                let heads = [load(&slot.z), load(&slot.n), load(&slot.w)].concat();
+                std::iter::once(slot.stamp.load(Relaxed)).chain(heads.into_iter().map(f32::to_bits))
+            };
+            for word in piece.iter().flat_map(words) {
+                bytes.extend_from_slice(&word.to_le_bytes());
             }
             visit(number as u32, &bytes);
         }
@@ -232,16 +281,16 @@ impl Learner {
 
 impl Model {
     /// The prediction of the weights as they are; a learner at work may have moved some of them already.
-    pub fn predict(&self, features: &[Feature]) -> Prediction {
-        self.table.predict(features)
+    pub fn predict(&self, mixture: &Mixture, features: &[Feature]) -> Prediction {
+        self.table.predict(mixture, features)
     }
 
     /// What each feature contributes, in the order of the features: the parts of [`Prediction::logit`].
-    pub fn terms<'a>(&'a self, features: &'a [Feature]) -> impl Iterator<Item = Term> + 'a {
+    pub fn terms<'a>(&'a self, mixture: &'a Mixture, features: &'a [Feature]) -> impl Iterator<Item = Term> + 'a {
         features.iter().map(|feature| {
             let slot = self.table.slot(*feature);
             Term {
-                contribution: load(&slot.w) * f64::from(feature.value()),
+                contribution: self.table.weight(slot, mixture) * f64::from(feature.value()),
                 collided: self.table.is_collided(slot, *feature),
             }
         })
@@ -274,6 +323,10 @@ mod tests {
         Learner::new(&parameters())
     }
 
+    fn predict(learner: &Learner, features: &[Feature]) -> Prediction {
+        learner.model().predict(&Mixture::default(), features)
+    }
+
     /// Learns labels of two features that convert at different rates and returns the probabilities.
     fn rates(rounds: usize, delayed: bool) -> (f64, f64) {
         let mut learner = learner();
@@ -281,26 +334,26 @@ mod tests {
         for round in 0..rounds {
             for (name, every) in [(1, 2), (2, 20)] {
                 let features = [feature(0), feature(name)];
-                let p = probability(intercept, learner.predict(&features).logit);
+                let p = learner.logits(&features).map(|logit| probability(intercept, logit));
                 let positive = round % every == 0;
                 if delayed {
                     learner.learn(&features, p, NOW);
                     if positive {
-                        learner.learn(&features, -1.0, NOW);
+                        learner.learn(&features, [-1.0; HEADS], NOW);
                     }
                 } else {
-                    learner.learn(&features, p - f64::from(u8::from(positive)), NOW);
+                    learner.learn(&features, p.map(|p| p - f64::from(u8::from(positive))), NOW);
                 }
             }
         }
-        let p = |name| probability(intercept, learner.predict(&[feature(0), feature(name)]).logit);
+        let p = |name| probability(intercept, predict(&learner, &[feature(0), feature(name)]).logit);
         (p(1), p(2))
     }
 
     #[test]
     fn learns_the_rates_at_once_or_by_retraction() {
         for delayed in [false, true] {
-            let (often, rarely) = rates(5_000, delayed);
+            let (often, rarely) = rates(20_000, delayed);
             assert!((often - 0.5).abs() < 0.06, "{often}, delayed {delayed}");
             assert!((rarely - 0.05).abs() < 0.02, "{rarely}, delayed {delayed}");
         }
@@ -309,12 +362,13 @@ mod tests {
     #[test]
     fn first_step_is_the_formula_of_the_paper() {
         let mut learner = learner();
-        learner.learn(&[feature(1)], 0.5, NOW);
-        // n = 0.25, z = 0.5, w = −0.5 / ((1 + 0.5) / 0.1 + 1).
-        let expected = f64::from((-0.5 / 16.0) as f32);
-        assert_eq!(learner.predict(&[feature(1)]).logit, expected);
+        learner.learn(&[feature(1)], [0.5; HEADS], NOW);
+        // n = 0.25, z = 0.5, w = −0.5 / ((1 + 0.5) / α + 1), α = 0.1 or 0.03.
+        let [fast, slow] = [0.1, 0.03].map(|alpha| -0.5 / (1.5 / alpha + 1.0));
+        let expected: f64 = (fast + slow) / 2.0;
+        assert!((predict(&learner, &[feature(1)]).logit - expected).abs() < 1e-8);
         let half = feature(1).with_value_code(8);
-        assert_eq!(learner.predict(&[half]).logit, expected / 2.0);
+        assert!((predict(&learner, &[half]).logit - expected / 2.0).abs() < 1e-8);
     }
 
     #[test]
@@ -322,12 +376,12 @@ mod tests {
         let parameters = Parameters { half_life: Span::days(1), ..parameters() };
         let mut learner = Learner::new(&parameters);
         for _ in 0..1_000 {
-            learner.learn(&[feature(1)], 0.3, NOW);
+            learner.learn(&[feature(1)], [0.3; HEADS], NOW);
         }
-        let before = learner.predict(&[feature(1)]);
+        let before = predict(&learner, &[feature(1)]);
         let later = Tick(NOW.0 + 20 * 86_400);
-        learner.learn(&[feature(1)], 0.0, later);
-        let after = learner.predict(&[feature(1)]);
+        learner.learn(&[feature(1)], [0.0; HEADS], later);
+        let after = predict(&learner, &[feature(1)]);
         assert!((after.logit - before.logit).abs() < 1e-3, "{} {}", after.logit, before.logit);
         assert!(after.variance > before.variance * 5.0);
     }
@@ -337,12 +391,25 @@ mod tests {
         let mut learner = learner();
         let first = Feature::from_parts(5, 0).unwrap();
         let second = Feature::from_parts(5 | 1 << 20, 0).unwrap();
-        learner.learn(&[first], 0.1, NOW);
-        let collided = |learner: &Learner, feature| learner.model().terms(&[feature]).next().unwrap().collided;
+        learner.learn(&[first], [0.1; HEADS], NOW);
+        let collided = |learner: &Learner, feature| {
+            learner.model().terms(&Mixture::default(), &[feature]).next().unwrap().collided
+        };
         assert!(!collided(&learner, first) && collided(&learner, second));
-        learner.learn(&[second], 0.1, NOW);
+        learner.learn(&[second], [0.1; HEADS], NOW);
         assert!(collided(&learner, first) && collided(&learner, second));
         assert_eq!(learner.collisions(), 1);
+    }
+
+    #[test]
+    fn crosses_are_for_the_heads_that_see_them() {
+        let mut learner = learner();
+        let cross = Feature::cross(hash::mix(1, 7));
+        assert!(cross.is_cross() && !feature(1).is_cross());
+        learner.learn(&[cross], [0.5; HEADS], NOW);
+        let logits = learner.logits(&[cross]);
+        assert_eq!(logits.map(|logit| logit < 0.0), [false, false, true, true]);
+        assert_eq!(logits[..2], [0.0, 0.0]);
     }
 
     #[test]
@@ -350,10 +417,10 @@ mod tests {
         let mut learner = learner();
         let features: Vec<Feature> = (0..40).map(feature).collect();
         for round in 0..50u8 {
-            learner.learn(&features[usize::from(round % 30)..], f64::from(round) / 100.0 - 0.2, NOW);
+            learner.learn(&features[usize::from(round % 30)..], [f64::from(round) / 100.0 - 0.2; HEADS], NOW);
         }
-        let sum: f64 = learner.model().terms(&features).map(|term| term.contribution).sum();
-        assert_eq!(sum, learner.predict(&features).logit);
+        let sum: f64 = learner.model().terms(&Mixture::default(), &features).map(|term| term.contribution).sum();
+        assert_eq!(sum, predict(&learner, &features).logit);
     }
 
     proptest! {
@@ -364,11 +431,11 @@ mod tests {
             let run = || {
                 let mut learner = learner();
                 for (name, code, gradient, tick) in &steps {
-                    learner.learn(&[feature(*name).with_value_code(*code)], *gradient, Tick(*tick));
+                    learner.learn(&[feature(*name).with_value_code(*code)], [*gradient; HEADS], Tick(*tick));
                 }
                 let mut image = Vec::new();
                 learner.image(&mut |number, bytes| image.push((number, bytes.to_vec())));
-                (image, learner.predict(&(0..50).map(feature).collect::<Vec<_>>()))
+                (image, predict(&learner, &(0..50).map(feature).collect::<Vec<_>>()))
             };
             let (image, prediction) = run();
             prop_assert!(prediction.logit.is_finite() && prediction.variance > 0.0);

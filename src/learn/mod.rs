@@ -6,3 +6,8 @@
 //! Predicting changes nothing. Learning is a fixed sequence of operations: same calls, same bits.
 
 pub mod ftrl;
+pub mod mixture;
+
+/// Models that learn side by side from the same examples, mixed by how well each predicts. They share a table: the
+/// weights of one feature stand in one cache line.
+pub const HEADS: usize = 4;

@@ -101,7 +101,10 @@ pub fn exposure() -> impl Strategy<Value = Exposure> {
         .prop_map(|(goal, logit, p, multiplier)| GoalScore { goal: GoalCode(goal), logit, p, multiplier });
     let externals = vec(any::<u16>().prop_map(SegmentCode), 0..=8);
     let features = vec(
-        (any::<u64>(), 0u8..16).prop_map(|(hash, code)| Feature::new(hash).with_value_code(code)),
+        (any::<bool>(), any::<u64>(), 0u8..16).prop_map(|(is_cross, hash, code)| {
+            let feature = if is_cross { Feature::cross(hash) } else { Feature::new(hash) };
+            feature.with_value_code(code)
+        }),
         0..=crate::exposure::FEATURES_MAX,
     );
     let who = (any::<u8>(), opportunity(), option::of(user()), any::<u16>(), 0usize..3, timestamp());

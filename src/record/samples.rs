@@ -28,7 +28,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         arm: Arm::Control,
         goals: [GoalScore { goal: GoalCode(1), logit: -0.0, p: 0.25, multiplier: 1.5 }].into_iter().collect(),
         externals: [SegmentCode(64)].into_iter().collect(),
-        features: [Feature::new(1 << 42), Feature::new(u64::MAX).with_value_code(8)].into_iter().collect(),
+        features: [Feature::from_parts(1, 0), Feature::from_parts((1 << 22) - 1, 8)].into_iter().flatten().collect(),
     };
     let unscored = Unscored {
         opportunity: OpportunityKey(9),

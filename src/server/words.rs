@@ -35,8 +35,14 @@ pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreReques
             format!("action_recency:{}:{}+:{}", action(code), least(count), recency(bucket))
         }
         Cause::ActionCount { action: code, count } => format!("action_count:{}:{}+", action(code), least(count)),
-        Cause::Affinity { scope, action: code, count, recency: bucket } => {
-            format!("affinity:{}:{}:{}+:{}", scope_name(scope), action(code), least(count), recency(bucket))
+        Cause::InterestCount { scope, action: code, count } => {
+            format!("{}_count:{}:{}+", scope_name(scope), action(code), least(count))
+        }
+        Cause::InterestLast { scope, recency: bucket } => format!("{}_last:{}", scope_name(scope), recency(bucket)),
+        Cause::InterestStreak { scope, count } => format!("{}_streak:{}+", scope_name(scope), least(count)),
+        Cause::InterestShown { scope, count } => format!("{}_shown:{}+", scope_name(scope), least(count)),
+        Cause::InterestLastShown { scope, recency: bucket } => {
+            format!("{}_last_shown:{}", scope_name(scope), recency(bucket))
         }
         Cause::NoAffinity { scope } => format!("no_affinity:{}", scope_name(scope)),
         Cause::Path(path) => format!("path:{}", steps(catalog, advertiser, path, &action).join(">")),
@@ -45,7 +51,6 @@ pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreReques
         Cause::Sessions(count) => format!("sessions:{}+", least(count)),
         Cause::SessionLength(count) => format!("session_length:{}+", least(count)),
         Cause::LastSeen(bucket) => format!("last_seen:{}", recency(bucket)),
-        Cause::FirstSeen(bucket) => format!("first_seen:{}", recency(bucket)),
         Cause::Exposures(count) => format!("exposures:{}+", least(count)),
         Cause::LastShown(bucket) => format!("last_shown:{}", recency(bucket)),
         Cause::Conversions(count) => format!("conversions:{}+", least(count)),
@@ -62,6 +67,11 @@ pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreReques
         Cause::Item => "item".to_owned(),
         Cause::Category => "category".to_owned(),
         Cause::Hour(hour) => format!("hour:{hour}"),
+        Cause::InterestAndNumber { scope, place } => {
+            format!("{}_latest_and_number:{}", scope_name(scope), number_name(request, place))
+        }
+        Cause::LatestAndNumber(place) => format!("latest_and_number:{}", number_name(request, place)),
+        Cause::LatestAndInterest(scope) => format!("latest_and_{}_latest", scope_name(scope)),
     }
 }
 
@@ -82,9 +92,17 @@ fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
             format!("{} {}, {}", did(action), ago(recency), often(count))
         }
         Cause::ActionCount { action, count } => format!("{} {}", did(action), often(count)),
-        Cause::Affinity { scope, action, count, recency } => {
-            let times = often(count);
-            format!("{} {}: {}, touched {times}", scope_words(scope), ago(recency), did(action))
+        Cause::InterestCount { scope, action, count } => {
+            format!("{}: {} {}", scope_words(scope), did(action), often(count))
+        }
+        Cause::InterestLast { scope, recency } => format!("{} last touched {}", scope_words(scope), ago(recency)),
+        Cause::InterestStreak { scope, count } => {
+            format!("{} touched {} without a pause", scope_words(scope), often(count))
+        }
+        Cause::InterestShown { scope, count: 0 } => format!("no ad of {} since it was touched", scope_words(scope)),
+        Cause::InterestShown { scope, count } => format!("ad of {} shown {}", scope_words(scope), often(count)),
+        Cause::InterestLastShown { scope, recency } => {
+            format!("ad of {} last shown {}", scope_words(scope), ago(recency))
         }
         Cause::NoAffinity { scope } => format!("{} never touched", scope_words(scope)),
         Cause::Path(path) => steps(catalog, advertiser, path, &did).join(", then "),
@@ -93,7 +111,6 @@ fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
         Cause::Sessions(count) => format!("came {}", often(count)),
         Cause::SessionLength(count) => format!("{} in this session", actions(count)),
         Cause::LastSeen(bucket) => format!("last seen {}", ago(bucket)),
-        Cause::FirstSeen(bucket) => format!("first seen {}", ago(bucket)),
         Cause::Exposures(0) => "no ad shown yet".to_owned(),
         Cause::Exposures(count) => format!("ad shown {}", often(count)),
         Cause::LastShown(bucket) => format!("ad last shown {}", ago(bucket)),
@@ -112,7 +129,16 @@ fn cause(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
         Cause::Item => "this product".to_owned(),
         Cause::Category => "this category".to_owned(),
         Cause::Hour(hour) => format!("hour {hour} UTC"),
+        Cause::InterestAndNumber { scope, place } => {
+            format!("what was done last with {}, at this {}", scope_words(scope), number_name(request, place))
+        }
+        Cause::LatestAndNumber(place) => format!("what was done last, at this {}", number_name(request, place)),
+        Cause::LatestAndInterest(scope) => format!("what was done last, and last with {}", scope_words(scope)),
     }
+}
+
+fn number_name(request: &ScoreRequest, place: u8) -> &str {
+    request.numbers.get(usize::from(place)).map_or("number", |(name, _)| name.as_str())
 }
 
 /// An action as a trader calls it; an advertiser's own by its name.

@@ -152,7 +152,10 @@ mod tests {
         }
         assert_eq!(check((0..64).collect(), VALUED_FEATURES_MAX), 158);
         for seed in 0..2_000 {
-            let slots = (0..64).map(|i| Feature::new(hash::mix(seed, i)).slot()).collect();
+            let slots = (0..64)
+                .map(|i| hash::mix(seed, i))
+                .map(|hash| if hash & 1 == 0 { Feature::new(hash) } else { Feature::cross(hash) }.slot())
+                .collect();
             assert_eq!(check(slots, VALUED_FEATURES_MAX), 158);
         }
     }

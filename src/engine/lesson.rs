@@ -1,0 +1,31 @@
+//! What a goal's model has learned from one impression so far.
+
+use crate::learn::HEADS;
+
+/// What the heads said of an impression when it was learned, and how far they were moved for it since.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Lesson {
+    /// Log-odds on top of the intercept, of each head, before it was learned.
+    pub logits: [f32; HEADS],
+    /// Sum of the gradients that each head learned it with.
+    pub pulls: [f32; HEADS],
+    /// How much it counts, above 0 and at most 1: impressions that one conversion would join together are hardly more
+    /// than one.
+    pub share: f32,
+}
+
+impl Lesson {
+    /// How much an impression counts that comes while so many wait for the same conversion: 1 ÷ √(1 + waiting).
+    ///
+    /// With shares of 1 ÷ n, as if all were one, what the later ones have to say is lost; with 1, one user with many
+    /// impressions outweighs all others. The root lies half way, in logarithms.
+    pub fn share(waiting: u32) -> f32 {
+        1.0 / (1.0 + waiting as f32).sqrt()
+    }
+
+    /// Its canonical bytes, little-endian.
+    pub fn image(&self, bytes: &mut Vec<u8>) {
+        let numbers = self.logits.iter().chain(&self.pulls).chain([&self.share]);
+        numbers.for_each(|number| bytes.extend_from_slice(&number.to_bits().to_le_bytes()));
+    }
+}

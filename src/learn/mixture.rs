@@ -1,0 +1,90 @@
+//! Which of the heads to believe: weights that follow how well each has predicted.
+//!
+//! Exponentiated gradient (Kivinen and Warmuth, 1997) on the log loss of the mixed log-odds, Σ mₕ zₕ with Σ mₕ = 1: the
+//! loss is convex in m, and m is within a logarithm of the number of heads of the best fixed mixture. The best learning
+//! rate, and whether crosses help, differ from log to log: this finds both out.
+
+use super::HEADS;
+use crate::math;
+
+/// Step of the weights' logarithms for an error of 1 at log-odds of 1.
+const STEP: f64 = 0.02;
+/// Smallest weight before all are brought to a sum of 1: a head that was wrong for long must be able to come back.
+const WEIGHT_MIN: f64 = 0.01;
+
+/// Weights of the heads: each at least a third of [`WEIGHT_MIN`], summing to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixture {
+    weights: [f64; HEADS],
+}
+
+impl Default for Mixture {
+    fn default() -> Mixture {
+        Mixture { weights: [1.0 / HEADS as f64; HEADS] }
+    }
+}
+
+impl Mixture {
+    /// The weights.
+    pub fn weights(&self) -> &[f64; HEADS] {
+        &self.weights
+    }
+
+    /// The mean of what the heads say.
+    pub fn mean(&self, of_heads: &[f64; HEADS]) -> f64 {
+        self.weights.iter().zip(of_heads).map(|(weight, of_head)| weight * of_head).sum()
+    }
+
+    /// Moves the weights towards the heads that were right: their log-odds stood on top of an intercept, and the label
+    /// is known now. `share` is how much the example counts, 0 to 1.
+    pub fn learn(&mut self, intercept: f64, logits: &[f64; HEADS], label: bool, share: f64) {
+        let error = math::sigmoid(intercept + self.mean(logits)) - f64::from(u8::from(label));
+        for (weight, logit) in self.weights.iter_mut().zip(logits) {
+            let step = (-STEP * share * error * logit).clamp(-1.0, 1.0);
+            *weight = (*weight * math::exp(step)).max(WEIGHT_MIN);
+        }
+        let sum: f64 = self.weights.iter().sum();
+        self.weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_head_that_is_right_wins_and_can_lose_again() {
+        let mut mixture = Mixture::default();
+        let wrong_and_right = |mixture: &mut Mixture, right: usize| {
+            for round in 0..3_000 {
+                let label = round % 2 == 0;
+                let mut logits = [0.0; HEADS];
+                logits[right] = if label { 2.0 } else { -2.0 };
+                mixture.learn(0.0, &logits, label, 1.0);
+            }
+        };
+        wrong_and_right(&mut mixture, 2);
+        assert!(mixture.weights()[2] > 0.9, "{mixture:?}");
+        wrong_and_right(&mut mixture, 0);
+        assert!(mixture.weights()[0] > mixture.weights()[2], "{mixture:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn weights_stay_a_mixture(
+            examples in proptest::collection::vec(
+                (-60.0f64..60.0, any::<[f64; HEADS]>(), any::<bool>(), 0.0f64..=1.0),
+                1..100,
+            ),
+        ) {
+            let mut mixture = Mixture::default();
+            for (intercept, logits, label, share) in examples {
+                let logits = logits.map(|logit| if logit.is_finite() { logit.clamp(-1e9, 1e9) } else { 0.0 });
+                mixture.learn(intercept, &logits, label, share);
+                prop_assert!((mixture.weights().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+                prop_assert!(mixture.weights().iter().all(|weight| *weight >= WEIGHT_MIN / 3.0));
+            }
+        }
+    }
+}
