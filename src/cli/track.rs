@@ -18,6 +18,8 @@ use super::words;
 use crate::pb::v1;
 use crate::pb::v1::event_service_client::EventServiceClient;
 
+/// Lines that cannot be read and are shown; all are counted. A wrong file would fill the screen.
+const UNREADABLE_SHOWN: u64 = 20;
 /// Events that are read and not sent yet.
 const READ_AHEAD_MAX: usize = 512;
 /// Bytes of one message, unless a single event has more: half of what a service with default limits takes.
@@ -214,7 +216,12 @@ impl Counts {
 
     fn unreadable(&mut self, error: &InputError) {
         self.unreadable += 1;
-        complain(&error.to_string());
+        if self.unreadable <= UNREADABLE_SHOWN {
+            complain(&error.to_string());
+        }
+        if self.unreadable == UNREADABLE_SHOWN {
+            complain("what else cannot be read is only counted: are these events as JSON, one object a line?");
+        }
     }
 
     fn acknowledged(&self) -> u64 {

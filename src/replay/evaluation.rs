@@ -8,7 +8,7 @@ use super::player::Played;
 use super::predictions::Prediction;
 use super::traits::{Kind, Trait};
 use super::waiting::Outcome;
-use crate::ids::Id;
+use crate::ids::{GoalCode, Id};
 use crate::stats::quality::{Band, Judged, Quality, constant_loss};
 use crate::units::Timestamp;
 
@@ -17,7 +17,9 @@ const BANDS: usize = 10;
 /// Values of a name that are shown, those with most opportunities.
 const VALUES_SHOWN: usize = 12;
 /// Resamples for a slice, at most: there are many slices.
-const SLICE_RESAMPLES: u32 = 200;
+pub const SLICE_RESAMPLES: u32 = 200;
+/// With fewer users, an interval would say more than it knows, and none is told.
+const USERS_MIN: u32 = 10;
 /// Milliseconds of a day of 24 hours.
 const DAY_MS: u64 = 86_400_000;
 
@@ -35,7 +37,7 @@ pub enum EvaluateFrom {
 pub struct Part {
     /// The figures.
     pub quality: Quality,
-    /// 95 % intervals by a bootstrap of the users, in the order of [`Quality::figures`].
+    /// 95 % intervals by a bootstrap of the users, in the order of [`Quality::figures`]; none with fewer than 10 users.
     pub intervals: [Option<(f64, f64)>; 7],
     /// Different users.
     pub users: u32,
@@ -79,6 +81,8 @@ pub struct Evaluation {
     pub reliability: Vec<Band>,
     /// What may give the label away.
     pub suspects: Vec<Suspect>,
+    /// The predictions are better than anything that is known at bidding time makes them.
+    pub is_too_good: bool,
 }
 
 /// One figure of two replays of the same log.
@@ -111,10 +115,10 @@ impl<'a> Selection<'a> {
         Selection { played, from }
     }
 
-    /// Whether the window had closed when the log ended. Where conversions name their opportunities, all count as such:
-    /// the log was cut out of a longer one by its opportunities.
-    fn is_closed(&self, until: Timestamp) -> bool {
-        self.played.has_named_conversions || until <= self.played.ended_at
+    /// Whether the window had closed when the log ended. Where all conversions of a goal name their opportunities, all
+    /// count as such: the log was cut out of a longer one by its opportunities.
+    fn is_closed(&self, goal: GoalCode, until: Timestamp) -> bool {
+        until <= self.played.ended_at || self.played.named_goals.contains(&goal)
     }
 
     fn judged(&self, prediction: &Prediction) -> Option<Judged> {
@@ -131,7 +135,8 @@ impl<'a> Selection<'a> {
     /// The evaluated predictions.
     fn evaluated(&self) -> impl Iterator<Item = (&'a Prediction, Judged)> {
         self.played.predictions.iter().filter(|prediction| prediction.time >= self.from).filter_map(|prediction| {
-            let closed = matches!(prediction.outcome, Outcome::Shown { until, .. } if self.is_closed(until));
+            let closed =
+                matches!(prediction.outcome, Outcome::Shown { until, .. } if self.is_closed(prediction.goal, until));
             closed.then(|| Some((prediction, self.judged(prediction)?))).flatten()
         })
     }
@@ -159,7 +164,7 @@ impl Part {
     /// Figures of some predictions, with intervals.
     pub fn of(judged: Vec<Judged>, resamples: Resamples) -> Part {
         let sample = Sample::new(&[judged]);
-        let drawn = sample.draw(resamples);
+        let drawn = if sample.users() < USERS_MIN { Vec::new() } else { sample.draw(resamples) };
         let of = |figure: usize| interval(drawn.iter().map(|sets| sets[0].figures()[figure].1).collect());
         Part { quality: sample.rankings()[0].quality(), intervals: std::array::from_fn(of), users: sample.users() }
     }
@@ -188,6 +193,7 @@ impl Evaluation {
             days: days(&evaluated, few),
             reliability: Sample::new(&[judged()]).rankings()[0].bands(BANDS),
             suspects: leaks::suspects(&played.predictions, &played.traits),
+            is_too_good: leaks::is_too_good(&whole.quality),
             evaluated: whole,
         }
     }

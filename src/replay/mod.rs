@@ -18,7 +18,7 @@ mod traits;
 mod waiting;
 
 pub use bootstrap::Resamples;
-pub use evaluation::{Difference, EvaluateFrom, Evaluation, Part, Slice, compare};
+pub use evaluation::{Difference, EvaluateFrom, Evaluation, Part, SLICE_RESAMPLES, Slice, compare};
 pub use leaks::{POSITIVES_MIN, SUSPECT_SHARE, Suspect};
 pub use player::{LineCounts, Played, Player};
 pub use predictions::{COLUMNS, Prediction, PredictionFile, ReplayError};

@@ -1,6 +1,6 @@
 //! One journey log through one engine, in order: scored before anything later is known, learned when it becomes known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrayvec::ArrayVec;
 
@@ -16,7 +16,7 @@ use crate::journey::{self, Line};
 use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
-use crate::signal::{Scored, Signal};
+use crate::signal::{RECENCY_BOUNDS_S, Scored, Signal};
 use crate::units::{Micros, Money, Span, Timestamp};
 
 /// Lines of a log, and what became of them.
@@ -34,8 +34,10 @@ pub struct LineCounts {
     pub bad: u64,
     /// Impressions of opportunities that the log has not held before them, or that were shown before.
     pub lost_impressions: u64,
-    /// Conversions that name an opportunity which the log has not held before them, or not for long.
+    /// Conversions that name an opportunity which does not wait for them, or not of this goal.
     pub lost_conversions: u64,
+    /// Opportunities that have the name of an earlier one which still waits.
+    pub repeated_opportunities: u64,
     /// What the engine refused, by its reason.
     pub refused: BTreeMap<String, u64>,
 }
@@ -60,8 +62,8 @@ pub struct Played {
     pub lines: LineCounts,
     /// Time of the last line.
     pub ended_at: Timestamp,
-    /// Some conversions name their opportunity.
-    pub has_named_conversions: bool,
+    /// Goals whose conversions all name their opportunity.
+    pub named_goals: BTreeSet<GoalCode>,
     /// The engine as the log left it.
     pub engine: Engine,
 }
@@ -85,7 +87,9 @@ pub struct Player {
     traits: Traits,
     lines: LineCounts,
     now: Timestamp,
-    has_named_conversions: bool,
+    /// Goals of conversions that name their opportunity, and of those that do not.
+    named: BTreeSet<GoalCode>,
+    unnamed: BTreeSet<GoalCode>,
     file: Option<PredictionFile>,
 }
 
@@ -129,7 +133,8 @@ impl Player {
             traits: Traits::default(),
             lines: LineCounts::default(),
             now: Timestamp(0),
-            has_named_conversions: false,
+            named: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
             file,
         };
         for ((advertiser, action), goals) in converting {
@@ -181,7 +186,7 @@ impl Player {
             users: self.users.len() as u32,
             lines: self.lines,
             ended_at: self.now,
-            has_named_conversions: self.has_named_conversions,
+            named_goals: self.named.difference(&self.unnamed).copied().collect(),
             engine: self.engine,
         })
     }
@@ -302,7 +307,8 @@ impl Player {
         let window = self.engine.catalog().goal_setting(goal).map_or(Span::ZERO, |goal| goal.view_window);
         let Target { item, category, .. } = request.targets.swap_remove(0);
         let name = hash::text(request.opportunity.as_str());
-        self.room.enter(Offer { time, name, user, goal, window, item, category }, exposure);
+        let offer = Offer { time, name, user, goal, window, item, category };
+        self.lines.repeated_opportunities += u64::from(self.room.enter(offer, exposure));
     }
 
     /// What was known of the opportunity when it was scored.
@@ -318,7 +324,7 @@ impl Player {
             note(Kind::Context, name.as_str(), value.as_str());
         }
         for (name, number) in &request.numbers {
-            note(Kind::Number, name.as_str(), &magnitude(*number));
+            note(Kind::Number, name.as_str(), &format!("{number:.1e}"));
         }
         for segment in signal.segments.iter().filter_map(|code| catalog.segment_name(advertiser, *code)) {
             note(Kind::Segment, segment.as_str(), "member");
@@ -330,7 +336,10 @@ impl Player {
         }
         let profile = self.engine.profile(request.users[0], advertiser);
         for done in profile.iter().flat_map(|profile| &profile.actions) {
-            note(Kind::Did, catalog.action_name(advertiser, done.action).map_or("", Id::as_str), "yes");
+            let name = catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
+            let (times, ago) = (done.count.log2().round(), self.engine.now().tick().since(done.last));
+            let recency = RECENCY_BOUNDS_S.iter().position(|bound| ago <= *bound);
+            note(Kind::Did, name, &format!("{times} {recency:?}"));
         }
         found.as_slice().into()
     }
@@ -371,10 +380,10 @@ impl Player {
 
     /// Joins a conversion to the opportunities that wait.
     fn judge(&mut self, user: UserKey, line: &journey::Conversion) {
-        self.has_named_conversions |= line.id.is_some();
         let catalog = self.engine.catalog();
         let advertiser = catalog.advertiser(line.advertiser.as_str());
         let Some(goal) = advertiser.and_then(|code| catalog.goal(code, line.goal.as_str())) else { return };
+        if line.id.is_some() { &mut self.named } else { &mut self.unnamed }.insert(goal);
         match &line.id {
             Some(id) if !self.room.convert_named(id, goal, line.time) => self.lines.lost_conversions += 1,
             Some(_) => {}
@@ -417,13 +426,4 @@ fn converting_actions(settings: &Settings) -> HashMap<(Id, Id), Vec<Id>> {
         }
     }
     all
-}
-
-/// A number by its sign and the power of two that it reaches.
-fn magnitude(number: f64) -> String {
-    if number == 0.0 {
-        return "0".to_owned();
-    }
-    let power = ((number.abs().to_bits() >> 52) as i64 - 1_023).max(-20);
-    format!("{}2^{power}", if number < 0.0 { "-" } else { "" })
 }

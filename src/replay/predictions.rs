@@ -1,8 +1,8 @@
 //! What was predicted and what came of it: one entry for each opportunity, and the file that holds them all.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufWriter;
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -93,13 +93,17 @@ pub struct PredictionFile {
 }
 
 impl PredictionFile {
-    /// Makes the file; one that is there already is overwritten.
+    /// Begins the file beside its place, under a name that ends in `.partial`: what stands there under its own name is
+    /// replaced only once all is written.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn create(path: &Path) -> Result<PredictionFile, ReplayError> {
         let failed = |source| ReplayError::Predictions { path: path.to_owned(), source };
-        let file = File::create(path).map_err(|source| failed(source.into()))?;
+        if path.is_dir() {
+            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory).into()));
+        }
+        let file = File::create(partial(path)).map_err(|source| failed(source.into()))?;
         let mut writer = csv::Writer::from_writer(BufWriter::new(file));
         writer.write_record(COLUMNS).map_err(failed)?;
         Ok(PredictionFile { path: path.to_owned(), writer, waiting: VecDeque::new() })
@@ -126,15 +130,23 @@ impl PredictionFile {
         self.writer.write_record(row).map_err(|source| self.failed(source))
     }
 
-    /// Writes what is still in memory.
+    /// Writes what is still in memory, and gives the file its name.
     ///
     /// # Errors
     /// As [`PredictionFile::settle`].
     pub fn finish(mut self) -> Result<(), ReplayError> {
-        self.writer.flush().map_err(|source| self.failed(source.into()))
+        let written = self.writer.flush().and_then(|()| fs::rename(partial(&self.path), &self.path));
+        written.map_err(|source| self.failed(source.into()))
     }
 
     fn failed(&self, source: csv::Error) -> ReplayError {
         ReplayError::Predictions { path: self.path.clone(), source }
     }
+}
+
+/// Where a file stands until all of it is written.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
 }

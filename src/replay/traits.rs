@@ -16,7 +16,7 @@ const VALUES_MAX: u32 = 10_000;
 pub enum Kind {
     /// An entry of the request's context.
     Context,
-    /// A number of the request, by its power of two.
+    /// A number of the request, to two digits.
     Number,
     /// A segment the user is in.
     Segment,
@@ -24,7 +24,7 @@ pub enum Kind {
     Item,
     /// The advertised category.
     Category,
-    /// An action that the user had done.
+    /// An action that the user had done, by how often and how long ago.
     Did,
 }
 

@@ -80,12 +80,14 @@ impl<T> WaitingRoom<T> {
         }
     }
 
-    /// Takes an opportunity that was scored. An earlier one of the same name can then no longer be named.
-    pub fn enter(&mut self, offer: Offer, kept: T) {
+    /// Takes an opportunity that was scored. An earlier one of the same name that still waits can then no longer be
+    /// named; whether there was one.
+    pub fn enter(&mut self, offer: Offer, kept: T) -> bool {
         let number = self.first + self.waiting.len() as u64;
-        self.by_name.insert(offer.name, number);
+        let is_repeated = self.by_name.insert(offer.name, number).is_some();
         self.by_user.entry((offer.user, offer.goal)).or_default().push_back(number);
         self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, positive: false });
+        is_repeated
     }
 
     /// Notes that an opportunity's ad was shown, and hands out what was kept for that. `None` for one that
@@ -97,13 +99,14 @@ impl<T> WaitingRoom<T> {
         Some(kept)
     }
 
-    /// Joins a conversion to the one opportunity that it names. False when that does not wait.
+    /// Joins a conversion to the one opportunity that it names. False when that does not wait, or is of another goal.
     pub fn convert_named(&mut self, name: &Id, goal: GoalCode, time: Timestamp) -> bool {
         let Some(waiting) = self.named(name) else { return false };
-        if waiting.offer.goal == goal {
+        let is_same = waiting.offer.goal == goal;
+        if is_same {
             waiting.convert(time);
         }
-        true
+        is_same
     }
 
     /// Joins a conversion to all that it agrees with.
@@ -197,7 +200,7 @@ mod tests {
     fn room(offers: &[Offer]) -> WaitingRoom<()> {
         let mut room = WaitingRoom::new(Span(1_000));
         for (number, offer) in offers.iter().enumerate() {
-            room.enter(offer.clone(), ());
+            assert!(!room.enter(offer.clone(), ()));
             assert!(room.show(&Id::new(number.to_string()).unwrap(), offer.time).is_some());
         }
         room
@@ -246,7 +249,7 @@ mod tests {
     #[test]
     fn the_first_leaves_once_its_window_has_passed_or_its_impression_is_too_late() {
         let mut room = room(&[offer("0", 10, None, None)]);
-        room.enter(offer("1", 20, None, None), ());
+        assert!(!room.enter(offer("1", 20, None, None), ()));
         assert_eq!(room.settled(Timestamp(110)), None);
         assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), positive: false }));
         assert_eq!(room.settled(Timestamp(1_020)), None);

@@ -201,3 +201,85 @@ fn what_cannot_be_evaluated_is_an_error_that_says_why() {
         assert!(err.contains(expected), "{err}");
     }
 }
+
+#[test]
+fn no_log_is_written_over_read_twice_or_taken_from_a_pipe() {
+    let log = Log::of(shoppers(60, 3));
+    let before = fs::read(&log.path).unwrap();
+    let refused = |arguments: &[&str], expected: &str| {
+        let (code, out, err) = replay(arguments);
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        assert!(err.contains(expected), "{err}");
+    };
+    refused(&[path(&log.path), "--predictions", path(&log.path)], "is a log: write the predictions to another file");
+    refused(&[path(&log.path), path(&log.path)], "given twice");
+    refused(&["/dev/null"], "a pipe is read once");
+    assert_eq!(fs::read(&log.path).unwrap(), before);
+
+    // What stood there stays until all predictions are written.
+    let file = log.path.with_file_name("p.csv");
+    fs::write(&file, "precious").unwrap();
+    let bad = Log::text(b"nonsense");
+    refused(&[path(&bad.path), "--strict", "--predictions", path(&file)], "log.ndjson:1");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    let (code, ..) = replay(&[path(&log.path), "--resamples", "20", "--predictions", path(&file)]);
+    assert_eq!(code, Some(0));
+    assert!(fs::read_to_string(&file).unwrap().starts_with("line,"));
+    assert!(!file.with_file_name("p.csv.partial").exists());
+}
+
+#[test]
+fn different_labels_are_not_compared() {
+    let log = Log::of(shoppers(60, 3));
+    let config = |name: &str, window: &str| {
+        let file = log.path.with_file_name(name);
+        let goal = format!("name = \"purchase\"\nview_window = \"{window}\"\n");
+        fs::write(&file, format!("[[advertiser]]\nid = \"shop\"\n[[advertiser.goal]]\n{goal}")).unwrap();
+        file
+    };
+    let (a, b) = (config("a.toml", "1h"), config("b.toml", "2h"));
+    let arguments = [path(&log.path), "--resamples", "20", "--compare", path(&a), path(&b)];
+    let (code, _, err) = replay(&arguments);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("goal 'purchase' counts conversions for 1h in"), "{err}");
+    let (code, out, err) = replay(&[&arguments[..], &["--window", "1h"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("  opportunities ") && out.contains("no difference can be told"), "{out}");
+}
+
+/// One conversion that names its opportunity among others that do not says nothing about where the log was cut.
+#[test]
+fn open_windows_are_left_out_unless_all_conversions_name_their_opportunity() {
+    let lines = |is_named: [bool; 2]| {
+        let mut lines = Vec::new();
+        for (number, is_named) in (0..40u32).zip(is_named.into_iter().cycle()) {
+            let name = format!("o{number}");
+            lines.extend([
+                Line::Opportunity(opportunity(at(number.into()), number, &name)),
+                impression(at(number.into()), &name),
+            ]);
+            let by = conversion(at(u64::from(number) + 1), number);
+            lines.push(Line::Conversion(inkling::journey::Conversion {
+                id: is_named.then(|| crate::log::id(name)),
+                ..by
+            }));
+        }
+        lines
+    };
+    let evaluated = |is_named| {
+        let log = Log::of(lines(is_named));
+        let report = json(&[path(&log.path), "--window", "10m", "--evaluate-from", "0", "--resamples", "20", "--json"]);
+        report["evaluated"]["opportunities"].as_u64()
+    };
+    assert_eq!(evaluated([true, true]), Some(40));
+    assert_eq!(evaluated([true, false]), Some(31), "the log ends a minute after the last");
+}
+
+#[test]
+fn names_that_come_again_are_told() {
+    let twice = || [Line::Opportunity(opportunity(at(1), 1, "o")), impression(at(1), "o")];
+    let log = Log::of([twice(), twice()].concat());
+    let (code, out, _) = replay(&[path(&log.path), "--window", "1m", "--evaluate-from", "0", "--resamples", "20"]);
+    assert_eq!(code, Some(1), "no window closes before the log ends");
+    assert!(out.contains("1 opportunities have the name of an earlier one that still waits"), "{out}");
+}

@@ -94,7 +94,7 @@ fn a_trait_that_gives_the_label_away_is_named() {
     {
         let evaluation = evaluate(lottery(|one, _, wins| match kind {
             Kind::Context => one.context.push((id("paid"), id(if wins { "yes" } else { "no" }))),
-            Kind::Number => one.numbers.push((id("paid"), if wins { 40.0 } else { 0.0 })),
+            Kind::Number => one.numbers.push((id("paid"), if wins { 1.0 } else { 1.9 })),
             Kind::Segment => one.segments.extend(wins.then(|| id("crm/paid"))),
             _ => one.category = Some(id(if wins { "paid" } else { "open" })),
         }));
@@ -103,6 +103,38 @@ fn a_trait_that_gives_the_label_away_is_named() {
         assert!(suspect.explained > SUSPECT_SHARE, "{suspect:?}");
         assert!(evaluation.evaluated.quality.auc > 0.95, "{kind:?}");
     }
+}
+
+/// What matters is when and how often it was done, which everybody did at some time.
+#[test]
+fn an_act_that_is_timed_by_the_label_is_named() {
+    let timed = |one: &mut Opportunity, around: &mut Vec<Line>, wins: bool| {
+        let user = one.user.as_str()[5..].parse().unwrap();
+        let ago = if wins { 1 } else { 200_000 };
+        around.push(action(Timestamp(one.time.0 - ago), user, "add_to_cart"));
+    };
+    let evaluation = evaluate(lottery(timed));
+    let [suspect] = &evaluation.suspects[..] else { panic!("{:?}", evaluation.suspects) };
+    assert_eq!((suspect.kind, suspect.name.as_str()), (Kind::Did, "add_to_cart"));
+}
+
+/// No single name gives it away to others: each user always or never wins, and has a name.
+#[test]
+fn predictions_that_are_too_good_are_told() {
+    let by_user = |one: &mut Opportunity, around: &mut Vec<Line>, _: bool| {
+        let number: u32 = one.id.as_str()[1..].parse().unwrap();
+        let user = number % 100;
+        one.user = id(format!("user {user}"));
+        one.context.push((id("crm"), one.user.clone()));
+        around.retain(|line| !matches!(line, Line::Conversion(_)));
+        if user.is_multiple_of(3) {
+            let by = conversion(Timestamp(one.time.0 + 1_000), user);
+            around.push(Line::Conversion(Conversion { id: Some(one.id.clone()), ..by }));
+        }
+    };
+    let evaluation = evaluate(lottery(by_user));
+    assert!(evaluation.is_too_good, "{:?}", evaluation.evaluated.quality);
+    assert!(!evaluate(lottery(|_, _, _| {})).is_too_good);
 }
 
 /// A trait of each user's own explains that user's labels among themselves, but nobody else's.

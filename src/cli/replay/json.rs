@@ -58,6 +58,7 @@ fn figures(told: &Told) -> Value {
             "bad": lines.bad,
             "lost_impressions": lines.lost_impressions,
             "lost_conversions": lines.lost_conversions,
+            "repeated_opportunities": lines.repeated_opportunities,
             "refused": lines.refused,
         },
         "goals": evaluation.goals.iter().map(|one| slice(one, "advertiser", "goal")).collect::<Vec<_>>(),
@@ -70,6 +71,7 @@ fn figures(told: &Told) -> Value {
         }).collect::<Vec<_>>(),
         "reliability": evaluation.reliability.iter().map(band).collect::<Vec<_>>(),
         "suspects": evaluation.suspects.iter().map(suspect).collect::<Vec<_>>(),
+        "too_good": evaluation.is_too_good,
     })
 }
 

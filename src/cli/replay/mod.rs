@@ -5,12 +5,13 @@
 mod json;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::config::Config;
+use crate::ids::Id;
 use crate::journey::JourneyError;
 use crate::replay::{
     self, BadLines, EvaluateFrom, Evaluation, Played, PredictionFile, Resamples, Times, Watcher, bytes_total,
@@ -38,7 +39,7 @@ pub struct Replay {
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     config: Option<PathBuf>,
     /// How long after an impression a conversion counts, for all goals [default: the configuration's, else 1d]
-    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    #[arg(long, value_name = "SPAN", value_parser = window)]
     window: Option<Span>,
     /// Where the evaluated part begins: a date such as 2021-01-01, or a share of the time between the first and the
     /// last opportunity
@@ -47,16 +48,17 @@ pub struct Replay {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
-    /// Write each prediction and its outcome to this file, as comma-separated values
+    /// Write each prediction and its outcome to this file, as comma-separated values; one that is there is replaced
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     predictions: Option<PathBuf>,
-    /// Play the log under two configurations and compare them, opportunity by opportunity
+    /// Play the log under two configurations and compare them, opportunity by opportunity (not with --config or
+    /// --predictions)
     #[arg(long, num_args = 2, value_names = ["A.toml", "B.toml"])]
     compare: Option<Vec<PathBuf>>,
     /// Stop at the first line that cannot be read, instead of counting such lines
     #[arg(long)]
     strict: bool,
-    /// Resamples of the users that the intervals come from
+    /// Resamples of the users that the intervals come from, 20 to 100000; at most 200 for each slice
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     resamples: u32,
     /// Seed of the resamples
@@ -79,6 +81,7 @@ impl Replay {
     /// # Errors
     /// When a file cannot be read or written, or nothing can be evaluated.
     pub fn run(self) -> anyhow::Result<()> {
+        self.check_files()?;
         match &self.compare {
             Some(configs) => self.compare(&configs[0], &configs[1]),
             None => {
@@ -93,7 +96,36 @@ impl Replay {
         }
     }
 
+    /// Refuses what would read a log in part, twice, or not at all, or write over it.
+    fn check_files(&self) -> anyhow::Result<()> {
+        let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let logs: Vec<PathBuf> = self.logs.iter().map(canonical).collect();
+        for (place, log) in logs.iter().enumerate() {
+            let name = self.logs[place].display();
+            if logs[..place].contains(log) {
+                bail!("{name}: given twice: each part of a log is read once");
+            }
+            if self.predictions.as_ref().map(canonical).as_ref() == Some(log) {
+                bail!("{name}: is a log: write the predictions to another file");
+            }
+            if self.config.is_none() && log.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+                bail!(
+                    "{name}: is no file: a pipe is read once, so the settings cannot be found in it first: add --config"
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn compare(&self, a: &PathBuf, b: &PathBuf) -> anyhow::Result<()> {
+        if let Some((goal, of_a, of_b)) = self.different_window(a, b)? {
+            bail!(
+                "goal '{goal}' counts conversions for {of_a} in {} and for {of_b} in {}: figures of different labels \
+                 cannot be compared: state one --window for both",
+                a.display(),
+                b.display()
+            );
+        }
         let (a, b) = (self.replay(Some(a))?, self.replay(Some(b))?);
         let differences = replay::compare(&a.played, &b.played, self.evaluate_from, self.draws());
         let text = match self.json {
@@ -103,6 +135,21 @@ impl Replay {
         super::print(&text).context("cannot write to standard output")?;
         a.check()?;
         b.check()
+    }
+
+    /// A goal of both configurations whose label windows differ, and these.
+    fn different_window(&self, a: &Path, b: &Path) -> anyhow::Result<Option<(Id, Span, Span)>> {
+        let (a, b) = (self.with_window(Config::load(a)?.settings), self.with_window(Config::load(b)?.settings));
+        for of_a in &a.advertisers {
+            let Some(of_b) = b.advertisers.iter().find(|of_b| of_b.id == of_a.id) else { continue };
+            for goal in &of_a.goals {
+                let other = of_b.goals.iter().find(|other| other.id == goal.id);
+                if let Some(other) = other.filter(|other| other.view_window != goal.view_window) {
+                    return Ok(Some((goal.id.clone(), goal.view_window, other.view_window)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn replay(&self, config: Option<&PathBuf>) -> anyhow::Result<Told> {
@@ -194,6 +241,15 @@ impl Watcher for Watch {
             self.progress.done();
             eprintln!("bad line: {error}");
         }
+    }
+}
+
+/// Reads a label window: as long as a configuration may make it.
+fn window(text: &str) -> Result<Span, String> {
+    match Span::parse(text) {
+        Ok(span) if (Span::minutes(1)..=Span::days(90)).contains(&span) => Ok(span),
+        Ok(_) => Err("a label window lies between 1m and 90d".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Replay, Told, json, moment};
-use crate::replay::{Difference, LineCounts, Part, Slice};
+use crate::replay::{Difference, LineCounts, Part, SLICE_RESAMPLES, Slice};
 use crate::report::table::{Align, Table, count, percent};
 
 /// Days that are shown, the latest; all are in the JSON.
@@ -16,9 +16,15 @@ const FIGURES: [&str; 7] =
 /// One replay.
 pub fn report(of: &Replay, told: &Told) -> String {
     let mut out = head(of, told);
+    let evaluation = &told.evaluation;
+    if evaluation.evaluated.quality.opportunities == 0.0 {
+        out.push_str(&warnings(told));
+        return out;
+    }
     out.push_str(&figures(told));
     out.push_str(&reliability(told));
-    let evaluation = &told.evaluation;
+    let resamples = of.resamples.min(SLICE_RESAMPLES);
+    let _ = writeln!(out, "\nSLICES of the evaluated part; their intervals come from {resamples} resamples");
     out.push_str(&slices("GOALS", "goal", &evaluation.goals));
     out.push_str(&slices("SEGMENTS, opportunities of their members", "segment", &evaluation.segments));
     out.push_str(&slices("CONTEXT, the commonest values", "value", &evaluation.contexts));
@@ -41,6 +47,14 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -
         ("95 % interval", Align::Right),
         ("", Align::Left),
     ]);
+    for (what, of) in [
+        ("opportunities", (|part| part.quality.opportunities) as fn(&Part) -> f64),
+        ("positives", |part| part.quality.positives),
+        ("users", |part| f64::from(part.users)),
+    ] {
+        let [of_a, of_b] = [a, b].map(|told| count(of(&told.evaluation.evaluated)));
+        table.row([what.to_owned(), of_a, of_b]);
+    }
     for (name, one) in FIGURES.iter().zip(differences) {
         let verdict = match one.interval {
             Some((low, high)) if low > 0.0 || high < 0.0 => "differs",
@@ -71,8 +85,9 @@ fn head(of: &Replay, told: &Told) -> String {
     let mut out = format!("seed {}, {} resamples of the users\n\n", of.seed, count(f64::from(of.resamples)));
     let _ = writeln!(
         out,
-        "LOG: {} lines: {} actions, {} opportunities, {} impressions, {} conversions; {} users with opportunities",
+        "LOG: {} lines{}: {} actions, {} opportunities, {} impressions, {} conversions; {} users with opportunities",
         count(lines.total() as f64),
+        if lines.bad > 0 { format!(", {} of them bad", count(lines.bad as f64)) } else { String::new() },
         count(lines.actions as f64),
         count(lines.opportunities as f64),
         count(lines.impressions as f64),
@@ -116,12 +131,13 @@ fn figures(told: &Told) -> String {
         table.row([(*name).to_owned(), evaluated, of_evaluated, all, of_all]);
     }
     let mut out = format!("\nQUALITY, evaluated from {} on\n{table}", moment(evaluation.from));
-    let _ = writeln!(
-        out,
-        "  log loss of always saying the rate known by then: {}; {} windows were open when the log ended",
-        number(evaluation.constant_log_loss),
-        count(evaluation.open as f64),
-    );
+    let _ =
+        writeln!(out, "  log loss of always saying the rate known by then: {}", number(evaluation.constant_log_loss));
+    let rule = match told.played.named_goals.len() {
+        0 => "and are not evaluated",
+        _ => "and are evaluated where all conversions of the goal name their opportunity",
+    };
+    let _ = writeln!(out, "  {} windows were open when the log ended, {rule}", count(evaluation.open as f64));
     if evaluation.not_shown > 0 {
         let _ =
             writeln!(out, "  {} opportunities without an impression are left out", count(evaluation.not_shown as f64));
@@ -194,12 +210,14 @@ fn parts<'a>(head: &str, of: &str, rows: impl Iterator<Item = (&'a str, String, 
 
 /// What a reader must know before believing the figures.
 fn warnings(told: &Told) -> String {
-    let LineCounts { bad, lost_impressions, lost_conversions, refused, .. } = &told.played.lines;
+    let LineCounts { bad, lost_impressions, lost_conversions, repeated_opportunities, refused, .. } =
+        &told.played.lines;
     let mut out = String::new();
     for (many, what) in [
         (*bad, "lines could not be read"),
         (*lost_impressions, "impressions name an opportunity that did not come before them, or was shown already"),
-        (*lost_conversions, "conversions name an opportunity that did not come before them, or long before"),
+        (*lost_conversions, "conversions name an opportunity that does not wait for them, or not for this goal"),
+        (*repeated_opportunities, "opportunities have the name of an earlier one that still waits"),
     ] {
         if many > 0 {
             let _ = writeln!(out, "  {} {what}", count(many as f64));
@@ -211,11 +229,17 @@ fn warnings(told: &Told) -> String {
     for suspect in &told.evaluation.suspects {
         let _ = writeln!(
             out,
-            "  LEAK? {} '{}' alone explains {} of what there is to know about the labels: was it known when the ad was \
+            "  LEAK? {} alone explains {} of what there is to know about the labels: was it known when the ad was \
              offered?",
-            json::kind(suspect.kind),
-            suspect.name,
+            format!("{} {}", json::kind(suspect.kind), suspect.name).trim_end(),
             percent(suspect.explained),
+        );
+    }
+    if told.evaluation.is_too_good {
+        let _ = writeln!(
+            out,
+            "  LEAK? These predictions are better than what is known when an ad is offered makes them: look for what \
+             was written into the log afterwards."
         );
     }
     if out.is_empty() { out } else { format!("\nTO BE SEEN TO\n{out}") }
