@@ -51,7 +51,8 @@ pub(super) struct Impression {
 /// All impressions that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Impressions {
-    kept: HashMap<ImpressionId, Impression, KeyHasher>,
+    /// Boxed: the map's free places would otherwise cost a whole impression each, and its growth would move them all.
+    kept: HashMap<ImpressionId, Box<Impression>, KeyHasher>,
     by_user: HashMap<(UserKey, GoalCode), SmallVec<[ImpressionId; 2]>, KeyHasher>,
     by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
@@ -68,12 +69,12 @@ impl Impressions {
     }
 
     pub fn get(&self, id: ImpressionId) -> Option<&Impression> {
-        self.kept.get(&id)
+        self.kept.get(&id).map(|impression| &**impression)
     }
 
     /// For changes that touch neither user, opportunity nor deadline.
     pub fn get_mut(&mut self, id: ImpressionId) -> Option<&mut Impression> {
-        self.kept.get_mut(&id)
+        self.kept.get_mut(&id).map(|impression| &mut **impression)
     }
 
     /// Impressions of a user and goal, in the order of arrival.
@@ -99,7 +100,7 @@ impl Impressions {
         if let Some(crowd) = impression.crowd() {
             *self.crowds.entry(crowd).or_default() += 1;
         }
-        self.kept.insert(id, impression);
+        self.kept.insert(id, Box::new(impression));
         id
     }
 
@@ -123,7 +124,7 @@ impl Impressions {
         self.open.get(goal.index()).copied().unwrap_or(0)
     }
 
-    pub fn remove(&mut self, id: ImpressionId) -> Option<Impression> {
+    pub fn remove(&mut self, id: ImpressionId) -> Option<Box<Impression>> {
         let impression = self.kept.remove(&id)?;
         if !impression.is_closed {
             self.open[impression.goal.index()] -= 1;

@@ -105,7 +105,8 @@ fn load(numbers: &[AtomicU32; HEADS]) -> PerHead {
 }
 
 fn store(numbers: &[AtomicU32; HEADS], values: PerHead) {
-    assert!(values.iter().all(|value| value.is_finite()), "a weight left the finite numbers");
+    // 0 × x is 0 for finite numbers only.
+    assert!(values.map(|value| value * 0.0).iter().sum::<f32>() == 0.0, "a weight left the finite numbers");
     numbers.iter().zip(values).for_each(|(number, value)| number.store(value.to_bits(), Relaxed));
 }
 
@@ -246,13 +247,11 @@ impl Learner {
             n[head] = more;
         }
         let denominator = table.denominator(n);
-        let weight = |head: usize| match z[head].abs() <= table.l1 {
-            true => 0.0,
-            false => -(z[head] - z[head].signum() * table.l1) / denominator[head],
-        };
+        let beyond: PerHead = std::array::from_fn(|head| -(z[head] - z[head].signum() * table.l1) / denominator[head]);
+        let w: PerHead = std::array::from_fn(|head| if z[head].abs() <= table.l1 { 0.0 } else { beyond[head] });
         store(&slot.z, z);
         store(&slot.n, n);
-        store(&slot.w, std::array::from_fn(weight));
+        store(&slot.w, w);
         self.collisions += u64::from(collided);
         let flag = if collided { COLLIDED } else { 0 };
         slot.stamp.store(table.mark(feature) | flag | last.max(touch), Relaxed);

@@ -315,31 +315,38 @@ impl Player {
     fn traits_of(&mut self, request: &ScoreRequest, signal: &Signal, advertiser: AdvertiserCode) -> Box<[Trait]> {
         let (traits, catalog) = (&mut self.traits, self.engine.catalog());
         let mut found = ArrayVec::<Trait, TRAITS_MAX>::new();
-        let mut note = |kind, name: &str, value: &str| {
+        let mut note = |of: Option<Trait>| {
             if !found.is_full() {
-                found.extend(traits.of(kind, name, value));
+                found.extend(of);
             }
         };
         for (name, value) in &request.context {
-            note(Kind::Context, name.as_str(), value.as_str());
+            note(traits.of(Kind::Context, name.as_str(), value.as_str()));
         }
         for (name, number) in &request.numbers {
-            note(Kind::Number, name.as_str(), &format!("{number:.1e}"));
+            // Sign, exponent and the first four bits behind the point.
+            let coarse = number.to_bits() >> 48;
+            note(traits.hashed(Kind::Number, name.as_str(), coarse, || f64::from_bits(coarse << 48).to_string()));
         }
         for segment in signal.segments.iter().filter_map(|code| catalog.segment_name(advertiser, *code)) {
-            note(Kind::Segment, segment.as_str(), "member");
+            note(traits.of(Kind::Segment, segment.as_str(), "member"));
         }
         let target = &request.targets[0];
         let advertised = [(Kind::Item, &target.item), (Kind::Category, &target.category)];
         for (kind, value) in advertised.into_iter().filter_map(|(kind, id)| Some((kind, id.as_ref()?))) {
-            note(kind, "", value.as_str());
+            note(traits.of(kind, "", value.as_str()));
         }
-        let profile = self.engine.profile(request.users[0], advertiser);
+        let (profile, now) = (self.engine.profile(request.users[0], advertiser), self.engine.now().tick());
         for done in profile.iter().flat_map(|profile| &profile.actions) {
             let name = catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
-            let (times, ago) = (done.count.log2().round(), self.engine.now().tick().since(done.last));
-            let recency = RECENCY_BOUNDS_S.iter().position(|bound| ago <= *bound);
-            note(Kind::Did, name, &format!("{times} {recency:?}"));
+            let times = done.count.to_bits() >> 23;
+            let recency = RECENCY_BOUNDS_S.iter().take_while(|bound| now.since(done.last) > **bound).count();
+            let both = u64::from(times) << 8 | recency as u64;
+            note(
+                traits.hashed(Kind::Did, name, both, || {
+                    format!("about 2^{} times, recency {recency}", times as i32 - 127)
+                }),
+            );
         }
         found.as_slice().into()
     }

@@ -16,7 +16,7 @@ const VALUES_MAX: u32 = 10_000;
 pub enum Kind {
     /// An entry of the request's context.
     Context,
-    /// A number of the request, to two digits.
+    /// A number of the request, to a sixteenth of its power of two.
     Number,
     /// A segment the user is in.
     Segment,
@@ -56,9 +56,13 @@ pub struct Traits {
 impl Traits {
     /// The number of a name's value; `None` when there are too many names.
     pub fn of(&mut self, kind: Kind, name: &str, value: &str) -> Option<Trait> {
+        self.hashed(kind, name, hash::text(value), || value.to_owned())
+    }
+
+    /// The same for a value that is told by a hash, and by its text only when it is new.
+    pub fn hashed(&mut self, kind: Kind, name: &str, hash: u64, value: impl FnOnce() -> String) -> Option<Trait> {
         let place = self.name(kind, name)?;
         let entry = &mut self.names[place];
-        let hash = hash::text(value);
         if let Some(id) = entry.ids.get(&hash) {
             return Some(Trait(*id));
         }
@@ -67,9 +71,9 @@ impl Traits {
         if count > VALUES_MAX {
             return entry.values.last().copied();
         }
-        let value = if count == VALUES_MAX { "(others)" } else { value };
+        let value = if count == VALUES_MAX { "(others)".to_owned() } else { value() };
         let id = self.all.len() as u32;
-        self.all.push((place as u32, value.to_owned()));
+        self.all.push((place as u32, value));
         entry.values.push(Trait(id));
         entry.ids.insert(hash, id);
         Some(Trait(id))
