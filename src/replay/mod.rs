@@ -1,8 +1,8 @@
 //! The third driver: a recorded journey log through the same engine, in order, and how good its predictions were.
 //!
-//! *Progressive validation*: each opportunity is scored before anything later is applied, and learned from when its
-//! outcome becomes known, as in production (Dawid's prequential principle). The prediction that counts is the one
-//! that a bidder would have had.
+//! *Progressive validation*: each opportunity is scored before anything later is applied, and its impression and
+//! conversion are learned from when the log tells of them, as in production (Dawid's prequential principle). The
+//! prediction that counts is the one that a bidder would have had.
 //!
 //! *Invariants.* Knows files and the engine, no sockets and no wire format. What an opportunity became is found out by
 //! its own reading of the log, not by the engine's. Reads the log in one pass, or two where the settings are to be
