@@ -37,7 +37,7 @@ pub fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// The end of a message about an unknown name: the nearest known one, else all of them, up to eight.
+/// The end of a message about an unknown name: the nearest known one, else all of them, up to 24.
 pub fn instead(wrong: &str, known: &[&str]) -> String {
     match nearest(wrong, known.iter().copied()) {
         Some(name) => format!("did you mean '{name}'?"),
