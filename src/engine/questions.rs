@@ -192,6 +192,14 @@ impl Engine {
         self.profiles.get(ProfileKey::of(self.people.root(user), advertiser))
     }
 
+    /// Visits what one person did with an advertiser, action by action, without copying the profile.
+    pub fn each_act(&self, user: UserKey, advertiser: AdvertiserCode, visit: impl FnMut(&ActionHistory)) {
+        let key = ProfileKey::of(self.people.root(user), advertiser);
+        if let Some(profile) = self.profiles.shared().get(&key) {
+            profile.actions.iter().for_each(visit);
+        }
+    }
+
     /// All ids of a person, the oldest's group; the id alone when it is not linked.
     pub fn linked_ids(&self, user: UserKey) -> Vec<UserKey> {
         self.people.members(self.people.root(user))

@@ -326,7 +326,8 @@ impl Player {
         for (name, number) in &request.numbers {
             // Sign, exponent and the first four bits behind the point.
             let coarse = number.to_bits() >> 48;
-            note(traits.hashed(Kind::Number, name.as_str(), coarse, || f64::from_bits(coarse << 48).to_string()));
+            let text = || f64::from_bits(coarse << 48).to_string();
+            note(traits.hashed(Kind::Number, (hash::text(name.as_str()), || name.as_str()), (coarse, text)));
         }
         for segment in signal.segments.iter().filter_map(|code| catalog.segment_name(advertiser, *code)) {
             note(traits.of(Kind::Segment, segment.as_str(), "member"));
@@ -336,18 +337,15 @@ impl Player {
         for (kind, value) in advertised.into_iter().filter_map(|(kind, id)| Some((kind, id.as_ref()?))) {
             note(traits.of(kind, "", value.as_str()));
         }
-        let (profile, now) = (self.engine.profile(request.users[0], advertiser), self.engine.now().tick());
-        for done in profile.iter().flat_map(|profile| &profile.actions) {
-            let name = catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
+        let now = self.engine.now().tick();
+        self.engine.each_act(request.users[0], advertiser, |done| {
+            let name = || catalog.action_name(advertiser, done.action).map_or("", Id::as_str);
+            let code = u64::from(advertiser.0) << 8 | u64::from(done.action.0);
             let times = done.count.to_bits() >> 23;
             let recency = RECENCY_BOUNDS_S.iter().take_while(|bound| now.since(done.last) > **bound).count();
-            let both = u64::from(times) << 8 | recency as u64;
-            note(
-                traits.hashed(Kind::Did, name, both, || {
-                    format!("about 2^{} times, recency {recency}", times as i32 - 127)
-                }),
-            );
-        }
+            let text = || format!("about 2^{} times, recency {recency}", times as i32 - 127);
+            note(traits.hashed(Kind::Did, (code, name), (u64::from(times) << 8 | recency as u64, text)));
+        });
         found.as_slice().into()
     }
 

@@ -37,7 +37,6 @@ pub struct Name {
     pub name: String,
     /// Its values, in the order of first sight.
     pub values: Vec<Trait>,
-    ids: HashMap<u64, u32, KeyHasher>,
 }
 
 /// Number of one name and value.
@@ -51,43 +50,51 @@ pub struct Traits {
     places: HashMap<u64, usize, KeyHasher>,
     /// For each trait, the place of its name and its value.
     all: Vec<(u32, String)>,
+    /// By the hash of kind, name and value.
+    known: HashMap<u64, Trait, KeyHasher>,
 }
 
 impl Traits {
     /// The number of a name's value; `None` when there are too many names.
     pub fn of(&mut self, kind: Kind, name: &str, value: &str) -> Option<Trait> {
-        self.hashed(kind, name, hash::text(value), || value.to_owned())
+        self.hashed(kind, (hash::text(name), || name), (hash::text(value), || value.to_owned()))
     }
 
-    /// The same for a value that is told by a hash, and by its text only when it is new.
-    pub fn hashed(&mut self, kind: Kind, name: &str, hash: u64, value: impl FnOnce() -> String) -> Option<Trait> {
-        let place = self.name(kind, name)?;
-        let entry = &mut self.names[place];
-        if let Some(id) = entry.ids.get(&hash) {
-            return Some(Trait(*id));
+    /// The same for a name and a value that are told by hashes, and by their texts only when they are new.
+    pub fn hashed<'a>(
+        &mut self,
+        kind: Kind,
+        name: (u64, impl FnOnce() -> &'a str),
+        value: (u64, impl FnOnce() -> String),
+    ) -> Option<Trait> {
+        let of_name = hash::mix(kind as u64, name.0);
+        let key = hash::mix(of_name, value.0);
+        if let Some(known) = self.known.get(&key) {
+            return Some(*known);
         }
+        let place = self.name(kind, of_name, name.1)?;
+        let entry = &mut self.names[place];
         // The last place is for all further values.
         let count = entry.values.len() as u32;
         if count > VALUES_MAX {
             return entry.values.last().copied();
         }
-        let value = if count == VALUES_MAX { "(others)".to_owned() } else { value() };
-        let id = self.all.len() as u32;
+        let value = if count == VALUES_MAX { "(others)".to_owned() } else { value.1() };
+        let id = Trait(self.all.len() as u32);
         self.all.push((place as u32, value));
-        entry.values.push(Trait(id));
-        entry.ids.insert(hash, id);
-        Some(Trait(id))
+        entry.values.push(id);
+        self.known.insert(key, id);
+        Some(id)
     }
 
-    fn name(&mut self, kind: Kind, name: &str) -> Option<usize> {
-        let hash = hash::mix(kind as u64, hash::text(name));
+    fn name<'a>(&mut self, kind: Kind, hash: u64, name: impl FnOnce() -> &'a str) -> Option<usize> {
         if let Some(place) = self.places.get(&hash) {
             return Some(*place);
         }
         if self.names.len() == NAMES_MAX {
             return None;
         }
-        self.names.push(Name { kind, name: name.to_owned(), values: Vec::new(), ids: HashMap::default() });
+        self.names.push(Name { kind, name: name().to_owned(), values: Vec::new() });
         self.places.insert(hash, self.names.len() - 1);
         Some(self.names.len() - 1)
     }
