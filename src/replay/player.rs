@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::predictions::{Prediction, PredictionFile, ReplayError, names_of};
 use super::traits::{Kind, TRAITS_MAX, Trait, Traits};
 use super::waiting::{Offer, Outcome, WaitingRoom};
-use crate::engine::{Applied, Engine, Scorer, tick_due};
+use crate::engine::{Applied, Catalog, Engine, Scorer, tick_due};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use crate::exposure::Exposure;
 use crate::hash::{self, KeyHasher};
@@ -68,7 +68,7 @@ pub struct Played {
     pub engine: Engine,
 }
 
-/// Opportunities of one replay: each prediction is kept, at some 150 bytes, until all are evaluated.
+/// Opportunities of one replay: each prediction is kept until all are evaluated.
 const OPPORTUNITIES_MAX: usize = 100_000_000;
 /// Names by which refusals are told apart, at most; the rest count as "other".
 const REFUSALS_MAX: usize = 32;
@@ -108,7 +108,6 @@ impl Player {
     /// # Errors
     /// When the engine refuses the settings.
     pub fn new(settings: Settings, file: Option<PredictionFile>) -> Result<Player, ReplayError> {
-        let converting = converting_actions(&settings);
         let room = WaitingRoom::new(settings.retention.token);
         let mut engine = Engine::new();
         let configured = Record {
@@ -121,12 +120,11 @@ impl Player {
             return Err(ReplayError::Settings(rejection));
         }
         engine.publish();
-        let scorer = engine.scorer();
-        let mut player = Player {
+        Ok(Player {
+            scorer: engine.scorer(),
+            converting: converting_actions(engine.catalog()),
             engine,
-            scorer,
             room,
-            converting: HashMap::new(),
             users: HashMap::default(),
             predictions: Vec::new(),
             settled: 0,
@@ -136,13 +134,7 @@ impl Player {
             named: BTreeSet::new(),
             unnamed: BTreeSet::new(),
             file,
-        };
-        for ((advertiser, action), goals) in converting {
-            let Some(code) = player.engine.catalog().advertiser(advertiser.as_str()) else { continue };
-            let goals = goals.iter().filter_map(|goal| player.engine.catalog().goal(code, goal.as_str())).collect();
-            player.converting.insert((advertiser, action), goals);
-        }
-        Ok(player)
+        })
     }
 
     /// Counts a line that could not be read.
@@ -263,6 +255,7 @@ impl Player {
                 category: line.category.clone(),
                 value: line.value,
             };
+            self.unnamed.insert(*goal);
             self.room.convert((user, *goal), &conversion);
         }
     }
@@ -421,12 +414,14 @@ fn request(line: journey::Opportunity, user: UserKey) -> ScoreRequest {
 }
 
 /// Which action of an advertiser is the conversion of which of its goals.
-fn converting_actions(settings: &Settings) -> HashMap<(Id, Id), Vec<Id>> {
-    let mut all: HashMap<(Id, Id), Vec<Id>> = HashMap::new();
-    for advertiser in &settings.advertisers {
+fn converting_actions(catalog: &Catalog) -> HashMap<(Id, Id), Vec<GoalCode>> {
+    let mut all: HashMap<(Id, Id), Vec<GoalCode>> = HashMap::new();
+    for advertiser in &catalog.settings().advertisers {
+        let code = catalog.advertiser(advertiser.id.as_str());
         for goal in &advertiser.goals {
-            if let Some(action) = &goal.converting_action {
-                all.entry((advertiser.id.clone(), action.clone())).or_default().push(goal.id.clone());
+            let goal_code = code.and_then(|code| catalog.goal(code, goal.id.as_str()));
+            if let Some((action, goal_code)) = goal.converting_action.as_ref().zip(goal_code) {
+                all.entry((advertiser.id.clone(), action.clone())).or_default().push(goal_code);
             }
         }
     }
