@@ -12,7 +12,8 @@ const STEP: f64 = 0.02;
 /// Smallest weight before all are brought to a sum of 1: a head that was wrong for long must be able to come back.
 const WEIGHT_MIN: f64 = 0.01;
 
-/// Weights of the heads: each at least a three hundredth, summing to 1.
+/// Weights of the heads: each at least a three hundredth (0.01 ÷ e, the most that a step makes of the sum), summing
+/// to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mixture {
     weights: [f64; HEADS],
