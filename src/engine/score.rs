@@ -169,7 +169,7 @@ impl Scoring<'_> {
         for user in users {
             root = root.or(Some(user));
             if let Some(kept) = self.shared.profiles.get(&ProfileKey::of(user, advertiser)) {
-                (root, profile) = (Some(user), (**kept).clone());
+                (root, profile) = (Some(user), kept.get());
                 break;
             }
         }
