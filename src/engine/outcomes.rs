@@ -200,7 +200,7 @@ impl Engine {
             item: notice.item,
             category: notice.category,
             segments: before.rules,
-            externals: notice.externals.clone(),
+            externals: notice.externals.as_slice().into(),
             done: before.done,
             features: notice.features.clone(),
             standing: 0,
@@ -305,7 +305,7 @@ impl Engine {
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,
             segments: RuleSegments::default(),
-            externals: SmallVec::new(),
+            externals: Box::default(),
             deadline: reached.occurred_at + retention.retraction,
         })
     }
