@@ -95,7 +95,9 @@ impl Engine {
             let learned = Learned { is_answered: answered.is_some(), lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
         }
-        self.bound_profiles();
+        if notice.user.is_some() {
+            self.bound_profiles();
+        }
         self.changed();
         Ok(())
     }
