@@ -6,11 +6,13 @@
 //!
 //! | length | what |
 //! |---|---|
-//! | 23 | first and latest action (4 each), sessions, actions in the latest one (2 each), path (8), flags, kinds of action, counted kinds |
+//! | 12 | first and latest action (4 each), sessions, actions in the latest one (2 each) |
+//! | 11 | path (8), flags, kinds of action, counted kinds |
 //! | 12 or 0 | latest impression and conversion (4 each), impressions, conversions (2 each) |
 //! | 9 a kind of action | code, latest time (4), decayed count (4) |
 //! | 2 a counted kind, 4 a time | code, number of times, times |
-//! | 11 an item or category, 2 a kind of act | key, latest act (4 each), latest kind, streak, kinds and a flag; code and times of each |
+//! | 11 an item or category | key, latest act (4 each), latest kind, streak, kinds and a flag |
+//! | 2 a kind of act with it | code, times |
 //! | 5 more where it was advertised since | latest impression (4), impressions |
 //!
 //! This is not the [image](super::image): that is a format, this is memory's own.
