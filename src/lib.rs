@@ -43,7 +43,8 @@ pub mod token;
 // Floor 6: recorded logs through the same engine.
 pub mod replay;
 
-// Floor 7: the driver of the engine that answers the world.
+// Floor 7: drivers of the engine: made-up markets, and the service that answers the world.
+pub mod market;
 pub mod server;
 
 // Floor 8: the command line.
