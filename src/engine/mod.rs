@@ -27,6 +27,7 @@ mod latest;
 mod lesson;
 mod multiplier;
 mod outcomes;
+mod packed;
 mod people;
 pub mod profile;
 mod profiles;
