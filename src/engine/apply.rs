@@ -138,6 +138,10 @@ impl Engine {
     fn tick(&mut self) {
         let most = self.limits().closings_per_tick;
         for _ in 0..most {
+            let Some(id) = self.impressions.next_climb(self.now) else { break };
+            self.climb(id);
+        }
+        for _ in 0..most {
             let Some(id) = self.impressions.due(self.now) else { break };
             self.impression_due(id);
         }
