@@ -15,6 +15,10 @@
 //! one learns at the full rate, for where there is much to learn from, the other at three tenths of it, for where
 //! people are few and alike. A [`Mixture`] says how far to believe each.
 
+mod restore;
+
+pub use restore::ImageFault;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
