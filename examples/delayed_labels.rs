@@ -10,15 +10,17 @@
 //!
 //! - *oracle*: the label is known at once. No service can do that: it is what lateness costs the others.
 //! - *retract*: negative at once, gradient p; at the conversion p′ − 1, less what was learned before. The engine's way.
+//! - *retract, heads too*: the same, and the weights of the heads follow an impression as a negative at once and as a
+//!   positive at its conversion, instead of waiting until its window has closed.
 //! - *wait*: learned once, when the window has closed.
 //! - *FNW*, fake negative weighted (Ktena et al., RecSys 2019): negative at once, a second, positive example at the
 //!   conversion; the positive weighs 1 + p, the negative (1 − p)(1 + p), p taken as it is.
 //! - *FNC*, fake negative calibrated (the same): both examples weigh 1; what is learned is b = p ÷ (1 + p), and what is
 //!   answered b ÷ (1 − b).
 //!
-//! *engine* is the engine's own answer: retract, and a second look at others when a conversion moves much. Weights of
-//! the heads follow closed windows, as in the engine; those of the oracle follow the labels it has, those of FNC its
-//! examples. Evaluated is the second half of the time. The whole log is held in memory.
+//! *engine* is the engine's own answer: retract, and a second look at others when a conversion moves much. Where nothing
+//! else is said, the weights of the heads follow closed windows, as in the engine; those of the oracle follow the
+//! labels it has, those of FNC its examples. Evaluated is the second half of the time. The whole log is held in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -71,15 +73,22 @@ struct Arguments {
 enum Treatment {
     Oracle,
     Retract,
+    Prompt,
     Wait,
     Weighted,
     Calibrated,
 }
 
-const TREATMENTS: [Treatment; 5] =
-    [Treatment::Oracle, Treatment::Retract, Treatment::Wait, Treatment::Weighted, Treatment::Calibrated];
+const TREATMENTS: [Treatment; 6] = [
+    Treatment::Oracle,
+    Treatment::Retract,
+    Treatment::Prompt,
+    Treatment::Wait,
+    Treatment::Weighted,
+    Treatment::Calibrated,
+];
 /// Rows of the tables: the treatments, and the engine's own answer.
-const ROWS: [&str; TREATMENTS.len() + 1] = ["oracle", "retract", "wait", "FNW", "FNC", "engine"];
+const ROWS: [&str; TREATMENTS.len() + 1] = ["oracle", "retract", "retract, heads too", "wait", "FNW", "FNC", "engine"];
 /// The row with which the others are compared.
 const RETRACT: usize = 1;
 
@@ -155,8 +164,10 @@ impl Pupil {
         }
         let gradients = match (treatment, moment) {
             (Treatment::Oracle, Moment::Shown) | (Treatment::Wait, Moment::Closed) => p.map(|p| p - y),
-            (Treatment::Retract | Treatment::Calibrated, Moment::Shown) => p,
-            (Treatment::Retract, Moment::Converted) => std::array::from_fn(|head| p[head] - 1.0 - lesson.pulls[head]),
+            (Treatment::Retract | Treatment::Prompt | Treatment::Calibrated, Moment::Shown) => p,
+            (Treatment::Retract | Treatment::Prompt, Moment::Converted) => {
+                std::array::from_fn(|head| p[head] - 1.0 - lesson.pulls[head])
+            }
             (Treatment::Calibrated, Moment::Converted) => p.map(|p| p - 1.0),
             (Treatment::Weighted, Moment::Shown) => p.map(|p| (1.0 - p) * (1.0 + p) * p),
             (Treatment::Weighted, Moment::Converted) => p.map(|p| (1.0 + p) * (p - 1.0)),
@@ -168,7 +179,9 @@ impl Pupil {
         }
         let shown_label = match (treatment, moment) {
             (Treatment::Oracle, Moment::Shown) => Some(label),
-            (Treatment::Calibrated, Moment::Shown | Moment::Converted) => Some(moment == Moment::Converted),
+            (Treatment::Prompt | Treatment::Calibrated, Moment::Shown | Moment::Converted) => {
+                Some(moment == Moment::Converted)
+            }
             (Treatment::Retract | Treatment::Wait | Treatment::Weighted, Moment::Closed) => Some(label),
             _ => None,
         };

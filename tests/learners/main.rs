@@ -1,0 +1,18 @@
+//! Every learner of the library through one battery, and the engine with the strangest input it accepts.
+//!
+//! A new learner is one more [`Subject`](subjects::Subject) and one more line below.
+
+mod battery;
+mod engine;
+mod retraction;
+mod subjects;
+
+#[path = "../engine/shop.rs"]
+#[allow(dead_code, reason = "the tests of the engine use the rest")]
+mod shop;
+
+use battery::battery;
+
+battery!(gradients, crate::subjects::Gradients);
+battery!(mixed, crate::subjects::Mixed);
+battery!(mixture, crate::subjects::Alone);
