@@ -13,6 +13,7 @@ mod acts;
 mod apply;
 mod arms;
 mod catalog;
+mod climb;
 mod clock;
 mod conversions;
 mod features;
@@ -59,7 +60,10 @@ use score::{GoalView, Published, Shared};
 use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
 
 use crate::ids::{AdvertiserCode, GoalCode};
+use crate::learn::calibration::Calibrator;
 use crate::learn::ftrl::Learner;
+use crate::learn::ladder::Ladder;
+use crate::learn::lanes;
 use crate::learn::mixture::Mixture;
 use crate::math;
 use crate::settings::{Limits, Retention};
@@ -99,6 +103,10 @@ struct GoalState {
     learner: Learner,
     /// How far each head of the learner is believed.
     mixture: Mixture,
+    /// How far the steps on the way are believed.
+    ladder: Ladder,
+    /// Predicted against observed.
+    calibrator: Calibrator,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
@@ -175,10 +183,13 @@ impl Engine {
     fn goal_view(&self, code: GoalCode, tick: Tick) -> GoalView {
         let goal = &self.goals[code.index()];
         let parent = self.parent_rate(code, tick);
+        let intercept = goal.intercept.unwrap_or_else(|| math::logit(parent.mean));
+        let slope = goal.ladder.slope();
         let mut view = GoalView {
             model: goal.learner.model(),
-            mixture: goal.mixture,
-            intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
+            belief: lanes(*goal.mixture.weights(), slope),
+            intercept: intercept - slope * goal.ladder.centre(intercept),
+            correction: goal.calibrator.curve(),
             baseline: parent.mean,
             readiness: self.readiness(code),
             value: 0.0,

@@ -16,8 +16,9 @@ use super::segments::RuleSegments;
 use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_features};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::learn::PerLane;
+use crate::learn::calibration::Curve;
 use crate::learn::ftrl::Model;
-use crate::learn::mixture::Mixture;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::RULE_SEGMENTS_MAX;
@@ -44,10 +45,12 @@ pub(super) struct Published {
 #[derive(Debug, Clone)]
 pub(super) struct GoalView {
     pub model: Model,
-    /// How far each head of the model is believed.
-    pub mixture: Mixture,
+    /// How far each lane of the model is believed.
+    pub belief: PerLane,
     /// Log-odds that the model's weights add to.
     pub intercept: f64,
+    /// What is added to the log-odds after that, because predictions turned out to be off.
+    pub correction: Curve,
     /// Probability that a flat base bid pays for.
     pub baseline: f64,
     pub readiness: Readiness,
@@ -196,7 +199,7 @@ impl Scoring<'_> {
     fn signal(&self, goal: GoalCode, person: &Person, set: &FeatureSet) -> Signal {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
-        let estimate = Estimate::new(view.intercept, view.model.predict(&view.mixture, &set.features));
+        let estimate = Estimate::new(view.intercept, view.model.predict(&view.belief, &set.features), &view.correction);
         let neutral = match view.readiness {
             _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
@@ -217,6 +220,7 @@ impl Scoring<'_> {
             neutral,
             arm: person.arm,
             logit: estimate.logit,
+            correction: estimate.correction,
             intercept: view.intercept,
             reasons: self.reasons(view, set),
         }
@@ -227,7 +231,7 @@ impl Scoring<'_> {
         if self.request.reasons_max == 0 {
             return Vec::new();
         }
-        let terms = view.model.terms(&view.mixture, &set.features).zip(&set.causes);
+        let terms = view.model.terms(&view.belief, &set.features).zip(&set.causes);
         let reason = |(term, cause): (crate::learn::ftrl::Term, &_)| Reason {
             cause: *cause,
             contribution: term.contribution,
@@ -255,6 +259,7 @@ impl Scoring<'_> {
             neutral: Some(Neutral::NoConsent),
             arm: Arm::Treated,
             logit: crate::math::logit(view.baseline),
+            correction: 0.0,
             intercept: view.intercept,
             reasons: Vec::new(),
         }
