@@ -18,9 +18,8 @@
 //! - *FNC*, fake negative calibrated (the same): both examples weigh 1; what is learned is b = p ÷ (1 + p), and what is
 //!   answered b ÷ (1 − b).
 //!
-//! *engine* is the engine's own answer: retract, and a second look at others when a conversion moves much. Where nothing
-//! else is said, the weights of the heads follow closed windows, as in the engine; those of the oracle follow the
-//! labels it has, those of FNC its examples. Evaluated is the second half of the time. The whole log is held in memory.
+//! Where nothing else is said, the weights of the heads follow closed windows, as in the engine; those of the oracle
+//! follow the labels it has, those of FNC its examples. No second looks, no ladder, no calibration: labels alone. Evaluated is the second half of the time. The whole log is held in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -30,9 +29,9 @@ use clap::Parser;
 use inkling::exposure::Feature;
 use inkling::ids::{GoalCode, Id, ItemKey};
 use inkling::journey::{Discovery, JourneyReader, Line};
-use inkling::learn::HEADS;
 use inkling::learn::ftrl::{Learner, probability};
 use inkling::learn::mixture::Mixture;
+use inkling::learn::{HEADS, heads, lanes};
 use inkling::market::stream::{Delays, Stream};
 use inkling::math;
 use inkling::replay::{EvaluateFrom, Outcome, Played, Player, Resamples, Sample, evaluated, interval};
@@ -87,8 +86,8 @@ const TREATMENTS: [Treatment; 6] = [
     Treatment::Weighted,
     Treatment::Calibrated,
 ];
-/// Rows of the tables: the treatments, and the engine's own answer.
-const ROWS: [&str; TREATMENTS.len() + 1] = ["oracle", "retract", "retract, heads too", "wait", "FNW", "FNC", "engine"];
+/// Their names in the tables.
+const ROWS: [&str; TREATMENTS.len()] = ["oracle", "retract", "retract, heads too", "wait", "FNW", "FNC"];
 /// The row with which the others are compared.
 const RETRACT: usize = 1;
 
@@ -104,8 +103,6 @@ struct Example {
     until: Timestamp,
     converted_at: Option<Timestamp>,
     is_evaluated: bool,
-    /// The engine's own answer.
-    answered: f64,
     /// Where it is known.
     truth: Option<f64>,
 }
@@ -146,7 +143,7 @@ impl Pupil {
     }
 
     fn answer(&self, treatment: Treatment, example: &Example) -> f64 {
-        let p = probability(self.intercept, self.mixture.mean(&self.learner.logits(&example.features)));
+        let p = probability(self.intercept, self.mixture.mean(&heads(&self.learner.logits(&example.features))));
         match treatment {
             Treatment::Calibrated => clipped(p.min(0.5) / (1.0 - p.min(0.5))),
             _ => p,
@@ -157,7 +154,7 @@ impl Pupil {
     fn hear(&mut self, treatment: Treatment, moment: Moment, example: &Example, lesson: &mut Lesson, share: f64) {
         let label = example.converted_at.is_some();
         let y = f64::from(u8::from(label));
-        let logits = self.learner.logits(&example.features);
+        let logits = heads(&self.learner.logits(&example.features));
         let p = logits.map(|logit| probability(self.intercept, logit));
         if moment == Moment::Shown {
             *lesson = Lesson { logits, pulls: p };
@@ -175,7 +172,8 @@ impl Pupil {
         };
         let tick = example.at(moment).tick();
         if gradients != [0.0; HEADS] {
-            self.learner.learn(&example.features, gradients.map(|gradient| gradient * share), tick);
+            let gradients = lanes(gradients.map(|gradient| gradient * share), 0.0);
+            self.learner.learn(&example.features, gradients, tick);
         }
         let shown_label = match (treatment, moment) {
             (Treatment::Oracle, Moment::Shown) => Some(label),
@@ -294,7 +292,6 @@ fn play(lines: Vec<Line>, window: Span, truth: &HashMap<Id, f64>) -> Result<Vec<
             until,
             converted_at,
             is_evaluated: is_evaluated.binary_search(&prediction.line).is_ok(),
-            answered: prediction.p,
             truth,
         })
     });
@@ -391,10 +388,7 @@ fn spread(number: f64, range: Option<(f64, f64)>, digits: usize) -> Option<Strin
 fn answers(examples: &[Example]) -> [Vec<f64>; ROWS.len()] {
     let moments = moments(examples);
     let shares = shares(examples, &moments);
-    std::array::from_fn(|row| match TREATMENTS.get(row) {
-        Some(treatment) => learn(*treatment, examples, &moments, &shares),
-        None => examples.iter().map(|example| example.answered).collect(),
-    })
+    TREATMENTS.map(|treatment| learn(treatment, examples, &moments, &shares))
 }
 
 fn read(path: &Path) -> Result<Vec<Line>> {

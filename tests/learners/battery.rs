@@ -7,7 +7,7 @@ use inkling::units::{Span, Tick};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::subjects::{Example, Subject};
+use super::subjects::{Example, Restored, Subject};
 
 /// Repeats of one example.
 const REPEATS: u32 = 1_000_000;
@@ -85,7 +85,7 @@ pub fn repeats_itself<S: Subject>(parameters: &Parameters, examples: &[Example])
 }
 
 /// Saved anywhere and continued is learned straight through.
-pub fn continues_from_its_image<S: Subject>(
+pub fn continues_from_its_image<S: Restored>(
     parameters: &Parameters,
     examples: &[Example],
     cut: usize,
@@ -176,15 +176,6 @@ macro_rules! battery {
                 }
 
                 #[test]
-                fn continues_from_its_image(
-                    parameters in battery::parameters(),
-                    examples in battery::examples(),
-                    cut in any::<usize>(),
-                ) {
-                    battery::continues_from_its_image::<$subject>(&parameters, &examples, cut)?;
-                }
-
-                #[test]
                 fn order_is_of_no_account(
                     parameters in battery::parameters(),
                     examples in battery::examples(),
@@ -197,6 +188,22 @@ macro_rules! battery {
             #[test]
             fn bears_repeats() {
                 battery::bears_repeats::<$subject>();
+            }
+        }
+    };
+    ($name:ident, $subject:ty, restored as $restored:ident) => {
+        battery!($name, $subject);
+
+        proptest::proptest! {
+            #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+            #[test]
+            fn $restored(
+                parameters in battery::parameters(),
+                examples in battery::examples(),
+                cut in proptest::prelude::any::<usize>(),
+            ) {
+                battery::continues_from_its_image::<$subject>(&parameters, &examples, cut)?;
             }
         }
     };

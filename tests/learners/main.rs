@@ -13,6 +13,8 @@ mod shop;
 
 use battery::battery;
 
-battery!(gradients, crate::subjects::Gradients);
-battery!(mixed, crate::subjects::Mixed);
-battery!(mixture, crate::subjects::Alone);
+battery!(gradients, crate::subjects::Gradients, restored as gradients_continue_from_their_image);
+battery!(mixed, crate::subjects::Mixed, restored as mixed_continue_from_their_image);
+battery!(mixture, crate::subjects::Alone, restored as a_mixture_continues_from_its_weights);
+battery!(ladder, crate::subjects::Slope);
+battery!(calibrator, crate::subjects::Calibrated);

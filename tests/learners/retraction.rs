@@ -7,7 +7,7 @@
 //! within a step, and "exactly at fixed weights" is exact.
 
 use inkling::exposure::Feature;
-use inkling::learn::HEADS;
+use inkling::learn::LANES;
 use inkling::learn::ftrl::Learner;
 use inkling::settings::Learner as Parameters;
 use inkling::units::Tick;
@@ -24,7 +24,7 @@ fn feature(slot: u32, code: u8) -> Feature {
 }
 
 fn learn(learner: &mut Learner, features: &[Feature], gradient: f64) {
-    learner.learn(features, [gradient; HEADS], NOW);
+    learner.learn(features, [gradient; LANES], NOW);
 }
 
 /// The log-odds of the head that learns at the full rate.

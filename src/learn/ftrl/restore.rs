@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use thiserror::Error;
 
-use super::{Learner, PerHead, Table, store};
-use crate::learn::HEADS;
+use super::{Learner, Stored, Table, store};
+use crate::learn::LANES;
 use crate::settings::Learner as Parameters;
 
 /// Slots of one piece.
 const PIECE_SLOTS: usize = 256;
-/// Numbers of one slot in an image: its stamp, and z, n and w of each head; four bytes each.
-const SLOT_WORDS: usize = 1 + 3 * HEADS;
+/// Numbers of one slot in an image: its stamp, and z, n and w of each lane; four bytes each.
+const SLOT_WORDS: usize = 1 + 3 * LANES;
 
 /// Why pieces are no image of a learner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -75,8 +75,8 @@ impl Table {
             let word = |at: usize| {
                 u32::from_le_bytes(bytes[4 * at..4 * at + 4].try_into().expect("the length is checked above"))
             };
-            let heads = |first: usize| -> PerHead { std::array::from_fn(|head| f32::from_bits(word(first + head))) };
-            let [z, n, w] = [heads(1), heads(1 + HEADS), heads(1 + 2 * HEADS)];
+            let lanes = |first: usize| -> Stored { std::array::from_fn(|lane| f32::from_bits(word(first + lane))) };
+            let [z, n, w] = [lanes(1), lanes(1 + LANES), lanes(1 + 2 * LANES)];
             let is_sound = [z, n, w].as_flattened().iter().all(|number| number.is_finite());
             if !is_sound || n.iter().any(|n| *n < 0.0) {
                 return Err(ImageFault::Number { piece, slot: place });
@@ -99,7 +99,7 @@ mod tests {
     /// The only piece of a learner that has seen one feature, in the first slot.
     fn piece() -> Vec<u8> {
         let mut learner = Learner::new(&Parameters::default());
-        learner.learn(&[Feature::from_parts(0, 0).unwrap()], [0.5; HEADS], Tick(1_700_000_000));
+        learner.learn(&[Feature::from_parts(0, 0).unwrap()], [0.5; LANES], Tick(1_700_000_000));
         let mut found = Vec::new();
         learner.image(&mut |number, bytes| found.push((number, bytes.to_vec())));
         let [(0, piece)] = &found[..] else { panic!("{found:?}") };
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(fault(1_024, &sound), ImageFault::Beyond { piece: 1_024, pieces: 1_024 });
         let short = ImageFault::Length { piece: 7, bytes: sound.len() - 4, expected: sound.len() };
         assert_eq!(fault(7, &sound[4..]), short);
-        let words = [(1, f32::NAN), (3, f32::INFINITY), (1 + HEADS, -1.0), (1 + 2 * HEADS, f32::NEG_INFINITY)];
+        let words = [(1, f32::NAN), (3, f32::INFINITY), (1 + LANES, -1.0), (1 + 2 * LANES, f32::NEG_INFINITY)];
         for (word, number) in words {
             let mut unsound = sound.clone();
             let at = 4 * (5 * SLOT_WORDS + word);
