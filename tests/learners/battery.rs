@@ -154,16 +154,14 @@ pub fn bears_repeats<S: Subject>() {
     }
 }
 
-/// The battery for one learner.
+/// The battery for every learner.
 macro_rules! battery {
     ($name:ident, $subject:ty) => {
         mod $name {
-            use proptest::prelude::*;
-
             use crate::battery;
 
-            proptest! {
-                #![proptest_config(ProptestConfig::with_cases(128))]
+            proptest::proptest! {
+                #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
 
                 #[test]
                 fn stays_finite(parameters in battery::parameters(), examples in battery::examples()) {
@@ -174,15 +172,6 @@ macro_rules! battery {
                 fn repeats_itself(parameters in battery::parameters(), examples in battery::examples()) {
                     battery::repeats_itself::<$subject>(&parameters, &examples)?;
                 }
-
-                #[test]
-                fn order_is_of_no_account(
-                    parameters in battery::parameters(),
-                    examples in battery::examples(),
-                    turn in any::<usize>(),
-                ) {
-                    battery::order_is_of_no_account::<$subject>(&parameters, &examples, turn)?;
-                }
             }
 
             #[test]
@@ -191,22 +180,24 @@ macro_rules! battery {
             }
         }
     };
-    ($name:ident, $subject:ty, restored as $restored:ident) => {
-        battery!($name, $subject);
+}
 
+/// One more test, of the learners that it is for: a function of parameters, examples and any number.
+macro_rules! also {
+    ($name:ident, $check:ident, $subject:ty) => {
         proptest::proptest! {
             #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
 
             #[test]
-            fn $restored(
+            fn $name(
                 parameters in battery::parameters(),
                 examples in battery::examples(),
-                cut in proptest::prelude::any::<usize>(),
+                number in proptest::prelude::any::<usize>(),
             ) {
-                battery::continues_from_its_image::<$subject>(&parameters, &examples, cut)?;
+                battery::$check::<$subject>(&parameters, &examples, number)?;
             }
         }
     };
 }
 
-pub(crate) use battery;
+pub(crate) use {also, battery};

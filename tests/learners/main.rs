@@ -11,10 +11,19 @@ mod subjects;
 #[allow(dead_code, reason = "the tests of the engine use the rest")]
 mod shop;
 
-use battery::battery;
+use battery::{also, battery};
 
-battery!(gradients, crate::subjects::Gradients, restored as gradients_continue_from_their_image);
-battery!(mixed, crate::subjects::Mixed, restored as mixed_continue_from_their_image);
-battery!(mixture, crate::subjects::Alone, restored as a_mixture_continues_from_its_weights);
+battery!(gradients, crate::subjects::Gradients);
+battery!(mixed, crate::subjects::Mixed);
+battery!(mixture, crate::subjects::Alone);
 battery!(ladder, crate::subjects::Slope);
 battery!(calibrator, crate::subjects::Calibrated);
+
+// Those that can be written down.
+also!(gradients_continue_from_their_image, continues_from_its_image, subjects::Gradients);
+also!(mixed_continue_from_their_image, continues_from_its_image, subjects::Mixed);
+also!(a_mixture_continues_from_its_weights, continues_from_its_image, subjects::Alone);
+
+// Those that see features.
+also!(gradients_know_no_order, order_is_of_no_account, subjects::Gradients);
+also!(mixed_know_no_order, order_is_of_no_account, subjects::Mixed);

@@ -25,9 +25,9 @@ pub struct Example {
 
 /// A learner under test.
 pub trait Subject: Sized {
-    /// How far answers may differ, relative to 1 or the larger of them, when features come in another order. `None`:
-    /// not at all, and the state is the same to the bit.
-    const ORDER: Option<f64>;
+    /// How far answers may differ, relative to 1 or the larger of them, when features come in another order. `None`: by
+    /// the last bits of a sum, and the state is the same to the bit.
+    const ORDER: Option<f64> = None;
 
     /// One that has seen nothing.
     fn new(parameters: &Parameters) -> Self;
@@ -142,8 +142,6 @@ impl Restored for Mixed {
 pub struct Alone(Mixture);
 
 impl Subject for Alone {
-    const ORDER: Option<f64> = None;
-
     fn new(_: &Parameters) -> Alone {
         Alone(Mixture::default())
     }
@@ -178,8 +176,6 @@ fn mixture_of(image: &Image) -> Mixture {
 pub struct Slope(Ladder);
 
 impl Subject for Slope {
-    const ORDER: Option<f64> = None;
-
     fn new(_: &Parameters) -> Slope {
         Slope(Ladder::default())
     }
@@ -207,8 +203,6 @@ impl Subject for Slope {
 pub struct Calibrated(Calibrator);
 
 impl Subject for Calibrated {
-    const ORDER: Option<f64> = None;
-
     fn new(_: &Parameters) -> Calibrated {
         Calibrated(Calibrator::new(Span::days(1)))
     }
