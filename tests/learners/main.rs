@@ -2,6 +2,8 @@
 //!
 //! A new learner is one more [`Subject`](subjects::Subject) and one more line below.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod battery;
 mod engine;
 mod retraction;
