@@ -1,8 +1,8 @@
 //! Conversions come late: how should a model learn an impression whose label is not known yet?
 //!
 //! ```sh
-//! cargo run --release --example delayed_labels                                  # made-up streams, delays up to 30 days
-//! cargo run --release --example delayed_labels -- journey.ndjson.gz --window 24h  # a log of one's own
+//! cargo run --release --example delayed_labels                        # made-up streams, delays up to 30 days
+//! cargo run --release --example delayed_labels -- LOG --window 24h    # a log of one's own
 //! ```
 //!
 //! The engine plays the log and says which features each opportunity has. Beside it, one learner for each treatment of
@@ -19,7 +19,8 @@
 //!   answered b ÷ (1 − b).
 //!
 //! Where nothing else is said, the weights of the heads follow closed windows, as in the engine; those of the oracle
-//! follow the labels it has, those of FNC its examples. No second looks, no ladder, no calibration: labels alone. Evaluated is the second half of the time. The whole log is held in memory.
+//! follow the labels it has, those of FNC its examples. No second looks, no ladder, no calibration: labels alone.
+//! Evaluated is the second half of the time. The whole log is held in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ impl Pupil {
     }
 
     fn answer(&self, treatment: Treatment, example: &Example) -> f64 {
-        let p = probability(self.intercept, self.mixture.mean(&heads(&self.learner.logits(&example.features))));
+        let p = probability(self.intercept, self.mixture.mean(&heads(&self.learner.logits(&example.features), 0.0)));
         match treatment {
             Treatment::Calibrated => clipped(p.min(0.5) / (1.0 - p.min(0.5))),
             _ => p,
@@ -154,7 +155,7 @@ impl Pupil {
     fn hear(&mut self, treatment: Treatment, moment: Moment, example: &Example, lesson: &mut Lesson, share: f64) {
         let label = example.converted_at.is_some();
         let y = f64::from(u8::from(label));
-        let logits = heads(&self.learner.logits(&example.features));
+        let logits = heads(&self.learner.logits(&example.features), 0.0);
         let p = logits.map(|logit| probability(self.intercept, logit));
         if moment == Moment::Shown {
             *lesson = Lesson { logits, pulls: p };

@@ -28,8 +28,8 @@ pub const RULES_PER_SEGMENT_MAX: usize = 1_024;
 pub const SUPPORT_MAX: u32 = 1_000;
 /// Smallest and largest allowed bounds of a multiplier.
 pub const MULTIPLIER_BOUNDS: (f64, f64) = (0.01, 10.0);
-/// Bounds of the learning rate. Within these and the next two no weight leaves the finite numbers of an f32, whatever is
-/// learned (a test tries).
+/// Bounds of the learning rate. Within these and the next two no weight leaves the finite numbers of an f32, whatever
+/// is learned (a test tries).
 pub const ALPHA_BOUNDS: (f64, f64) = (0.000_1, 10.0);
 /// Bounds of the smoothing of the learning rate.
 pub const BETA_BOUNDS: (f64, f64) = (0.000_1, 1_000.0);

@@ -14,7 +14,13 @@ pub(super) const CLIMB_WINDOW: Span = Span::hours(24);
 
 /// Those of a goal's milestones whose bits are set.
 pub(super) fn steps_of(steps: u32, milestones: &[ActionCode]) -> impl Iterator<Item = ActionCode> + '_ {
-    milestones.iter().copied().take(32).enumerate().filter(move |(place, _)| steps >> place & 1 == 1).map(|(_, step)| step)
+    milestones
+        .iter()
+        .copied()
+        .take(32)
+        .enumerate()
+        .filter(move |(place, _)| steps >> place & 1 == 1)
+        .map(|(_, step)| step)
 }
 
 impl Engine {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
-use super::impressions::{Impression, ImpressionId, forget_id};
+use super::impressions::{Impression, ImpressionId, PursuitKey, forget_id};
 use super::segments::RuleSegments;
 use super::statistics::Memberships;
 use crate::hash::KeyHasher;
@@ -50,7 +50,7 @@ pub(super) struct Conversion {
     /// Audiences of the impression it is credited to. Kept here, because that impression may be let go before this
     /// conversion is taken back.
     pub segments: RuleSegments,
-    pub externals: SmallVec<[SegmentCode; 2]>,
+    pub externals: Box<[SegmentCode]>,
     /// When it is let go.
     pub deadline: Timestamp,
 }
@@ -83,7 +83,7 @@ impl Conversion {
 #[derive(Debug, Default)]
 pub(super) struct Conversions {
     kept: HashMap<ConversionId, Conversion, KeyHasher>,
-    by_user: HashMap<(UserKey, GoalCode), SmallVec<[ConversionId; 2]>, KeyHasher>,
+    by_user: HashMap<PursuitKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
     by_opportunity: HashMap<OpportunityKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
     by_key: HashMap<ConversionKey, ConversionId, KeyHasher>,
     deadlines: BTreeSet<(Timestamp, ConversionId)>,
@@ -113,7 +113,7 @@ impl Conversions {
     pub fn candidates(&self, impression: &Impression) -> SmallVec<[ConversionId; 2]> {
         let mut ids: SmallVec<[ConversionId; 2]> = SmallVec::new();
         ids.extend(self.by_opportunity.get(&impression.opportunity).into_iter().flatten().copied());
-        let of_user = impression.user.and_then(|user| self.by_user.get(&(user, impression.goal)));
+        let of_user = impression.user.and_then(|user| self.by_user.get(&PursuitKey::of(user, impression.goal)));
         ids.extend(of_user.into_iter().flatten().copied());
         ids.sort_unstable();
         ids.dedup();
@@ -122,14 +122,14 @@ impl Conversions {
 
     /// Conversions of a user and goal.
     pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ConversionId; 2]> {
-        self.by_user.get(&(user, goal)).cloned().unwrap_or_default()
+        self.by_user.get(&PursuitKey::of(user, goal)).cloned().unwrap_or_default()
     }
 
     pub fn insert(&mut self, conversion: Conversion) -> ConversionId {
         let id = self.next;
         self.next += 1;
         if let Some(user) = conversion.user {
-            self.by_user.entry((user, conversion.goal)).or_default().push(id);
+            self.by_user.entry(PursuitKey::of(user, conversion.goal)).or_default().push(id);
         }
         if let Some(opportunity) = conversion.opportunity {
             self.by_opportunity.entry(opportunity).or_default().push(id);
@@ -146,7 +146,7 @@ impl Conversions {
         let conversion = self.kept.remove(&id)?;
         self.deadlines.remove(&(conversion.deadline, id));
         if let Some(user) = conversion.user {
-            forget_id(&mut self.by_user, (user, conversion.goal), id);
+            forget_id(&mut self.by_user, PursuitKey::of(user, conversion.goal), id);
         }
         if let Some(opportunity) = conversion.opportunity {
             forget_id(&mut self.by_opportunity, opportunity, id);
@@ -164,11 +164,11 @@ impl Conversions {
 
     /// Moves all conversions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        let Some(ids) = self.by_user.remove(&(from, goal)) else { return };
+        let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
         for id in &ids {
             self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
         }
-        let all = self.by_user.entry((to, goal)).or_default();
+        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
         all.extend(ids);
         all.sort_unstable();
     }

@@ -42,12 +42,20 @@ pub(super) struct History<'a> {
     pub segments: &'a [SegmentCode],
 }
 
+/// What a request says of all its targets, hashed once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Surroundings {
+    /// Name and value of each context entry that is looked at.
+    context: ArrayVec<u64, CONTEXT_USED_MAX>,
+    /// Name and bucket of each number that is looked at.
+    numbers: ArrayVec<(u64, i8), NUMBERS_USED_MAX>,
+}
+
 /// What is asked about, apart from the person.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub at: Timestamp,
-    pub context: &'a [(Id, Id)],
-    pub numbers: &'a [(Id, f64)],
+    pub surroundings: &'a Surroundings,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
 }
@@ -71,6 +79,26 @@ fn number_bucket(number: f64) -> i8 {
     if number < 0.0 { -1 - bucket } else { bucket }
 }
 
+impl Surroundings {
+    /// Those of a request's context and numbers.
+    pub fn of(context: &[(Id, Id)], numbers: &[(Id, f64)]) -> Surroundings {
+        let entry = |(name, value): &(Id, Id)| hash::mix(hash::text(name.as_str()), hash::text(value.as_str()));
+        let number = |(name, number): &(Id, f64)| (hash::text(name.as_str()), number_bucket(*number));
+        Surroundings {
+            context: context.iter().take(CONTEXT_USED_MAX).map(entry).collect(),
+            numbers: numbers.iter().take(NUMBERS_USED_MAX).map(number).collect(),
+        }
+    }
+
+    /// Place, and hash of name and bucket, of each number that is crossed.
+    fn crossed(&self) -> impl Iterator<Item = (u8, u64)> {
+        (0..)
+            .zip(&self.numbers)
+            .take(NUMBERS_CROSSED_MAX)
+            .map(|(place, (name, bucket))| (place, hash::mix(*name, *bucket as u64)))
+    }
+}
+
 impl FeatureSet {
     /// All features of an opportunity. Without a person, those of the context alone.
     ///
@@ -86,11 +114,13 @@ impl FeatureSet {
         set
     }
 
+    #[inline(always)]
     fn push(&mut self, cause: Cause, value: u64) {
         self.add(cause, Feature::new(key(cause, value)));
     }
 
     /// A cross: the two values are those of the features it is made of.
+    #[inline(always)]
     fn push_cross(&mut self, cause: Cause, one: u64, other: u64) {
         self.add(cause, Feature::cross(key(cause, hash::mix(one, other))));
     }
@@ -110,12 +140,11 @@ impl FeatureSet {
         if let Some(category) = asked.category {
             self.push(Cause::Category, u64::from(category.0));
         }
-        for (place, (name, value)) in asked.context.iter().enumerate().take(CONTEXT_USED_MAX) {
-            let value = hash::mix(hash::text(name.as_str()), hash::text(value.as_str()));
-            self.push(Cause::Context(place as u8), value);
+        for (place, entry) in (0..).zip(&asked.surroundings.context) {
+            self.push(Cause::Context(place), *entry);
         }
-        for (place, (name, number)) in asked.numbers.iter().enumerate().take(NUMBERS_USED_MAX) {
-            self.push(Cause::Number(place as u8, number_bucket(*number)), hash::text(name.as_str()));
+        for (place, (name, bucket)) in (0..).zip(&asked.surroundings.numbers) {
+            self.push(Cause::Number(place, *bucket), *name);
         }
     }
 
@@ -189,11 +218,11 @@ impl FeatureSet {
         for (scope, interest) in interests.into_iter().flatten() {
             let touched = interest.map_or(u64::MAX, |interest| state(interest.latest.0, interest.last));
             self.push_cross(Cause::LatestAndInterest(scope), latest, touched);
-            for (place, number) in numbers(asked).take(NUMBERS_CROSSED_MAX) {
+            for (place, number) in asked.surroundings.crossed() {
                 self.push_cross(Cause::InterestAndNumber { scope, place }, touched, number);
             }
         }
-        for (place, number) in numbers(asked).take(NUMBERS_CROSSED_MAX) {
+        for (place, number) in asked.surroundings.crossed() {
             self.push_cross(Cause::LatestAndNumber(place), latest, number);
         }
     }
@@ -220,13 +249,10 @@ impl FeatureSet {
     }
 }
 
-/// Place, and hash of name and bucket, of each number of a request.
-fn numbers(asked: &Asked<'_>) -> impl Iterator<Item = (u8, u64)> {
-    let value = |(name, number): &(Id, f64)| hash::mix(hash::text(name.as_str()), number_bucket(*number) as u64);
-    (0..).zip(asked.numbers.iter().map(value))
-}
-
 /// Hash of a cause, with a value that the cause itself does not hold.
+///
+/// Inlined to where the cause is known, it is a hash of what differs alone.
+#[inline(always)]
 fn key(cause: Cause, value: u64) -> u64 {
     let (kind, a, b, c): (u64, u8, u8, u8) = match cause {
         Cause::Bias => (1, 0, 0, 0),
@@ -286,7 +312,8 @@ mod tests {
         let id = |text: String| Id::new(text).unwrap();
         let context: Vec<_> = (0..64).map(|n| (id(format!("name{n}")), id(format!("value{n}")))).collect();
         let numbers: Vec<_> = (0..64).map(|n| (id(format!("number{n}")), f64::from(n))).collect();
-        let asked = Asked { at: Timestamp(0), context: &context, numbers: &numbers, item: None, category: None };
+        let surroundings = Surroundings::of(&context, &numbers);
+        let asked = Asked { at: Timestamp(0), surroundings: &surroundings, item: None, category: None };
         let profile = Profile::default();
         let in_force = AdvertiserInForce::default();
         let history = History { profile: &profile, in_force: &in_force, segments: &[] };

@@ -17,6 +17,16 @@ use crate::units::Timestamp;
 /// Number of an impression, in the order of arrival.
 pub(super) type ImpressionId = u64;
 
+/// Hash of a person's root id and a goal. Two of 10 million share one with odds of 1 in 370,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PursuitKey(u64);
+
+impl PursuitKey {
+    pub fn of(root: UserKey, goal: GoalCode) -> PursuitKey {
+        PursuitKey(hash::mix(root.0, u64::from(goal.0)))
+    }
+}
+
 /// One opportunity that was shown, for one of its goals.
 #[derive(Debug, Clone)]
 pub(super) struct Impression {
@@ -35,7 +45,7 @@ pub(super) struct Impression {
     pub category: Option<ItemKey>,
     /// Membership when it was shown.
     pub segments: RuleSegments,
-    pub externals: SmallVec<[SegmentCode; 2]>,
+    pub externals: Box<[SegmentCode]>,
     /// Actions that the person had done before it was shown.
     pub done: ActionSet,
     /// What it was learned with; `None` when nothing may be learned from it.
@@ -59,7 +69,7 @@ pub(super) struct Impression {
 pub(super) struct Impressions {
     /// Boxed: the map's free places would otherwise cost a whole impression each, and its growth would move them all.
     kept: HashMap<ImpressionId, Box<Impression>, KeyHasher>,
-    by_user: HashMap<(UserKey, GoalCode), SmallVec<[ImpressionId; 2]>, KeyHasher>,
+    by_user: HashMap<PursuitKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
     /// Impressions whose label window is open, by goal code.
@@ -85,7 +95,7 @@ impl Impressions {
 
     /// Impressions of a user and goal, in the order of arrival.
     pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ImpressionId; 2]> {
-        self.by_user.get(&(user, goal)).cloned().unwrap_or_default()
+        self.by_user.get(&PursuitKey::of(user, goal)).cloned().unwrap_or_default()
     }
 
     /// Impressions of an opportunity, one for each goal.
@@ -97,7 +107,7 @@ impl Impressions {
         let id = self.next;
         self.next += 1;
         if let Some(user) = impression.user {
-            self.by_user.entry((user, impression.goal)).or_default().push(id);
+            self.by_user.entry(PursuitKey::of(user, impression.goal)).or_default().push(id);
         }
         self.by_opportunity.entry(impression.opportunity).or_default().push(id);
         self.deadlines.insert((impression.deadline, id));
@@ -138,7 +148,7 @@ impl Impressions {
         }
         self.deadlines.remove(&(impression.deadline, id));
         if let Some(user) = impression.user {
-            forget_id(&mut self.by_user, (user, impression.goal), id);
+            forget_id(&mut self.by_user, PursuitKey::of(user, impression.goal), id);
         }
         forget_id(&mut self.by_opportunity, impression.opportunity, id);
         Some(impression)
@@ -159,7 +169,7 @@ impl Impressions {
 
     /// Moves all impressions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        let Some(ids) = self.by_user.remove(&(from, goal)) else { return };
+        let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
         for id in &ids {
             let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
             let before = impression.crowd();
@@ -169,7 +179,7 @@ impl Impressions {
                 *self.crowds.entry(crowd).or_default() += 1;
             }
         }
-        let all = self.by_user.entry((to, goal)).or_default();
+        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
         all.extend(ids);
         all.sort_unstable();
     }
@@ -193,7 +203,7 @@ fn crowd(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<
         (None, Some(category)) => u64::from(category.0) | 2 << 32,
         (None, None) => 0,
     };
-    hash::mix(hash::mix(user.0, u64::from(goal.0)), of)
+    hash::mix(PursuitKey::of(user, goal).0, of)
 }
 
 fn leave(crowds: &mut HashMap<u64, u32, KeyHasher>, crowd: Option<u64>) {

@@ -23,7 +23,7 @@ pub struct Interest {
     /// Impressions since the first act, up to 255.
     pub shown: u8,
     /// Code and count of each kind of action, in the order of first occurrence; code 0 for a free place.
-    counts: [(u8, u8); KINDS_MAX],
+    pub(super) counts: [(u8, u8); KINDS_MAX],
 }
 
 impl Interest {

@@ -50,12 +50,11 @@ impl Engine {
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
         let lanes = state.learner.logits(features);
         let centred = lanes[LADDER] - state.ladder.centre(intercept);
-        let start = intercept + state.ladder.slope() * centred;
-        let logits = heads(&lanes);
-        let logit = start + state.mixture.mean(&logits);
+        let logits = heads(&lanes, state.ladder.slope() * centred);
+        let logit = intercept + state.mixture.mean(&logits);
         let mut pulls = [0.0; HEADS];
         if !waits {
-            pulls = logits.map(|logit| probability(start, logit));
+            pulls = logits.map(|logit| probability(intercept, logit));
             state.learner.learn(features, scaled(pulls, share), now);
         }
         state.ladder.show(intercept, lanes[LADDER], share.into());
@@ -67,7 +66,6 @@ impl Engine {
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
         self.everything.impressions.add(1.0, shown, wide);
         Lesson {
-            start: start as f32,
             logits: logits.map(|logit| logit as f32),
             logit: logit as f32,
             centred: centred as f32,
@@ -193,8 +191,8 @@ impl Engine {
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
         let (intercept, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
         let lanes = state.learner.logits(features);
-        let start = intercept + state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(intercept));
-        let p = heads(&lanes).map(|logit| probability(start, logit));
+        let word = state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(intercept));
+        let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
         state.learner.learn(features, scaled(steps, lesson.share), now);
         lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
@@ -316,7 +314,7 @@ impl Engine {
         }
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
         let (intercept, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
-        state.mixture.learn(lesson.start.into(), &lesson.logits.map(f64::from), label, share);
+        state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
         state.ladder.learn(intercept, lesson.centred.into(), label, share);
         state.calibrator.close(lesson.logit.into(), label, share);
         if lesson.waits {

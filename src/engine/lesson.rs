@@ -5,9 +5,7 @@ use crate::learn::HEADS;
 /// What the heads said of an impression when it was learned, and how far they were moved for it since.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Lesson {
-    /// Log-odds that the heads started from: the goal's intercept and what the ladder said.
-    pub start: f32,
-    /// Log-odds on top of the start, of each head, before it was learned.
+    /// Log-odds on top of the intercept, of each head, before it was learned.
     pub logits: [f32; HEADS],
     /// Log-odds as the mixed heads had them, before correction.
     pub logit: f32,
@@ -33,7 +31,7 @@ impl Lesson {
 
     /// Its canonical bytes, little-endian.
     pub fn image(&self, bytes: &mut Vec<u8>) {
-        let single = [self.start, self.logit, self.centred, self.share];
+        let single = [self.logit, self.centred, self.share];
         let numbers = self.logits.iter().chain(&self.pulls).chain(&single);
         numbers.for_each(|number| bytes.extend_from_slice(&number.to_bits().to_le_bytes()));
         bytes.push(u8::from(self.waits));

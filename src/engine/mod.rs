@@ -27,6 +27,7 @@ mod latest;
 mod lesson;
 mod multiplier;
 mod outcomes;
+mod packed;
 mod people;
 pub mod profile;
 mod profiles;
@@ -184,7 +185,7 @@ impl Engine {
         let goal = &self.goals[code.index()];
         let parent = self.parent_rate(code, tick);
         let intercept = goal.intercept.unwrap_or_else(|| math::logit(parent.mean));
-        let slope = goal.ladder.slope();
+        let slope = goal.mixture.ladder(goal.ladder.slope());
         let mut view = GoalView {
             model: goal.learner.model(),
             belief: lanes(*goal.mixture.weights(), slope),

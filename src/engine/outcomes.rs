@@ -10,7 +10,7 @@ use super::apply::Refused;
 use super::arms;
 use super::climb::CLIMB_WINDOW;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
-use super::features::{Asked, FeatureSet, History};
+use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
@@ -85,7 +85,7 @@ impl Engine {
         if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
             return Err(Refused::Duplicate);
         }
-        let before = self.before(&notice, shown_at);
+        let before = self.show_to_person(&notice, shown_at);
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for (goal, answered) in notice.goals.clone() {
@@ -96,9 +96,7 @@ impl Engine {
             let learned = Learned { is_answered: answered.is_some(), lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
         }
-        if let Some(root) = notice.user {
-            let (key, tick) = (ProfileKey::of(root, notice.advertiser), shown_at.tick());
-            self.profiles.update(key, |profile| profile.show(tick, notice.item, notice.category));
+        if notice.user.is_some() {
             self.bound_profiles();
         }
         self.changed();
@@ -162,7 +160,7 @@ impl Engine {
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
             let history = History { profile: &profile, in_force, segments: &segments };
             let (item, category) = (notice.item, notice.category);
-            let asked = Asked { at: shown_at, context: &[], numbers: &[], item, category };
+            let asked = Asked { at: shown_at, surroundings: &Surroundings::default(), item, category };
             let mut features = FeatureSet::build(&asked, Some(history)).features;
             sort_features(&mut features);
             notice.features = Some(Arc::from(features.as_slice()));
@@ -170,15 +168,18 @@ impl Engine {
         Ok(notice)
     }
 
-    /// Rule segments and actions of the person as known now, judged at the time it was shown.
-    fn before(&self, notice: &Notice, shown_at: Timestamp) -> Before {
+    /// Notes it in the person's history. Gives rule segments and actions as known until now, judged at the time it was
+    /// shown.
+    fn show_to_person(&mut self, notice: &Notice, shown_at: Timestamp) -> Before {
         let Some(root) = notice.user else { return Before::default() };
-        let Some(in_force) = self.catalog.in_force(notice.advertiser) else { return Before::default() };
-        let profile = self.profiles.get(ProfileKey::of(root, notice.advertiser)).unwrap_or_default();
-        Before {
-            rules: RuleSegments::of(in_force, &profile, &notice.externals, shown_at.tick()),
-            done: profile.done_before(shown_at.tick()),
-        }
+        let in_force = self.catalog.in_force(notice.advertiser).expect("notices name goals in force");
+        let tick = shown_at.tick();
+        self.profiles.update(ProfileKey::of(root, notice.advertiser), |profile| {
+            let rules = RuleSegments::of(in_force, profile, &notice.externals, tick);
+            let done = profile.done_before(tick);
+            profile.show(tick, notice.item, notice.category);
+            Before { rules, done }
+        })
     }
 
     fn keep_impression(
@@ -203,7 +204,7 @@ impl Engine {
             item: notice.item,
             category: notice.category,
             segments: before.rules,
-            externals: notice.externals.clone(),
+            externals: notice.externals.as_slice().into(),
             done: before.done,
             features: notice.features.clone(),
             standing: 0,
@@ -311,7 +312,7 @@ impl Engine {
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,
             segments: RuleSegments::default(),
-            externals: SmallVec::new(),
+            externals: Box::default(),
             deadline: reached.occurred_at + retention.retraction,
         })
     }

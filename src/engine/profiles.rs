@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
+use super::packed::Packed;
 use super::profile::Profile;
 use crate::hash::{self, KeyHasher};
 use crate::ids::{AdvertiserCode, UserKey};
@@ -24,8 +25,8 @@ impl ProfileKey {
     }
 }
 
-/// The map that scorers read. Boxed, because the map's free slots would cost a whole profile each.
-pub(super) type SharedProfiles = DashMap<ProfileKey, Box<Profile>, KeyHasher>;
+/// The map that scorers read.
+pub(super) type SharedProfiles = DashMap<ProfileKey, Packed, KeyHasher>;
 
 /// The writer's side of the profiles.
 #[derive(Debug)]
@@ -38,12 +39,21 @@ pub(super) struct Profiles {
     oldest: BTreeSet<(Tick, ProfileKey)>,
     /// The hour that `oldest` holds; later ones are in `hours`.
     oldest_hour: u32,
+    /// Where profiles are packed.
+    buffer: Vec<u8>,
 }
 
 impl Default for Profiles {
     fn default() -> Profiles {
         let shared = DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHasher::default(), SHARDS);
-        Profiles { shared: Arc::new(shared), count: 0, hours: BTreeMap::new(), oldest: BTreeSet::new(), oldest_hour: 0 }
+        Profiles {
+            shared: Arc::new(shared),
+            count: 0,
+            hours: BTreeMap::new(),
+            oldest: BTreeSet::new(),
+            oldest_hour: 0,
+            buffer: Vec::new(),
+        }
     }
 }
 
@@ -58,7 +68,7 @@ impl Profiles {
 
     /// A copy of a profile.
     pub fn get(&self, key: ProfileKey) -> Option<Profile> {
-        self.shared.get(&key).map(|profile| (**profile).clone())
+        self.shared.get(&key).map(|kept| kept.get())
     }
 
     /// Changes a profile, a new one if there is none.
@@ -66,11 +76,13 @@ impl Profiles {
         let mut is_new = false;
         let mut entry = self.shared.entry(key).or_insert_with(|| {
             is_new = true;
-            Box::default()
+            Packed::default()
         });
-        let before = entry.last_seen();
-        let result = change(&mut entry);
-        let after = entry.last_seen();
+        let mut profile = entry.get();
+        let before = profile.last_seen();
+        let result = change(&mut profile);
+        let after = profile.last_seen();
+        entry.set(&profile, &mut self.buffer);
         drop(entry);
         let hour = after.0 / HOUR_S;
         if is_new {
@@ -91,10 +103,11 @@ impl Profiles {
     }
 
     pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
-        let (_, profile) = self.shared.remove(&key)?;
+        let (_, kept) = self.shared.remove(&key)?;
+        let profile = kept.get();
         self.count -= 1;
         self.unfile(key, profile.last_seen());
-        Some(*profile)
+        Some(profile)
     }
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
@@ -114,14 +127,14 @@ impl Profiles {
     fn open_oldest_hour(&mut self) {
         if let Some((hour, keys)) = self.hours.pop_first() {
             self.oldest_hour = hour;
-            let seen = |key: ProfileKey| self.shared.get(&key).map(|profile| (profile.last_seen(), key));
+            let seen = |key: ProfileKey| self.shared.get(&key).map(|kept| (kept.get().last_seen(), key));
             self.oldest = keys.into_iter().filter_map(seen).collect();
         }
     }
 
     /// Visits all profiles, in no order.
     pub fn each(&self, visit: &mut dyn FnMut(u64, &Profile)) {
-        self.shared.iter().for_each(|entry| visit(entry.key().0, entry.value()));
+        self.shared.iter().for_each(|entry| visit(entry.key().0, &entry.get()));
     }
 
     /// Notes when a profile was last seen.

@@ -192,11 +192,11 @@ impl Engine {
         self.profiles.get(ProfileKey::of(self.people.root(user), advertiser))
     }
 
-    /// Visits what one person did with an advertiser, action by action, without copying the profile.
+    /// Visits what one person did with an advertiser, action by action.
     pub fn each_act(&self, user: UserKey, advertiser: AdvertiserCode, visit: impl FnMut(&ActionHistory)) {
         let key = ProfileKey::of(self.people.root(user), advertiser);
         if let Some(profile) = self.profiles.shared().get(&key) {
-            profile.actions.iter().for_each(visit);
+            profile.get().actions.iter().for_each(visit);
         }
     }
 

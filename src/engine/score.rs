@@ -7,13 +7,15 @@ use arrayvec::ArrayVec;
 
 use super::arms;
 use super::catalog::{AdvertiserInForce, Catalog};
-use super::features::{Asked, FeatureSet, History};
+use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::multiplier::{Estimate, multiplier};
 use super::people::Roots;
 use super::profile::Profile;
 use super::profiles::{ProfileKey, SharedProfiles};
 use super::segments::RuleSegments;
-use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_features};
+use crate::exposure::{
+    Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, FEATURES_MAX, Feature, GoalScore, sort_features,
+};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::learn::PerLane;
@@ -86,7 +88,8 @@ impl Scorer {
             return request.targets.iter().map(|_| Err(rejection.clone())).collect();
         }
         let published = self.shared.published.load();
-        let scoring = Scoring { shared: &self.shared, published: &published, at, request };
+        let surroundings = Surroundings::of(&request.context, &request.numbers);
+        let scoring = Scoring { shared: &self.shared, published: &published, at, request, surroundings };
         let mut person = None;
         request.targets.iter().map(|target| scoring.target(target, &mut person)).collect()
     }
@@ -103,6 +106,7 @@ struct Scoring<'a> {
     published: &'a Published,
     at: Timestamp,
     request: &'a ScoreRequest,
+    surroundings: Surroundings,
 }
 
 impl Scoring<'_> {
@@ -124,15 +128,14 @@ impl Scoring<'_> {
         let person = person.as_ref().expect("set just above");
         let asked = Asked {
             at: self.at,
-            context: &self.request.context,
-            numbers: &self.request.numbers,
+            surroundings: &self.surroundings,
             item: target.item.as_ref().map(|item| hash::item_key(item.as_str())),
             category: target.category.as_ref().map(|category| hash::item_key(category.as_str())),
         };
         let history = History { profile: &person.profile, in_force, segments: &person.segments };
         let set = FeatureSet::build(&asked, person.root.map(|_| history));
         let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &set)).collect();
-        let exposure = self.exposure(target, person, &asked, &set, &signals);
+        let exposure = self.exposure(target, person, &asked, set.features, &signals);
         Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
     }
 
@@ -172,7 +175,7 @@ impl Scoring<'_> {
         for user in users {
             root = root.or(Some(user));
             if let Some(kept) = self.shared.profiles.get(&ProfileKey::of(user, advertiser)) {
-                (root, profile) = (Some(user), (**kept).clone());
+                (root, profile) = (Some(user), kept.get());
                 break;
             }
         }
@@ -270,10 +273,9 @@ impl Scoring<'_> {
         target: &Target,
         person: &Person,
         asked: &Asked<'_>,
-        set: &FeatureSet,
+        mut features: ArrayVec<Feature, FEATURES_MAX>,
         signals: &[Signal],
     ) -> Exposure {
-        let mut features = set.features.clone();
         sort_features(&mut features);
         let score = |signal: &Signal| GoalScore {
             goal: signal.goal,

@@ -68,6 +68,8 @@ pub struct Calibrator {
     cohorts: VecDeque<Cohort>,
     /// Number of the oldest cohort since 1970.
     oldest: u64,
+    /// Predicted and observed of cohorts that are no longer kept, fading as newer ones join.
+    settled: (f64, f64),
     bins: [Bin; BINS],
     /// Logarithm of the level's factor.
     level: f64,
@@ -114,6 +116,7 @@ impl Calibrator {
             cohort_ms: (window.0 / COHORTS_PER_WINDOW as u64).max(1),
             cohorts: VecDeque::new(),
             oldest: 0,
+            settled: (0.0, 0.0),
             bins: [Bin::default(); BINS],
             level: 0.0,
             curve: Curve::default(),
@@ -181,7 +184,9 @@ impl Calibrator {
 
     /// All that it holds, as numbers.
     pub fn numbers(&self, visit: &mut dyn FnMut(f64)) {
-        [self.cohort_ms as f64, self.oldest as f64, self.level].into_iter().for_each(&mut *visit);
+        let (predicted, observed) = self.settled;
+        let single = [self.cohort_ms as f64, self.oldest as f64, predicted, observed, self.level];
+        single.into_iter().for_each(&mut *visit);
         for cohort in &self.cohorts {
             visit(cohort.predicted);
             cohort.positive.iter().for_each(|count| visit(f64::from(*count)));
@@ -194,18 +199,29 @@ impl Calibrator {
     fn begin(&mut self, number: u64) {
         let next = self.oldest + self.cohorts.len() as u64;
         if self.cohorts.is_empty() || number >= next + COHORTS_MAX as u64 {
-            self.cohorts.clear();
+            while let Some(cohort) = self.cohorts.pop_front() {
+                self.settle(&cohort);
+            }
             self.cohorts.push_back(Cohort::default());
             self.oldest = number;
             return;
         }
         for _ in next..=number {
-            if self.cohorts.len() == COHORTS_MAX {
-                self.cohorts.pop_front();
+            if self.cohorts.len() == COHORTS_MAX
+                && let Some(cohort) = self.cohorts.pop_front()
+            {
+                self.settle(&cohort);
                 self.oldest += 1;
             }
             self.cohorts.push_back(Cohort::default());
         }
+    }
+
+    fn settle(&mut self, cohort: &Cohort) {
+        let kept = math::exp(-cohort.predicted / LEVEL_MEMORY);
+        let (predicted, observed) = self.settled;
+        let came = cohort.within(COHORTS_PER_WINDOW).max(0.0);
+        self.settled = (predicted * kept + cohort.predicted, observed * kept + came);
     }
 
     fn cohort(&mut self, number: u64) -> Option<&mut Cohort> {
@@ -238,9 +254,9 @@ impl Calibrator {
         Some(shares)
     }
 
-    /// Logarithm of observed ÷ expected, the latest conversions counting most; as before while nothing is known.
+    /// Logarithm of observed ÷ expected, the latest conversions counting most.
     fn level_now(&self) -> f64 {
-        let Some(arrived) = self.arrived() else { return self.level };
+        let Some(arrived) = self.arrived() else { return self.settled_level() };
         let (mut observed, mut expected, mut weight) = (LEVEL_STRENGTH, LEVEL_STRENGTH, 1.0);
         for (place, cohort) in self.cohorts.iter().enumerate().rev() {
             let age = self.age(place);
@@ -249,12 +265,18 @@ impl Calibrator {
             expected += weight * due;
             weight *= math::exp(-due / LEVEL_MEMORY);
         }
-        math::ln(observed / expected)
+        math::ln((observed + weight * self.settled.1) / (expected + weight * self.settled.0))
+    }
+
+    /// The level of the cohorts that are no longer kept, for when none of the kept ones can tell when conversions come.
+    fn settled_level(&self) -> f64 {
+        math::ln((self.settled.1 + LEVEL_STRENGTH) / (self.settled.0 + LEVEL_STRENGTH))
     }
 
     fn curve_now(&self) -> Curve {
         let total = |part: fn(&Bin) -> f64| self.bins.iter().map(part).sum::<f64>();
-        let overall = (total(|bin| bin.positive).max(0.0) + LEVEL_STRENGTH) / (total(|bin| bin.predicted) + LEVEL_STRENGTH);
+        let overall =
+            (total(|bin| bin.positive).max(0.0) + LEVEL_STRENGTH) / (total(|bin| bin.predicted) + LEVEL_STRENGTH);
         let bound = math::ln(FACTOR_MAX);
         let mut shifts: [f64; BINS] = std::array::from_fn(|number| {
             let bin = &self.bins[number];
@@ -378,16 +400,16 @@ mod tests {
         let mut dice = Dice(3);
         let mut calibrator = Calibrator::new(Span::hours(1));
         for _ in 0..200_000 {
-            let logit = -6.0 + 6.0 * dice.unit();
+            let logit = -6.0 + 4.0 * dice.unit();
             // Too sure of itself: true log-odds are nearer to −3.
-            let label = dice.unit() < math::sigmoid(-3.0 + (logit + 3.0) * 0.8);
+            let label = dice.unit() < math::sigmoid(-3.0 + (logit + 3.0) * 0.7);
             calibrator.close(logit, label, 1.0);
         }
         let shift = |logit| calibrator.curve_now().shift(logit);
-        // As far as the level, which is the other part's, leaves it.
-        let level = shift(-3.0);
-        assert!((shift(-5.0) - level - 0.4).abs() < 0.15, "{}", shift(-5.0) - level);
-        assert!((shift(-1.0) - level + 0.4).abs() < 0.15, "{}", shift(-1.0) - level);
+        // Relative to the middle: the level is the other part's.
+        let (low, high) = (shift(-5.25) - shift(-3.0), shift(-2.25) - shift(-3.0));
+        assert!((0.45..0.75).contains(&low), "{low}");
+        assert!((-0.35..-0.1).contains(&high), "{high}");
     }
 
     proptest! {

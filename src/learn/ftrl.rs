@@ -401,9 +401,7 @@ mod tests {
         let first = Feature::from_parts(5, 0).unwrap();
         let second = Feature::from_parts(5 | 1 << 20, 0).unwrap();
         learner.learn(&[first], [0.1; LANES], NOW);
-        let collided = |learner: &Learner, feature| {
-            learner.model().terms(&EVEN, &[feature]).next().unwrap().collided
-        };
+        let collided = |learner: &Learner, feature| learner.model().terms(&EVEN, &[feature]).next().unwrap().collided;
         assert!(!collided(&learner, first) && collided(&learner, second));
         learner.learn(&[second], [0.1; LANES], NOW);
         assert!(collided(&learner, first) && collided(&learner, second));

@@ -21,9 +21,13 @@ pub const LADDER: usize = HEADS;
 /// One number for each lane.
 pub type PerLane = [f64; LANES];
 
-/// The heads' part of the lanes.
-pub fn heads(lanes: &PerLane) -> [f64; HEADS] {
-    std::array::from_fn(|head| lanes[head])
+/// How much of what the ladder says each head starts from, to learn the rest: a head that does, and others that do not,
+/// so that the mixture finds out whether the ladder helps.
+pub const FROM_LADDER: [f64; HEADS] = [0.0, 0.0, 0.0, 1.0];
+
+/// What each head says: its lane, on top of what it starts from. `ladder` is the ladder's word, slope and centre applied.
+pub fn heads(lanes: &PerLane, ladder: f64) -> [f64; HEADS] {
+    std::array::from_fn(|head| lanes[head] + FROM_LADDER[head] * ladder)
 }
 
 /// Numbers of the heads, and one for the ladder.

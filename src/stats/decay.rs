@@ -35,7 +35,10 @@ impl HalfLife {
 
     /// What is left at `to` of 1 that was there at `from`; 1 when `to` is not later.
     pub fn factor(self, from: Tick, to: Tick) -> f64 {
-        let steps = self.grid(to).saturating_sub(self.grid(from));
+        if to <= from {
+            return 1.0;
+        }
+        let steps = self.grid(to) - self.grid(from);
         if steps == 0 {
             return 1.0;
         }

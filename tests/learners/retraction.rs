@@ -1,10 +1,10 @@
 //! What "a conversion takes back what was learned" means to the bit: all of the gradient, not quite all of the step.
 //!
-//! With λ₁ = 0 one step of FTRL moves a weight by −g ÷ D, D = (β + √n) ÷ α + λ₂ after it (McMahan et al. 2013: z sums up
-//! so that the step before cancels out). Learning p and then −p leaves Σ g = 0 and n larger by 2 p²: the way back is
-//! shorter than the way there, and −p (1 ÷ D₁ − 1 ÷ D₂) remains. That is at most 1 − 1 ÷ √2 = 0.293 of the first step, where
-//! the coordinate has seen nothing before, and vanishes as p² ÷ 2n where it has seen much: there weights stand still
-//! within a step, and "exactly at fixed weights" is exact.
+//! With λ₁ = 0 one step of FTRL moves a weight by −g ÷ D, D = (β + √n) ÷ α + λ₂ after it (McMahan et al. 2013: z sums
+//! up so that the step before cancels out). Learning p and then −p leaves Σ g = 0 and n larger by 2 p²: the way back
+//! is shorter than the way there, and −p (1 ÷ D₁ − 1 ÷ D₂) remains. That is at most 1 − 1 ÷ √2 = 0.293 of the first
+//! step, where the coordinate has seen nothing before, and vanishes as p² ÷ 2n where it has seen much: there weights
+//! stand still within a step, and "exactly at fixed weights" is exact.
 
 use inkling::exposure::Feature;
 use inkling::learn::LANES;

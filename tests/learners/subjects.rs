@@ -108,11 +108,11 @@ impl Subject for Mixed {
 
     fn learn(&mut self, example: &Example) {
         let learner = &mut self.heads.0;
-        let logits = heads(&learner.logits(&example.features));
+        let logits = heads(&learner.logits(&example.features), 0.0);
         let pulls = logits.map(|logit| probability(INTERCEPT, logit));
         learner.learn(&example.features, lanes(pulls.map(|pull| pull * example.share), 0.0), example.tick);
         if example.label {
-            let now = heads(&learner.logits(&example.features)).map(|logit| probability(INTERCEPT, logit));
+            let now = heads(&learner.logits(&example.features), 0.0).map(|logit| probability(INTERCEPT, logit));
             let steps = std::array::from_fn(|head| (now[head] - 1.0 - pulls[head]) * example.share);
             learner.learn(&example.features, lanes(steps, 0.0), example.tick);
         }

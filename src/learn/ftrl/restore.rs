@@ -45,8 +45,8 @@ pub enum ImageFault {
 }
 
 impl Learner {
-    /// A learner that goes on where an image was taken, bit by bit: `pieces` are what [`Learner::image`] handed out, and
-    /// `collisions` is what [`Learner::collisions`] said. The parameters are those that were in force, with the
+    /// A learner that goes on where an image was taken, bit by bit: `pieces` are what [`Learner::image`] handed out,
+    /// and `collisions` is what [`Learner::collisions`] said. The parameters are those that were in force, with the
     /// table's own number of bits.
     ///
     /// # Errors

@@ -1,0 +1,236 @@
+//! A profile as it is kept: all of it in one piece of memory, as short as it is.
+//!
+//! There are millions of profiles, and each is read far more often than changed: a score finds one piece of some 100
+//! bytes in memory, where lists of their own would be as many places to wait for. Numbers are little-endian, and what a
+//! person never did takes no bytes:
+//!
+//! | length | what |
+//! |---|---|
+//! | 12 | first and latest action (4 each), sessions, actions in the latest one (2 each) |
+//! | 11 | path (8), flags, kinds of action, counted kinds |
+//! | 12 or 0 | latest impression and conversion (4 each), impressions, conversions (2 each) |
+//! | 9 a kind of action | code, latest time (4), decayed count (4) |
+//! | 2 a counted kind, 4 a time | code, number of times, times |
+//! | 11 an item or category | key, latest act (4 each), latest kind, streak, kinds and a flag |
+//! | 2 a kind of act with it | code, times |
+//! | 5 more where it was advertised since | latest impression (4), impressions |
+//!
+//! This is not the [image](super::image): that is a format, this is memory's own.
+
+use super::interest::Interest;
+use super::profile::{ActionHistory, Occurrences, Profile};
+use crate::ids::{ActionCode, ItemKey};
+use crate::units::Tick;
+
+/// There were impressions or conversions.
+const HAS_OUTCOMES: u8 = 1;
+/// Set beside an interest's number of kinds: there were impressions of it.
+const HAS_SHOWN: u8 = 1 << 7;
+
+/// A profile in one piece; nothing at all for that of somebody who has not been seen yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Packed(Box<[u8]>);
+
+impl Packed {
+    /// Takes on what a profile says. `buffer` is for reuse; what it holds is of no account.
+    pub fn set(&mut self, profile: &Profile, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        write(profile, buffer);
+        if self.0.len() == buffer.len() {
+            self.0.copy_from_slice(buffer);
+        } else {
+            self.0 = buffer.as_slice().into();
+        }
+    }
+
+    /// The profile.
+    pub fn get(&self) -> Profile {
+        if self.0.is_empty() { Profile::default() } else { Reader(&self.0).profile() }
+    }
+}
+
+fn write(profile: &Profile, bytes: &mut Vec<u8>) {
+    let has_outcomes =
+        (profile.last_shown, profile.last_converted, profile.shown, profile.conversions) != (Tick(0), Tick(0), 0, 0);
+    let flags = if has_outcomes { HAS_OUTCOMES } else { 0 };
+    bytes.extend_from_slice(&pair(profile.first_acted, profile.last_acted));
+    bytes.extend_from_slice(&counts(profile.sessions, profile.session_actions));
+    bytes.extend_from_slice(&profile.path);
+    // Codes are bytes above 0, and each stands once: at most 255 of them.
+    bytes.extend_from_slice(&[flags, profile.actions.len() as u8, profile.occurrences.len() as u8]);
+    if has_outcomes {
+        bytes.extend_from_slice(&pair(profile.last_shown, profile.last_converted));
+        bytes.extend_from_slice(&counts(profile.shown, profile.conversions));
+    }
+    for history in &profile.actions {
+        let ([a, b, c, d], [e, f, g, h]) = (history.last.0.to_le_bytes(), history.count.to_le_bytes());
+        bytes.extend_from_slice(&[history.action.0, a, b, c, d, e, f, g, h]);
+    }
+    for kept in &profile.occurrences {
+        bytes.extend_from_slice(&[kept.action.0, kept.ticks.len() as u8]);
+        kept.ticks.iter().for_each(|tick| bytes.extend_from_slice(&tick.0.to_le_bytes()));
+    }
+    profile.interests.iter().for_each(|interest| write_interest(interest, bytes));
+}
+
+fn write_interest(interest: &Interest, bytes: &mut Vec<u8>) {
+    let has_shown = (interest.last_shown, interest.shown) != (Tick(0), 0);
+    let kinds = interest.counts().count() as u8 | if has_shown { HAS_SHOWN } else { 0 };
+    let ([a, b, c, d], [e, f, g, h]) = (interest.key.0.to_le_bytes(), interest.last.0.to_le_bytes());
+    bytes.extend_from_slice(&[a, b, c, d, e, f, g, h, interest.latest.0, interest.streak, kinds]);
+    interest.counts().for_each(|(action, count)| bytes.extend_from_slice(&[action.0, count]));
+    if has_shown {
+        let [a, b, c, d] = interest.last_shown.0.to_le_bytes();
+        bytes.extend_from_slice(&[a, b, c, d, interest.shown]);
+    }
+}
+
+fn pair(one: Tick, other: Tick) -> [u8; 8] {
+    (u64::from(one.0) | u64::from(other.0) << 32).to_le_bytes()
+}
+
+fn counts(one: u16, other: u16) -> [u8; 4] {
+    (u32::from(one) | u32::from(other) << 16).to_le_bytes()
+}
+
+/// Reads what [`write`] wrote, front to back.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) = self.0.split_first_chunk().expect("what was packed is whole");
+        self.0 = rest;
+        *taken
+    }
+
+    fn pair(&mut self) -> (Tick, Tick) {
+        let both = u64::from_le_bytes(self.bytes());
+        (Tick(both as u32), Tick((both >> 32) as u32))
+    }
+
+    fn counts(&mut self) -> (u16, u16) {
+        let both = u32::from_le_bytes(self.bytes());
+        (both as u16, (both >> 16) as u16)
+    }
+
+    fn profile(mut self) -> Profile {
+        let mut profile = Profile::default();
+        (profile.first_acted, profile.last_acted) = self.pair();
+        (profile.sessions, profile.session_actions) = self.counts();
+        profile.path = self.bytes();
+        let [flags, actions, counted] = self.bytes();
+        if flags & HAS_OUTCOMES != 0 {
+            (profile.last_shown, profile.last_converted) = self.pair();
+            (profile.shown, profile.conversions) = self.counts();
+        }
+        for _ in 0..actions {
+            profile.actions.push(self.action());
+        }
+        for _ in 0..counted {
+            profile.occurrences.push(self.occurrences());
+        }
+        while !self.0.is_empty() {
+            profile.interests.push(self.interest());
+        }
+        profile
+    }
+
+    fn action(&mut self) -> ActionHistory {
+        let [action, a, b, c, d, e, f, g, h] = self.bytes();
+        ActionHistory {
+            action: ActionCode(action),
+            last: Tick(u32::from_le_bytes([a, b, c, d])),
+            count: f32::from_le_bytes([e, f, g, h]),
+        }
+    }
+
+    fn occurrences(&mut self) -> Occurrences {
+        let [action, times] = self.bytes();
+        let ticks = (0..times).map(|_| Tick(u32::from_le_bytes(self.bytes()))).collect();
+        Occurrences { action: ActionCode(action), ticks }
+    }
+
+    fn interest(&mut self) -> Interest {
+        let [a, b, c, d, e, f, g, h, latest, streak, kinds] = self.bytes();
+        let mut interest = Interest::new(ItemKey(u32::from_le_bytes([a, b, c, d])));
+        interest.last = Tick(u32::from_le_bytes([e, f, g, h]));
+        (interest.latest, interest.streak) = (ActionCode(latest), streak);
+        let kinds_count = usize::from(kinds & !HAS_SHOWN);
+        for place in 0..kinds_count {
+            interest.counts[place] = self.bytes::<2>().into();
+        }
+        if kinds & HAS_SHOWN != 0 {
+            let [a, b, c, d, shown] = self.bytes();
+            (interest.last_shown, interest.shown) = (Tick(u32::from_le_bytes([a, b, c, d])), shown);
+        }
+        interest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::catalog::ActionInForce;
+    use crate::engine::profile::Act;
+    use crate::stats::decay::HalfLife;
+    use crate::units::Span;
+    use proptest::prelude::*;
+
+    const INTERESTS_MAX: usize = 16;
+
+    fn act(action: u8, tick: u32, item: Option<u32>) -> Act {
+        let half_life = HalfLife::new(Span::days(7));
+        let in_force = ActionInForce { half_life, position: None, occurrences: action % 9, converts: false };
+        Act { action: ActionCode(action), in_force, tick: Tick(tick), item: item.map(ItemKey), category: None }
+    }
+
+    fn packed(profile: &Profile) -> Packed {
+        let mut packed = Packed::default();
+        packed.set(profile, &mut Vec::new());
+        packed
+    }
+
+    #[test]
+    fn a_profile_fits_its_budget() {
+        let mut profile = Profile::default();
+        // Six acts of four kinds with three items, of which rules count one.
+        for (place, action) in [9, 12, 9, 18, 27, 9].into_iter().enumerate() {
+            profile.act(act(action, 1_000 + place as u32, Some(place as u32 % 3)), INTERESTS_MAX);
+        }
+        profile.act(act(3, 2_000, None), INTERESTS_MAX);
+        assert!(packed(&profile).0.len() <= 128, "{} bytes", packed(&profile).0.len());
+        profile.show(Tick(3_000), Some(ItemKey(1)), None);
+        profile.convert(Tick(3_000));
+        assert!(packed(&profile).0.len() <= 144, "{} bytes", packed(&profile).0.len());
+    }
+
+    #[test]
+    fn nobody_is_kept_in_no_bytes() {
+        assert_eq!(Packed::default().get(), Profile::default());
+        assert_eq!(packed(&Profile::default()).get(), Profile::default());
+    }
+
+    proptest! {
+        /// Whatever happens to someone, what is kept is what was.
+        #[test]
+        fn what_is_kept_is_what_was(
+            happenings in proptest::collection::vec((0u8..5, any::<u8>(), any::<u16>(), 0u32..40), 0..400),
+        ) {
+            let mut profile = Profile::default();
+            let (mut kept, mut buffer) = (Packed::default(), Vec::new());
+            for (what, action, tick, item) in happenings {
+                let (tick, item) = (Tick(tick.into()), Some(item).filter(|item| *item > 3));
+                match what {
+                    0 => profile.show(tick, item.map(ItemKey), None),
+                    1 if action > 250 => profile.convert(tick),
+                    1 => profile.retract(),
+                    _ => {
+                        profile.act(act(action.max(1), tick.0, item), INTERESTS_MAX);
+                    }
+                }
+                kept.set(&profile, &mut buffer);
+                prop_assert_eq!(&kept.get(), &profile);
+            }
+        }
+    }
+}
