@@ -28,6 +28,13 @@ pub const RULES_PER_SEGMENT_MAX: usize = 1_024;
 pub const SUPPORT_MAX: u32 = 1_000;
 /// Smallest and largest allowed bounds of a multiplier.
 pub const MULTIPLIER_BOUNDS: (f64, f64) = (0.01, 10.0);
+/// Bounds of the learning rate. Within these and the next two no weight leaves the finite numbers of an f32, whatever
+/// is learned (a test tries).
+pub const ALPHA_BOUNDS: (f64, f64) = (0.000_1, 10.0);
+/// Bounds of the smoothing of the learning rate.
+pub const BETA_BOUNDS: (f64, f64) = (0.000_1, 1_000.0);
+/// Bounds of L1 and L2 regularisation.
+pub const PENALTY_BOUNDS: (f64, f64) = (0.0, 1_000.0);
 /// Bounds of the product of a user's segment weights.
 pub const WEIGHT_BOUNDS: (f64, f64) = (0.2, 5.0);
 
@@ -207,13 +214,13 @@ pub enum Rule {
 /// How the model learns: FTRL-proximal logistic regression, McMahan 2013, algorithm 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learner {
-    /// Learning rate of the faster heads; the slower ones have three tenths of it.
+    /// Learning rate of the faster heads, within [`ALPHA_BOUNDS`]; the slower ones have three tenths of it.
     pub alpha: f64,
-    /// Smoothing of the per-coordinate rate.
+    /// Smoothing of the per-coordinate rate, within [`BETA_BOUNDS`].
     pub beta: f64,
-    /// L1 regularisation: weights whose evidence is below it are exactly zero.
+    /// L1 regularisation, within [`PENALTY_BOUNDS`]: weights whose evidence is below it are exactly zero.
     pub l1: f64,
-    /// L2 regularisation.
+    /// L2 regularisation, within [`PENALTY_BOUNDS`].
     pub l2: f64,
     /// Half-life of what a weight has seen, so that the model can follow a changing market.
     pub half_life: Span,

@@ -2,7 +2,10 @@
 
 use super::table::Table;
 use super::value::Range;
-use crate::settings::{Arms, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, Retention, SUPPORT_MAX};
+use crate::settings::{
+    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
+    Retention, SUPPORT_MAX,
+};
 use crate::units::Span;
 
 /// Shortest and longest half-life of a statistic.
@@ -14,10 +17,10 @@ pub(super) const NOT_BUILT: &str = "is not built yet";
 /// Reads `[learner]`.
 pub(super) fn read_learner(table: &mut Table<'_>) -> Learner {
     let mut learner = Learner::default();
-    table.number("alpha", &mut learner.alpha, Range::Between(0.0001, 10.0));
-    table.number("beta", &mut learner.beta, Range::Between(0.0001, 1_000.0));
-    table.number("l1", &mut learner.l1, Range::Between(0.0, 1_000.0));
-    table.number("l2", &mut learner.l2, Range::Between(0.0, 1_000.0));
+    table.number("alpha", &mut learner.alpha, Range::Between(ALPHA_BOUNDS.0, ALPHA_BOUNDS.1));
+    table.number("beta", &mut learner.beta, Range::Between(BETA_BOUNDS.0, BETA_BOUNDS.1));
+    table.number("l1", &mut learner.l1, Range::Between(PENALTY_BOUNDS.0, PENALTY_BOUNDS.1));
+    table.number("l2", &mut learner.l2, Range::Between(PENALTY_BOUNDS.0, PENALTY_BOUNDS.1));
     table.span("half_life", &mut learner.half_life, HALF_LIVES);
     table.whole("table_bits", &mut learner.table_bits, 10..=22);
     learner

@@ -16,6 +16,10 @@
 //! people are few and alike. A [`Mixture`](super::mixture::Mixture) says how far to believe each. Beside them stands
 //! the [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
 
+mod restore;
+
+pub use restore::ImageFault;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

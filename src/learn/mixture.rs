@@ -58,6 +58,15 @@ impl Mixture {
     }
 }
 
+impl Mixture {
+    /// The mixture of weights that [`Mixture::weights`] told, bit by bit; `None` where no mixture comes to them.
+    pub fn from_weights(weights: [f64; HEADS]) -> Option<Mixture> {
+        let sum: f64 = weights.iter().sum();
+        let is_sound = weights.iter().all(|weight| *weight >= WEIGHT_MIN / 3.0) && (sum - 1.0).abs() < 1e-9;
+        is_sound.then_some(Mixture { weights })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +87,17 @@ mod tests {
         assert!(mixture.weights()[2] > 0.9, "{mixture:?}");
         wrong_and_right(&mut mixture, 0);
         assert!(mixture.weights()[0] > mixture.weights()[2], "{mixture:?}");
+    }
+
+    #[test]
+    fn weights_that_are_no_mixture_are_refused() {
+        for (first, is_sound) in [(0.25, true), (0.2, false), (f64::NAN, false), (f64::INFINITY, false)] {
+            let weights = std::array::from_fn(|head| if head == 0 { first } else { 0.75 / (HEADS - 1) as f64 });
+            assert_eq!(Mixture::from_weights(weights).is_some(), is_sound, "{first}");
+        }
+        let mut negative = [1.0 / (HEADS - 1) as f64; HEADS];
+        (negative[0], negative[1]) = (-0.1, negative[1] + 0.1);
+        assert_eq!(Mixture::from_weights(negative), None);
     }
 
     proptest! {

@@ -258,9 +258,16 @@ fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn learner() -> impl Strategy<Value = Learner> {
-    (0.001..10.0, [factor(), factor(), factor()], span(), 10u8..=22).prop_map(
-        |(alpha, [beta, l1, l2], half_life, table_bits)| Learner { alpha, beta, l1, l2, half_life, table_bits },
-    )
+    let between = |(low, high): (f64, f64)| low..=high;
+    let numbers = (between(ALPHA_BOUNDS), between(BETA_BOUNDS), between(PENALTY_BOUNDS), between(PENALTY_BOUNDS));
+    (numbers, span(), 10u8..=22).prop_map(|((alpha, beta, l1, l2), half_life, table_bits)| Learner {
+        alpha,
+        beta,
+        l1,
+        l2,
+        half_life,
+        table_bits,
+    })
 }
 
 fn arms() -> impl Strategy<Value = Arms> {

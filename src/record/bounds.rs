@@ -7,8 +7,8 @@ use crate::event::{Event, Record, Shown};
 use crate::exposure::{Exposure, GoalScore};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::settings::{
-    ACTIONS_MAX, ADVERTISERS_MAX, Advertiser, Arms, CAMPAIGNS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, Learner,
-    MILESTONES_MAX, MULTIPLIER_BOUNDS, RULE_SEGMENTS_MAX, Settings,
+    ACTIONS_MAX, ADVERTISERS_MAX, ALPHA_BOUNDS, Advertiser, Arms, BETA_BOUNDS, CAMPAIGNS_MAX, GOALS_MAX, Goal,
+    KNOWN_EXTERNALS_MAX, Learner, MILESTONES_MAX, MULTIPLIER_BOUNDS, PENALTY_BOUNDS, RULE_SEGMENTS_MAX, Settings,
 };
 use crate::units::{MICROS_MAX, Micros, Money, Span, TIMESTAMP_MAX, Timestamp};
 
@@ -51,10 +51,11 @@ fn check_settings(settings: &Settings) -> Result<(), Fault> {
     few("advertisers", settings.advertisers.len(), ADVERTISERS_MAX)?;
     few("goals", settings.advertisers.iter().map(|advertiser| advertiser.goals.len()).sum(), GOALS_MAX)?;
     let Learner { alpha, beta, l1, l2, half_life: _, table_bits } = settings.learner;
-    within("alpha", alpha, alpha > 0.0 && alpha.is_finite(), "a number above 0")?;
-    factor("beta", beta)?;
-    factor("l1", l1)?;
-    factor("l2", l2)?;
+    let between = |(low, high): (f64, f64), number: f64| (low..=high).contains(&number);
+    within("alpha", alpha, between(ALPHA_BOUNDS, alpha), "0.0001 to 10")?;
+    within("beta", beta, between(BETA_BOUNDS, beta), "0.0001 to 1000")?;
+    within("l1", l1, between(PENALTY_BOUNDS, l1), "0 to 1000")?;
+    within("l2", l2, between(PENALTY_BOUNDS, l2), "0 to 1000")?;
     within("table_bits", table_bits.into(), (10..=22).contains(&table_bits), "10 to 22")?;
     let Arms { salt: _, control_share, holdout_share } = settings.arms;
     within("control_share", control_share, (0.0..=1.0).contains(&control_share), "0 to 1")?;

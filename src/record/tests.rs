@@ -136,8 +136,11 @@ fn large_settings_get_a_frame_of_their_own() {
 fn limits_hold_in_both_directions() {
     type Spoil = fn(&mut Settings);
     let cases: &[(Spoil, &str)] = &[
-        (|s| s.learner.alpha = f64::NAN, "alpha is NaN, allowed is a number above 0"),
-        (|s| s.learner.l2 = f64::INFINITY, "l2 is inf, allowed is a finite number of at least 0"),
+        (|s| s.learner.alpha = f64::NAN, "alpha is NaN, allowed is 0.0001 to 10"),
+        (|s| s.learner.alpha = 0.00005, "alpha is 0.00005, allowed is 0.0001 to 10"),
+        (|s| s.learner.beta = 0.0, "beta is 0, allowed is 0.0001 to 1000"),
+        (|s| s.learner.l1 = -1.0, "l1 is -1, allowed is 0 to 1000"),
+        (|s| s.learner.l2 = f64::INFINITY, "l2 is inf, allowed is 0 to 1000"),
         (|s| s.learner.table_bits = 23, "table_bits is 23, allowed is 10 to 22"),
         (|s| s.arms.control_share = 1.5, "control_share is 1.5, allowed is 0 to 1"),
         (|s| s.arms.holdout_share = 0.96, "holdout_share is 0.96, allowed is 0 to what the control share leaves of 1"),

@@ -122,10 +122,8 @@ impl<'a> Selection<'a> {
     }
 
     fn judged(&self, prediction: &Prediction) -> Option<Judged> {
-        match prediction.outcome {
-            Outcome::Shown { positive, .. } => Some(Judged { p: prediction.p, positive, user: prediction.user }),
-            Outcome::NotShown => None,
-        }
+        let positive = prediction.outcome.label()?;
+        Some(Judged { p: prediction.p, positive, user: prediction.user })
     }
 
     fn all(&self) -> Vec<Judged> {
@@ -134,11 +132,13 @@ impl<'a> Selection<'a> {
 
     /// The evaluated predictions.
     fn evaluated(&self) -> impl Iterator<Item = (&'a Prediction, Judged)> {
-        self.played.predictions.iter().filter(|prediction| prediction.time >= self.from).filter_map(|prediction| {
-            let closed =
-                matches!(prediction.outcome, Outcome::Shown { until, .. } if self.is_closed(prediction.goal, until));
-            closed.then(|| Some((prediction, self.judged(prediction)?))).flatten()
-        })
+        let evaluated = self.played.predictions.iter().filter(|prediction| self.is_evaluated(prediction));
+        evaluated.filter_map(|prediction| Some((prediction, self.judged(prediction)?)))
+    }
+
+    fn is_evaluated(&self, prediction: &Prediction) -> bool {
+        prediction.time >= self.from
+            && matches!(prediction.outcome, Outcome::Shown { until, .. } if self.is_closed(prediction.goal, until))
     }
 
     /// Rate of positives among the opportunities whose window had closed when the evaluated part began; where there
@@ -147,11 +147,11 @@ impl<'a> Selection<'a> {
         let rate = |is_counted: &dyn Fn(Timestamp) -> bool| {
             let (mut all, mut positives) = (0.0, 0.0);
             for prediction in &self.played.predictions {
-                if let Outcome::Shown { until, positive } = prediction.outcome
+                if let Outcome::Shown { until, converted_at } = prediction.outcome
                     && is_counted(until)
                 {
                     all += 1.0;
-                    positives += f64::from(u8::from(positive));
+                    positives += f64::from(u8::from(converted_at.is_some()));
                 }
             }
             (all > 0.0).then(|| positives / all)
@@ -250,6 +250,13 @@ fn days(evaluated: &[(&Prediction, Judged)], resamples: Resamples) -> Vec<(Times
         by_day.entry(prediction.time.0 / DAY_MS).or_default().push(*judged);
     }
     by_day.into_iter().map(|(day, judged)| (Timestamp(day * DAY_MS), Part::of(judged, resamples))).collect()
+}
+
+/// The predictions of a replay that are evaluated: of opportunities from a moment on whose window had closed when the
+/// log ended.
+pub fn evaluated(played: &Played, from: EvaluateFrom) -> impl Iterator<Item = &Prediction> {
+    let selection = Selection::new(played, from);
+    played.predictions.iter().filter(move |prediction| selection.is_evaluated(prediction))
 }
 
 /// Compares two replays of one log, opportunity by opportunity, over what is evaluated in both.

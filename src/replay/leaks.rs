@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use super::predictions::Prediction;
 use super::traits::{Kind, Trait, Traits};
-use super::waiting::Outcome;
 use crate::stats::quality::{Quality, constant_loss, entropy};
 
 /// A name that explains more than this share of the labels' entropy by itself is suspected.
@@ -59,10 +58,7 @@ pub fn suspects(predictions: &[Prediction], traits: &Traits) -> Vec<Suspect> {
     let every = predictions.len().div_ceil(LOOKED_AT).max(1) as u32;
     let shown = || {
         let looked_at = predictions.iter().filter(|prediction| prediction.user % every == 0);
-        looked_at.filter_map(|prediction| match prediction.outcome {
-            Outcome::Shown { positive, .. } => Some((prediction, positive)),
-            Outcome::NotShown => None,
-        })
+        looked_at.filter_map(|prediction| Some((prediction, prediction.outcome.label()?)))
     };
     let (mut whole, mut by_user) = (Count::default(), BTreeMap::<u32, Count>::new());
     // A trait's counts over all, and of each user who has it.

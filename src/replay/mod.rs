@@ -17,8 +17,8 @@ mod source;
 mod traits;
 mod waiting;
 
-pub use bootstrap::Resamples;
-pub use evaluation::{Difference, EvaluateFrom, Evaluation, Part, SLICE_RESAMPLES, Slice, compare};
+pub use bootstrap::{Resamples, Sample, interval};
+pub use evaluation::{Difference, EvaluateFrom, Evaluation, Part, SLICE_RESAMPLES, Slice, compare, evaluated};
 pub use leaks::{POSITIVES_MIN, SUSPECT_SHARE, Suspect};
 pub use player::{LineCounts, Played, Player};
 pub use predictions::{COLUMNS, Prediction, PredictionFile, ReplayError};

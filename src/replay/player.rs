@@ -260,13 +260,24 @@ impl Player {
         }
     }
 
+    /// What the engine answers to an opportunity at this point of the log, and what its impression would be learned
+    /// with. Nothing is noted: played next, the line gets the same answer.
+    pub fn ask(&mut self, line: journey::Opportunity) -> Option<Result<Scored, Rejection>> {
+        let (time, user) = (line.time, user_key(&line.user));
+        self.answer(time, &request(line, user))
+    }
+
+    fn answer(&mut self, time: Timestamp, request: &ScoreRequest) -> Option<Result<Scored, Rejection>> {
+        self.engine.publish();
+        self.scorer.score(time.max(self.engine.now()), request).pop()
+    }
+
     fn score(&mut self, number: u64, line: journey::Opportunity) {
         self.lines.opportunities += 1;
-        self.engine.publish();
         let names = self.file.as_ref().map(|_| names_of(&line));
         let (time, user) = (line.time, user_key(&line.user));
         let request = request(line, user);
-        match self.scorer.score(time.max(self.engine.now()), &request).pop() {
+        match self.answer(time, &request) {
             Some(Ok(Scored { signals, exposure: Some(exposure) })) if !signals.is_empty() => {
                 self.predict(number, time, request, &signals[0], exposure);
                 if let Some((file, names)) = self.file.as_mut().zip(names) {

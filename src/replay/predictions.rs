@@ -122,7 +122,9 @@ impl PredictionFile {
         let Some([id, user, advertiser, goal]) = self.waiting.pop_front() else { return Ok(()) };
         let (converted, until) = match prediction.outcome {
             Outcome::NotShown => (String::new(), String::new()),
-            Outcome::Shown { until, positive } => (u8::from(positive).to_string(), until.0.to_string()),
+            Outcome::Shown { until, converted_at } => {
+                (u8::from(converted_at.is_some()).to_string(), until.0.to_string())
+            }
         };
         let (line, time, p) = (prediction.line.to_string(), prediction.time.0.to_string(), prediction.p.to_string());
         let names = [id.as_str(), user.as_str(), advertiser.as_str(), goal.as_str()];

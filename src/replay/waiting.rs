@@ -24,9 +24,19 @@ pub enum Outcome {
     Shown {
         /// End of the window, which may lie behind the end of the log.
         until: Timestamp,
-        /// At least one conversion came.
-        positive: bool,
+        /// When the first conversion within the window came: what makes it positive.
+        converted_at: Option<Timestamp>,
     },
+}
+
+impl Outcome {
+    /// Whether it converted; `None` where no ad was shown.
+    pub fn label(self) -> Option<bool> {
+        match self {
+            Outcome::NotShown => None,
+            Outcome::Shown { converted_at, .. } => Some(converted_at.is_some()),
+        }
+    }
 }
 
 /// An opportunity as it was scored.
@@ -54,7 +64,7 @@ struct Waiting<T> {
     /// What the impression needs: handed out once.
     kept: Option<T>,
     shown_at: Option<Timestamp>,
-    positive: bool,
+    converted_at: Option<Timestamp>,
 }
 
 /// All that wait, in the order of the log, each with something that its impression will need.
@@ -86,7 +96,7 @@ impl<T> WaitingRoom<T> {
         let number = self.first + self.waiting.len() as u64;
         let is_repeated = self.by_name.insert(offer.name, number).is_some();
         self.by_user.entry((offer.user, offer.goal)).or_default().push_back(number);
-        self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, positive: false });
+        self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, converted_at: None });
         is_repeated
     }
 
@@ -145,7 +155,9 @@ impl<T> WaitingRoom<T> {
         }
         self.first += 1;
         Some(match waiting.shown_at {
-            Some(shown_at) => Outcome::Shown { until: shown_at + waiting.offer.window, positive: waiting.positive },
+            Some(shown_at) => {
+                Outcome::Shown { until: shown_at + waiting.offer.window, converted_at: waiting.converted_at }
+            }
             None => Outcome::NotShown,
         })
     }
@@ -166,7 +178,9 @@ impl<T> Waiting<T> {
 
     fn convert(&mut self, time: Timestamp) {
         let in_window = |shown_at: Timestamp| shown_at < time && time <= shown_at + self.offer.window;
-        self.positive |= self.shown_at.is_some_and(in_window);
+        if self.converted_at.is_none() && self.shown_at.is_some_and(in_window) {
+            self.converted_at = Some(time);
+        }
     }
 }
 
@@ -207,9 +221,7 @@ mod tests {
     }
 
     fn positives(mut room: WaitingRoom<()>) -> Vec<bool> {
-        std::iter::from_fn(|| room.leave())
-            .map(|outcome| matches!(outcome, Outcome::Shown { positive: true, .. }))
-            .collect()
+        std::iter::from_fn(|| room.leave()).map(|outcome| outcome.label() == Some(true)).collect()
     }
 
     #[test]
@@ -217,7 +229,9 @@ mod tests {
         for (time, positive) in [(50, false), (51, true), (150, true), (151, false)] {
             let mut room = room(&[offer("0", 50, None, None)]);
             room.convert((USER, GOAL), &conversion(time, ""));
-            assert_eq!(positives(room), [positive], "{time}");
+            room.convert((USER, GOAL), &conversion(time + 1, ""));
+            let converted_at = positive.then_some(Timestamp(time)).or((time == 50).then_some(Timestamp(51)));
+            assert_eq!(room.leave(), Some(Outcome::Shown { until: Timestamp(150), converted_at }), "{time}");
         }
     }
 
@@ -251,7 +265,7 @@ mod tests {
         let mut room = room(&[offer("0", 10, None, None)]);
         assert!(!room.enter(offer("1", 20, None, None), ()));
         assert_eq!(room.settled(Timestamp(110)), None);
-        assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), positive: false }));
+        assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), converted_at: None }));
         assert_eq!(room.settled(Timestamp(1_020)), None);
         assert_eq!(room.settled(Timestamp(1_021)), Some(Outcome::NotShown));
         assert!(room.show(&Id::literal("1"), Timestamp(1_022)).is_none());

@@ -6,7 +6,7 @@ use std::path::Path;
 use inkling::config::{Clock, Config};
 use inkling::demo::client::Client;
 use inkling::demo::journey;
-use inkling::replay::{self, BadLines, Outcome, Watcher};
+use inkling::replay::{self, BadLines, Watcher};
 use inkling::settings::Settings;
 use inkling::units::Span;
 
@@ -46,8 +46,7 @@ async fn compare(log: &Path, window: Span) -> usize {
         assert_eq!(prediction.p.to_bits(), answer.to_bits(), "line {}", prediction.line);
     }
     // What the replay finds out about labels by itself is what the engine has learned.
-    let positive = |outcome: &Outcome| matches!(outcome, Outcome::Shown { positive: true, .. });
-    let positives = played.predictions.iter().filter(|prediction| positive(&prediction.outcome)).count() as u64;
+    let positives = played.predictions.iter().filter(|one| one.outcome.label() == Some(true)).count() as u64;
     assert_eq!(played.engine.tally().positives, positives);
     answers.len()
 }
