@@ -118,6 +118,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
+                gap: Default::default(),
                 intercept: None,
                 latest: super::Latest::default(),
             });

@@ -12,7 +12,7 @@ use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
-use crate::exposure::Feature;
+use crate::exposure::{Feature, of_context};
 use crate::ids::{GoalCode, UserKey};
 use crate::learn::HEADS;
 use crate::learn::ftrl::probability;
@@ -41,6 +41,11 @@ impl Engine {
         let state = &mut self.goals[goal.index()];
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent));
         let logits = state.learner.logits(features);
+        let context = of_context(features);
+        if context.len() < features.len() {
+            let alone = state.mixture.mean(&state.learner.logits(context));
+            state.gap.add(state.mixture.mean(&logits) - alone, shown, half_life);
+        }
         let pulls = logits.map(|logit| probability(intercept, logit));
         state.learner.learn(features, pulls.map(|pull| pull * f64::from(share)), now);
         let p = probability(intercept, state.mixture.mean(&logits));

@@ -13,10 +13,13 @@ mod acts;
 mod apply;
 mod arms;
 mod catalog;
+mod cause;
 mod clock;
 mod conversions;
+mod explain;
 mod features;
 mod forgotten;
+mod gap;
 mod image;
 mod impressions;
 pub mod interest;
@@ -26,6 +29,7 @@ mod latest;
 mod lesson;
 mod multiplier;
 mod outcomes;
+mod paths;
 mod people;
 pub mod profile;
 mod profiles;
@@ -50,8 +54,10 @@ use arc_swap::ArcSwap;
 
 use conversions::Conversions;
 use forgotten::Forgotten;
+use gap::Gap;
 use impressions::Impressions;
 use latest::Latest;
+use paths::Paths;
 use people::People;
 use profiles::Profiles;
 use recent::RecentEvents;
@@ -76,6 +82,7 @@ pub struct Engine {
     catalog: Arc<Catalog>,
     people: People,
     profiles: Profiles,
+    paths: Paths,
     impressions: Impressions,
     conversions: Conversions,
     recent: RecentEvents,
@@ -99,6 +106,8 @@ struct GoalState {
     learner: Learner,
     /// How far each head of the learner is believed.
     mixture: Mixture,
+    /// What is known of people adds to the log-odds.
+    gap: Gap,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
@@ -119,6 +128,7 @@ impl Default for Engine {
             catalog: Arc::default(),
             people,
             profiles,
+            paths: Paths::default(),
             impressions: Impressions::default(),
             conversions: Conversions::default(),
             recent: RecentEvents::default(),
@@ -164,7 +174,8 @@ impl Engine {
     pub fn publish(&mut self) {
         let Some(tick) = self.unpublished.take() else { return };
         let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16), tick)).collect();
-        self.shared.published.store(Arc::new(Published { catalog: Arc::clone(&self.catalog), goals }));
+        let (catalog, paths) = (Arc::clone(&self.catalog), self.paths.supported().clone());
+        self.shared.published.store(Arc::new(Published { catalog, paths, goals }));
     }
 
     /// Notes that scorers do not see all of the state any more.
@@ -180,6 +191,7 @@ impl Engine {
             mixture: goal.mixture,
             intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
             baseline: parent.mean,
+            gap: goal.gap.mean(),
             readiness: self.readiness(code),
             value: 0.0,
         };
