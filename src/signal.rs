@@ -48,8 +48,10 @@ pub struct Signal {
     pub neutral: Option<Neutral>,
     /// The arm the user is in.
     pub arm: Arm,
-    /// Log-odds of `p_conversion` before calibration: `intercept` and the contributions of all features.
+    /// Log-odds before correction: `intercept` and the contributions of all features.
     pub logit: f64,
+    /// What is added to `logit`, because such predictions turned out to be off, for the log-odds of `p_conversion`.
+    pub correction: f64,
     /// Log-odds from which the goal started.
     pub intercept: f64,
     /// Strongest contributions to the log-odds, as many as were asked for.

@@ -44,6 +44,9 @@ impl Engine {
             self.convert_by_action(action, root, &act, occurred_at, event_id)?;
         }
         self.tally.actions += 1;
+        if in_force.position.is_some() {
+            self.step(advertiser, root, &act, occurred_at);
+        }
         self.note_act(advertiser, root, act);
         Ok(())
     }

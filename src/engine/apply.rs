@@ -7,6 +7,7 @@ use super::statistics::AdvertiserStatistics;
 use crate::event::{Event, Record};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
+use crate::learn::calibration::Calibrator;
 use crate::learn::ftrl::Learner;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
@@ -119,9 +120,16 @@ impl Engine {
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
                 gap: Default::default(),
+                ladder: Default::default(),
+                calibrator: Calibrator::new(Span::ZERO),
                 intercept: None,
                 latest: super::Latest::default(),
             });
+        }
+        for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
+            if let Some(in_force) = &entry.in_force {
+                goal.calibrator.set_window(in_force.setting.window());
+            }
         }
         self.changed();
         Ok(())
@@ -137,6 +145,13 @@ impl Engine {
         for _ in 0..most {
             let Some(id) = self.conversions.due(self.now) else { break };
             self.conversions.remove(id);
+        }
+        let mut is_corrected = false;
+        for goal in &mut self.goals {
+            is_corrected |= goal.calibrator.advance(self.now.0);
+        }
+        if is_corrected {
+            self.changed();
         }
         self.forgotten.expire(self.now - self.retention().token);
         let unseen_since = (self.now - self.retention().profile).tick();

@@ -75,11 +75,7 @@ impl Conversion {
         if let Some(opportunity) = self.opportunity {
             return opportunity == impression.opportunity;
         }
-        let agrees = match (self.item, impression.item, self.category, impression.category) {
-            (Some(ours), Some(theirs), _, _) | (_, _, Some(ours), Some(theirs)) => ours == theirs,
-            _ => true,
-        };
-        agrees && self.user.is_some() && self.user == impression.user
+        impression.agrees(self.item, self.category) && self.user.is_some() && self.user == impression.user
     }
 }
 

@@ -126,6 +126,8 @@ impl Engine {
             bytes.number(goal.intercept.unwrap_or(f64::NAN));
             goal.gap.counts().into_iter().for_each(|count| bytes.count(count));
             goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
+            goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
+            goal.calibrator.numbers(&mut |number| bytes.number(number));
             goal.latest.words().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             bytes.extend_from_slice(&goal.learner.collisions().to_le_bytes());
             bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());
@@ -194,6 +196,7 @@ impl Bytes for Vec<u8> {
             self.cell(cell);
         }
         self.list(&goal.done, Bytes::outcome);
+        self.list(&goal.steps, Bytes::outcome);
         self.count(&goal.organic);
         self.outcome(&goal.outcome);
         for arm in &goal.arms {

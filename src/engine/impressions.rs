@@ -42,9 +42,15 @@ pub(super) struct Impression {
     pub features: Option<Arc<[Feature]>>,
     /// Joined conversions that stand.
     pub standing: u16,
+    /// Steps of the goal's ladder that it has led to, a bit each, the first step's lowest.
+    pub steps: u32,
+    /// The ladder has learned from it, or never will.
+    pub is_climbed: bool,
     /// The label window has closed.
     pub is_closed: bool,
-    /// When the label window closes, or, once it has, when the impression is let go.
+    /// When the label window ends.
+    pub ends_at: Timestamp,
+    /// When the ladder learns from it, then when the label window closes, then when the impression is let go.
     pub deadline: Timestamp,
 }
 
@@ -234,8 +240,9 @@ impl Impression {
             item(self.item),
             item(self.category),
             self.segments.0,
-            u64::from(self.standing),
-            u64::from(self.is_closed) | u64::from(self.is_answered) << 1,
+            u64::from(self.standing) | u64::from(self.steps) << 32,
+            u64::from(self.is_closed) | u64::from(self.is_answered) << 1 | u64::from(self.is_climbed) << 2,
+            self.ends_at.0,
             self.deadline.0,
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),

@@ -7,18 +7,23 @@
 //! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
 use super::Engine;
+use super::climb::steps_of;
 use super::conversions::{ConversionId, CreditedTo};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
 use crate::exposure::{Feature, of_context};
-use crate::ids::{GoalCode, UserKey};
-use crate::learn::HEADS;
+use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
+use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
 use crate::math;
-use crate::units::Timestamp;
+use crate::units::{Span, Timestamp};
 
+/// Where the label is known so soon, waiting for it costs nothing.
+const WAIT_WINDOW: Span = Span::minutes(15);
+/// Where more impressions than this are positive, negatives that are taken back later would swing the weights.
+const WAIT_RATE: f64 = 0.15;
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
 /// The first of them whose probability has moved by less ends the look. Single conversions hardly move others; and
@@ -26,7 +31,8 @@ const LOOKS_MAX: usize = 16;
 const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
-    /// Learns an impression as negative, with the current weights' probability as the gradient.
+    /// Learns an impression as negative, with the current weights' probability as the gradient, or puts that off until
+    /// its label is known.
     pub(super) fn learn_negative(
         &mut self,
         goal: GoalCode,
@@ -36,25 +42,44 @@ impl Engine {
     ) -> Lesson {
         let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
-        let parent = self.parent_rate(goal, now).mean;
-        let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
+        let parent = self.parent_rate(goal, now);
+        let in_force = self.catalog.goal_in_force(goal).expect("notices name goals in force");
+        let (window, half_life) = (in_force.setting.window(), in_force.half_life);
         let state = &mut self.goals[goal.index()];
-        let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent));
-        let logits = state.learner.logits(features);
+        let waits = window <= WAIT_WINDOW || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
+        let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
+        let (slope, centre) = (state.ladder.slope(), state.ladder.centre(intercept));
+        let lanes = state.learner.logits(features);
+        let centred = lanes[LADDER] - centre;
+        let logits = heads(&lanes, slope * centred);
+        let logit = intercept + state.mixture.mean(&logits);
         let context = of_context(features);
         if context.len() < features.len() {
-            let alone = state.mixture.mean(&state.learner.logits(context));
-            state.gap.add(state.mixture.mean(&logits) - alone, shown, half_life);
+            let lanes = state.learner.logits(context);
+            let alone = intercept + state.mixture.mean(&heads(&lanes, slope * (lanes[LADDER] - centre)));
+            state.gap.add(logit - alone, shown, half_life);
         }
-        let pulls = logits.map(|logit| probability(intercept, logit));
-        state.learner.learn(features, pulls.map(|pull| pull * f64::from(share)), now);
-        let p = probability(intercept, state.mixture.mean(&logits));
+        let mut pulls = [0.0; HEADS];
+        if !waits {
+            pulls = logits.map(|logit| probability(intercept, logit));
+            state.learner.learn(features, scaled(pulls, share), now);
+        }
+        state.ladder.show(intercept, lanes[LADDER], share.into());
+        state.calibrator.show(shown_at.0, logit, share.into());
+        let p = math::sigmoid(logit + state.calibrator.curve().shift(logit));
         state.statistics.predicted.add(p, shown, half_life);
         state.statistics.outcome.impressions.add(1.0, shown, half_life);
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
         self.everything.impressions.add(1.0, shown, wide);
-        Lesson { logits: logits.map(|logit| logit as f32), pulls: pulls.map(|pull| pull as f32), share }
+        Lesson {
+            logits: logits.map(|logit| logit as f32),
+            logit: logit as f32,
+            centred: centred as f32,
+            pulls: pulls.map(|pull| pull as f32),
+            share,
+            waits,
+        }
     }
 
     /// Joins an impression to the conversions that are known already.
@@ -111,8 +136,9 @@ impl Engine {
         let released = conversion.deadline.max(impression.deadline);
         let (is_first, is_closed) = (impression.standing == 1, impression.is_closed);
         if is_first {
+            let converted_at = conversion.occurred_at;
             self.tally.positives += 1;
-            self.relabel(impression_id, 1.0);
+            self.relabel(impression_id, converted_at, 1.0);
         }
         if is_closed {
             self.impressions.set_deadline(impression_id, released);
@@ -120,8 +146,8 @@ impl Engine {
         true
     }
 
-    /// Makes an impression's label positive (`sign` 1) or takes that back (−1).
-    fn relabel(&mut self, id: ImpressionId, sign: f64) {
+    /// Makes an impression's label positive (`sign` 1), by a conversion of some time, or takes that back (−1).
+    fn relabel(&mut self, id: ImpressionId, converted_at: Timestamp, sign: f64) {
         let Some(impression) = self.impressions.get(id) else { return };
         if impression.features.is_none() {
             return;
@@ -132,6 +158,11 @@ impl Engine {
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
         state.statistics.outcome.positives.add(sign, shown, half_life);
+        let share = impression.lesson.share.into();
+        state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
+        for action in steps_of(impression.steps, &in_force.milestones) {
+            state.statistics.step_mut(action).positives.add(sign, shown, half_life);
+        }
         if impression.user.is_some() {
             let change = |labels: &mut Outcome| labels.positives.add(sign, shown, half_life);
             state.statistics.label(impression.memberships(), impression.done, change);
@@ -162,13 +193,15 @@ impl Engine {
     fn look_again(&mut self, id: ImpressionId) -> f64 {
         let now = self.now.tick();
         let Some(impression) = self.impressions.get_mut(id) else { return 0.0 };
-        let Some(features) = &impression.features else { return 0.0 };
+        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return 0.0 };
         let state = &mut self.goals[impression.goal.index()];
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
         let (intercept, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
-        let p = state.learner.logits(features).map(|logit| probability(intercept, logit));
+        let lanes = state.learner.logits(features);
+        let word = state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(intercept));
+        let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
-        state.learner.learn(features, steps.map(|step| step * f64::from(lesson.share)), now);
+        state.learner.learn(features, scaled(steps, lesson.share), now);
         lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
         steps.into_iter().map(f64::abs).fold(0.0, f64::max)
     }
@@ -219,7 +252,7 @@ impl Engine {
             let Some(impression) = self.impressions.get_mut(*impression_id) else { continue };
             impression.standing = impression.standing.saturating_sub(1);
             if impression.standing == 0 {
-                self.relabel(*impression_id, -1.0);
+                self.relabel(*impression_id, conversion.occurred_at, -1.0);
             }
         }
         if let Some(root) = conversion.user {
@@ -250,13 +283,22 @@ impl Engine {
         }
     }
 
-    /// Closes the label window of an impression, or lets go of it when that was done before.
+    /// Lets the ladder learn from an impression, closes its label window, or lets go of it, whichever is due.
     pub(super) fn impression_due(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.get(id) else { return };
         if impression.is_closed {
             self.impressions.remove(id);
             return;
         }
+        if !impression.is_climbed {
+            let (due, ends_at) = (impression.deadline, impression.ends_at);
+            self.climb(id);
+            if due < ends_at {
+                self.impressions.set_deadline(id, ends_at);
+                return;
+            }
+        }
+        let Some(impression) = self.impressions.get(id) else { return };
         // Conversions may still come late, or, where some have, be retracted.
         let joined = self.conversions.candidates(impression).into_iter().filter_map(|id| self.conversions.get(id));
         let retractable = joined.filter(|one| one.joined.contains(&id)).map(|one| one.deadline).max();
@@ -265,7 +307,8 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
-    /// Closes a label window. Now that the label is known, it shows which heads to believe.
+    /// Closes a label window. Now that the label is known, it shows how far to believe heads and ladder, and how right
+    /// the whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.close(id) else { return };
         let label = impression.standing > 0;
@@ -277,8 +320,14 @@ impl Engine {
             return;
         }
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
-        let intercept = state.intercept.unwrap_or_default();
-        state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, lesson.share.into());
+        let (intercept, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
+        state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
+        state.ladder.learn(intercept, lesson.centred.into(), label, share);
+        state.calibrator.close(lesson.logit.into(), label, share);
+        if lesson.waits {
+            self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
+            self.look_again(id);
+        }
         self.changed();
     }
 
@@ -310,7 +359,21 @@ impl Engine {
     }
 }
 
+/// Gradients of the heads, times a share, for a learner; the ladder's lane stays.
+fn scaled(gradients: [f64; HEADS], share: f32) -> PerLane {
+    lanes(gradients.map(|gradient| gradient * f64::from(share)), 0.0)
+}
+
 impl Impression {
+    /// Whether what was done with an item and category can have come of it: the item decides where both have one, else
+    /// the category where both have one.
+    pub fn agrees(&self, item: Option<ItemKey>, category: Option<ItemKey>) -> bool {
+        match (item, self.item, category, self.category) {
+            (Some(theirs), Some(ours), _, _) | (_, _, Some(theirs), Some(ours)) => theirs == ours,
+            _ => true,
+        }
+    }
+
     /// The audiences it counts for.
     pub fn memberships(&self) -> Memberships<'_> {
         Memberships { rules: self.segments, externals: &self.externals }

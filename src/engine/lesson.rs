@@ -7,11 +7,17 @@ use crate::learn::HEADS;
 pub(super) struct Lesson {
     /// Log-odds on top of the intercept, of each head, before it was learned.
     pub logits: [f32; HEADS],
+    /// Log-odds as the mixed heads had them, before correction.
+    pub logit: f32,
+    /// The ladder's log-odds, from its centre.
+    pub centred: f32,
     /// Sum of the gradients that each head learned it with.
     pub pulls: [f32; HEADS],
     /// How much it counts, above 0 and at most 1: impressions that one conversion would join together are hardly more
     /// than one.
     pub share: f32,
+    /// It is learned once, when its label is known, and was not yet.
+    pub waits: bool,
 }
 
 impl Lesson {
@@ -25,7 +31,9 @@ impl Lesson {
 
     /// Its canonical bytes, little-endian.
     pub fn image(&self, bytes: &mut Vec<u8>) {
-        let numbers = self.logits.iter().chain(&self.pulls).chain([&self.share]);
+        let single = [self.logit, self.centred, self.share];
+        let numbers = self.logits.iter().chain(&self.pulls).chain(&single);
         numbers.for_each(|number| bytes.extend_from_slice(&number.to_bits().to_le_bytes()));
+        bytes.push(u8::from(self.waits));
     }
 }

@@ -14,6 +14,7 @@ mod apply;
 mod arms;
 mod catalog;
 mod cause;
+mod climb;
 mod clock;
 mod conversions;
 mod explain;
@@ -65,7 +66,10 @@ use score::{GoalView, Published, Shared};
 use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
 
 use crate::ids::{AdvertiserCode, GoalCode};
+use crate::learn::calibration::Calibrator;
 use crate::learn::ftrl::Learner;
+use crate::learn::ladder::Ladder;
+use crate::learn::lanes;
 use crate::learn::mixture::Mixture;
 use crate::math;
 use crate::settings::{Limits, Retention};
@@ -108,6 +112,10 @@ struct GoalState {
     mixture: Mixture,
     /// What is known of people adds to the log-odds.
     gap: Gap,
+    /// How far the steps on the way are believed.
+    ladder: Ladder,
+    /// Predicted against observed.
+    calibrator: Calibrator,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
@@ -186,10 +194,13 @@ impl Engine {
     fn goal_view(&self, code: GoalCode, tick: Tick) -> GoalView {
         let goal = &self.goals[code.index()];
         let parent = self.parent_rate(code, tick);
+        let intercept = goal.intercept.unwrap_or_else(|| math::logit(parent.mean));
+        let slope = goal.mixture.ladder(goal.ladder.slope());
         let mut view = GoalView {
             model: goal.learner.model(),
-            mixture: goal.mixture,
-            intercept: goal.intercept.unwrap_or_else(|| math::logit(parent.mean)),
+            belief: lanes(*goal.mixture.weights(), slope),
+            intercept: intercept - slope * goal.ladder.centre(intercept),
+            correction: goal.calibrator.curve(),
             baseline: parent.mean,
             gap: goal.gap.mean(),
             readiness: self.readiness(code),

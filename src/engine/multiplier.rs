@@ -1,5 +1,6 @@
 //! From a probability to a factor on the bid.
 
+use crate::learn::calibration::Curve;
 use crate::learn::ftrl::Prediction;
 use crate::math;
 use crate::settings::{MULTIPLIER_BOUNDS, Multiplier, WEIGHT_BOUNDS};
@@ -8,20 +9,25 @@ use crate::signal::NEUTRAL;
 /// Probability, interval and log-odds of a prediction on top of an intercept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Estimate {
+    /// Before correction.
     pub logit: f64,
+    pub correction: f64,
     pub p: f64,
     pub interval: (f64, f64),
     pub variance: f64,
 }
 
 impl Estimate {
-    pub fn new(intercept: f64, prediction: Prediction) -> Estimate {
+    pub fn new(intercept: f64, prediction: Prediction, curve: &Curve) -> Estimate {
         let logit = intercept + prediction.logit;
+        let correction = curve.shift(logit);
+        let corrected = logit + correction;
         let width = 1.96 * prediction.variance.sqrt();
         Estimate {
             logit,
-            p: math::sigmoid(logit),
-            interval: (math::sigmoid(logit - width), math::sigmoid(logit + width)),
+            correction,
+            p: math::sigmoid(corrected),
+            interval: (math::sigmoid(corrected - width), math::sigmoid(corrected + width)),
             variance: prediction.variance,
         }
     }

@@ -8,6 +8,7 @@ use super::Engine;
 use super::action_set::ActionSet;
 use super::apply::Refused;
 use super::arms;
+use super::climb::CLIMB_WINDOW;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
 use super::features::{Asked, FeatureSet, History};
 use super::impressions::{Impression, ImpressionId};
@@ -190,6 +191,7 @@ impl Engine {
         shown_at: Timestamp,
     ) {
         let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
+        let (ends_at, is_learned) = (shown_at + window, notice.features.is_some());
         let id = self.impressions.insert(Impression {
             opportunity: notice.opportunity,
             goal,
@@ -206,10 +208,13 @@ impl Engine {
             done: before.done,
             features: notice.features.clone(),
             standing: 0,
+            steps: 0,
+            is_climbed: !is_learned,
             is_closed: false,
-            deadline: shown_at + window,
+            ends_at,
+            deadline: if is_learned { ends_at.min(shown_at + CLIMB_WINDOW) } else { ends_at },
         });
-        if notice.features.is_some() {
+        if is_learned {
             self.goals[goal.index()].latest.push(id);
         }
         self.join_impression(id);

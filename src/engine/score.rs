@@ -18,8 +18,9 @@ use super::segments::RuleSegments;
 use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_features};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::learn::PerLane;
+use crate::learn::calibration::Curve;
 use crate::learn::ftrl::Model;
-use crate::learn::mixture::Mixture;
 use crate::math;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
@@ -49,10 +50,12 @@ pub(super) struct Published {
 #[derive(Debug, Clone)]
 pub(super) struct GoalView {
     pub model: Model,
-    /// How far each head of the model is believed.
-    pub mixture: Mixture,
+    /// How far each lane of the model is believed.
+    pub belief: PerLane,
     /// Log-odds that the model's weights add to.
     pub intercept: f64,
+    /// What is added to the log-odds after that, because predictions turned out to be off.
+    pub correction: Curve,
     /// Probability that a flat base bid pays for.
     pub baseline: f64,
     /// What is known of a person adds to the log-odds of the context, in the mean.
@@ -216,7 +219,8 @@ impl Scoring<'_> {
     fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> Signal {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
-        let estimate = Estimate::new(view.intercept, view.model.predict(&view.mixture, &seen.set.features));
+        let prediction = view.model.predict(&view.belief, &seen.set.features);
+        let estimate = Estimate::new(view.intercept, prediction, &view.correction);
         let settings = &in_force.setting.multiplier;
         let base = base(settings.baseline, view, &estimate, seen);
         let neutral = match view.readiness {
@@ -241,6 +245,7 @@ impl Scoring<'_> {
             neutral,
             arm: person.arm,
             logit: estimate.logit,
+            correction: estimate.correction,
             intercept: view.intercept,
             reasons: self.reasons(view, seen),
         }
@@ -251,7 +256,7 @@ impl Scoring<'_> {
         if self.request.reasons_max == 0 {
             return Vec::new();
         }
-        let terms = view.model.terms(&view.mixture, &seen.set.features).zip(seen.set.causes.iter().copied());
+        let terms = view.model.terms(&view.belief, &seen.set.features).zip(seen.set.causes.iter().copied());
         explain::reasons(terms, seen.asked, seen.history.as_ref(), self.request.reasons_max)
     }
 
@@ -271,6 +276,7 @@ impl Scoring<'_> {
             neutral: Some(Neutral::NoConsent),
             arm: Arm::Treated,
             logit: math::logit(view.baseline),
+            correction: 0.0,
             intercept: view.intercept,
             reasons: Vec::new(),
         }
@@ -320,8 +326,9 @@ fn base(baseline: Baseline, view: &GoalView, estimate: &Estimate, seen: &Seen<'_
         Baseline::Request => seen.target.base_p.map(|p| Base { p, variance }),
         Baseline::Context if set.context == set.features.len() => Some(Base { p: estimate.p, variance: 0.0 }),
         Baseline::Context => {
-            let context = view.model.predict(&view.mixture, &set.features[..set.context]);
-            let p = math::sigmoid(view.intercept + context.logit + view.gap);
+            let context = view.model.predict(&view.belief, &set.features[..set.context]);
+            let logit = view.intercept + context.logit + view.gap;
+            let p = math::sigmoid(logit + view.correction.shift(logit));
             Some(Base { p, variance: (variance - context.variance).max(0.0) })
         }
     }

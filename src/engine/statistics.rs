@@ -100,6 +100,8 @@ pub(super) struct GoalStatistics {
     pub externals: BTreeMap<SegmentCode, Cell>,
     /// As [`Cell::labels`], of impressions to people who had done an action before, by action code − 1.
     pub done: Vec<Outcome>,
+    /// Impressions that led to a step of the goal's ladder, and those of them that became positive, by action code − 1.
+    pub steps: Vec<Outcome>,
     /// Conversions that no impression led to.
     pub organic: Decayed,
     pub outcome: Outcome,
@@ -244,6 +246,19 @@ impl GoalStatistics {
             }
             change(&mut self.done[action.index() - 1]);
         }
+    }
+
+    /// What came of impressions that led to a step.
+    pub fn step(&self, action: ActionCode) -> Outcome {
+        self.steps.get(action.index().wrapping_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// What came of impressions that led to a step.
+    pub fn step_mut(&mut self, action: ActionCode) -> &mut Outcome {
+        if self.steps.len() < action.index() {
+            self.steps.resize(action.index(), Outcome::default());
+        }
+        &mut self.steps[action.index() - 1]
     }
 
     /// The cell of a segment.

@@ -13,23 +13,23 @@
 //!
 //! *Heads*: four such models learn side by side. Two see all features but the crosses, two see those too; of each pair
 //! one learns at the full rate, for where there is much to learn from, the other at three tenths of it, for where
-//! people are few and alike. A [`Mixture`] says how far to believe each.
+//! people are few and alike. A [`Mixture`](super::mixture::Mixture) says how far to believe each. Beside them stands the
+//! [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::HEADS;
-use super::mixture::Mixture;
+use super::{LADDER, LANES, PerLane};
 use crate::exposure::{Feature, SLOT_BITS};
 use crate::math;
 use crate::settings::Learner as Parameters;
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
 
-/// Learning rate of each head, relative to the parameters' rate.
-const RATES: [f32; HEADS] = [1.0, 0.3, 1.0, 0.3];
-/// Which heads see crosses: 1 or 0.
-const SEES_CROSSES: [f32; HEADS] = [0.0, 0.0, 1.0, 1.0];
+/// Learning rate of each lane, relative to the parameters' rate.
+const RATES: [f32; LANES] = [1.0, 0.3, 1.0, 0.3, 1.0];
+/// Which lanes see crosses: 1 or 0.
+const SEES_CROSSES: [f32; LANES] = [0.0, 0.0, 1.0, 1.0, 0.0];
 /// Seconds, as a power of two, by which a slot knows when it was last touched: 4.6 hours.
 const TOUCH_SHIFT: u32 = 14;
 /// Bits of a slot's stamp that hold the time of the last touch: enough for all of [`Tick`].
@@ -43,25 +43,25 @@ pub const SLOT_BYTES: usize = size_of::<Slot>();
 const USED: u32 = 1 << 31;
 const COLLIDED: u32 = 1 << 30;
 
-/// One number for each head.
-type PerHead = [f32; HEADS];
+/// One stored number for each lane.
+type Stored = [f32; LANES];
 
-/// One coordinate of all heads: a cache line. Only the writer stores; readers see each number whole.
+/// One coordinate of all lanes: a cache line. Only the writer stores; readers see each number whole.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Slot {
     /// Used and collided flags, tag (upper bits of the feature's slot), time of the last touch.
     stamp: AtomicU32,
-    z: [AtomicU32; HEADS],
-    n: [AtomicU32; HEADS],
-    w: [AtomicU32; HEADS],
+    z: [AtomicU32; LANES],
+    n: [AtomicU32; LANES],
+    w: [AtomicU32; LANES],
 }
 
 #[derive(Debug)]
 struct Table {
     slots: Box<[Slot]>,
     bits: u32,
-    alpha: PerHead,
+    alpha: Stored,
     beta: f32,
     l1: f32,
     l2: f32,
@@ -81,30 +81,31 @@ pub struct Model {
     table: Arc<Table>,
 }
 
-/// What the mixed heads say of some features.
+/// What the lanes say of some features, each as far as it is believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Σ wᵢ xᵢ, wᵢ mixed of all heads, added up in the order of the features.
+    /// Σ wᵢ xᵢ, wᵢ summed over the lanes by their weights, added up in the order of the features.
     pub logit: f64,
-    /// Σ xᵢ² / (β/α + λ₂ + nᵢ), mixed of all heads: the spread of the logit under a diagonal Laplace approximation, nᵢ
-    /// standing in for the Fisher information.
+    /// Σ xᵢ² / (β/α + λ₂ + nᵢ): the spread of the logit under a diagonal Laplace approximation, nᵢ standing in for the
+    /// Fisher information. The heads' spreads are averaged by their weights, as they learn from the same examples; the
+    /// ladder's is added, by the square of its weight.
     pub variance: f64,
 }
 
 /// One feature's part of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Term {
-    /// wᵢ xᵢ, mixed of all heads.
+    /// wᵢ xᵢ, summed over the lanes by their weights.
     pub contribution: f64,
     /// Another feature has used this slot too, as far as the tag can tell.
     pub collided: bool,
 }
 
-fn load(numbers: &[AtomicU32; HEADS]) -> PerHead {
+fn load(numbers: &[AtomicU32; LANES]) -> Stored {
     std::array::from_fn(|head| f32::from_bits(numbers[head].load(Relaxed)))
 }
 
-fn store(numbers: &[AtomicU32; HEADS], values: PerHead) {
+fn store(numbers: &[AtomicU32; LANES], values: Stored) {
     // 0 × x is 0 for finite numbers only.
     assert!(values.map(|value| value * 0.0).iter().sum::<f32>() == 0.0, "a weight left the finite numbers");
     numbers.iter().zip(values).for_each(|(number, value)| number.store(value.to_bits(), Relaxed));
@@ -138,25 +139,27 @@ impl Table {
         stamp & COLLIDED != 0 || (stamp & USED != 0 && stamp >> TOUCH_BITS != self.mark(feature) >> TOUCH_BITS)
     }
 
-    fn denominator(&self, n: PerHead) -> PerHead {
+    fn denominator(&self, n: Stored) -> Stored {
         std::array::from_fn(|head| (self.beta + n[head].sqrt()) / self.alpha[head] + self.l2)
     }
 
-    /// The weight of a feature, mixed of all heads.
-    fn weight(&self, slot: &Slot, mixture: &Mixture) -> f64 {
-        mixture.mean(&load(&slot.w).map(f64::from))
+    /// The weight of a feature, summed over the lanes by theirs.
+    fn weight(&self, slot: &Slot, belief: &PerLane) -> f64 {
+        load(&slot.w).iter().zip(belief).map(|(weight, belief)| f64::from(*weight) * belief).sum()
     }
 
-    fn predict(&self, mixture: &Mixture, features: &[Feature]) -> Prediction {
+    fn predict(&self, belief: &PerLane, features: &[Feature]) -> Prediction {
+        let mut squared = *belief;
+        squared[LADDER] *= squared[LADDER];
         let prior = self.alpha.map(|alpha| f64::from(self.beta / alpha + self.l2));
         let mut prediction = Prediction { logit: 0.0, variance: 0.0 };
         for feature in features {
             let slot = self.slot(*feature);
             let x = f64::from(feature.value());
-            prediction.logit += self.weight(slot, mixture) * x;
+            prediction.logit += self.weight(slot, belief) * x;
             let n = load(&slot.n);
-            let variances = std::array::from_fn(|head| 1.0 / (prior[head] + f64::from(n[head])));
-            prediction.variance += x * x * mixture.mean(&variances);
+            let variance = |lane: usize| squared[lane] / (prior[lane] + f64::from(n[lane]));
+            prediction.variance += x * x * (0..LANES).map(variance).sum::<f64>();
         }
         prediction
     }
@@ -173,9 +176,9 @@ impl Learner {
         Model { table: Arc::clone(&self.table) }
     }
 
-    /// Σ wᵢ xᵢ of each head, in the order of the features.
-    pub fn logits(&self, features: &[Feature]) -> [f64; HEADS] {
-        let mut logits = [0.0; HEADS];
+    /// Σ wᵢ xᵢ of each lane, in the order of the features.
+    pub fn logits(&self, features: &[Feature]) -> PerLane {
+        let mut logits = [0.0; LANES];
         for feature in features {
             let weights = load(&self.table.slot(*feature).w);
             let x = f64::from(feature.value());
@@ -184,11 +187,11 @@ impl Learner {
         logits
     }
 
-    /// Moves the weights of each head along its own gradient: coordinate i by gradient × xᵢ.
+    /// Moves the weights of each lane along its own gradient: coordinate i by gradient × xᵢ; those of gradient 0 stay.
     ///
     /// A gradient is p for a new negative, about −1 for a conversion of what was learned as negative, about +1 for its
     /// retraction; any finite number within ±2 is meant.
-    pub fn learn(&mut self, features: &[Feature], gradients: [f64; HEADS], tick: Tick) {
+    pub fn learn(&mut self, features: &[Feature], gradients: PerLane, tick: Tick) {
         let gradients = gradients.map(|gradient| gradient as f32);
         for feature in features {
             self.step(*feature, gradients.map(|gradient| gradient * feature.value()), tick);
@@ -217,7 +220,7 @@ impl Learner {
         self.collisions
     }
 
-    fn step(&mut self, feature: Feature, mut g: PerHead, tick: Tick) {
+    fn step(&mut self, feature: Feature, mut g: Stored, tick: Tick) {
         let table = &*self.table;
         let slot = table.slot(feature);
         let stamp = slot.stamp.load(Relaxed);
@@ -239,16 +242,16 @@ impl Learner {
         if feature.is_cross() {
             g = std::array::from_fn(|head| g[head] * SEES_CROSSES[head]);
         }
-        // Where g is 0 nothing moves, so heads that do not see the feature keep a weight of 0.
-        for head in 0..HEADS {
+        // Where g is 0 nothing moves, so lanes that do not see the feature keep a weight of 0.
+        for head in 0..LANES {
             let more = n[head] + g[head] * g[head];
             let sigma = (more.sqrt() - n[head].sqrt()) / table.alpha[head];
             z[head] += g[head] - sigma * w[head];
             n[head] = more;
         }
         let denominator = table.denominator(n);
-        let beyond: PerHead = std::array::from_fn(|head| -(z[head] - z[head].signum() * table.l1) / denominator[head]);
-        let w: PerHead = std::array::from_fn(|head| if z[head].abs() <= table.l1 { 0.0 } else { beyond[head] });
+        let beyond: Stored = std::array::from_fn(|head| -(z[head] - z[head].signum() * table.l1) / denominator[head]);
+        let w: Stored = std::array::from_fn(|head| if z[head].abs() <= table.l1 { 0.0 } else { beyond[head] });
         store(&slot.z, z);
         store(&slot.n, n);
         store(&slot.w, w);
@@ -280,16 +283,18 @@ impl Learner {
 
 impl Model {
     /// The prediction of the weights as they are; a learner at work may have moved some of them already.
-    pub fn predict(&self, mixture: &Mixture, features: &[Feature]) -> Prediction {
-        self.table.predict(mixture, features)
+    ///
+    /// `belief` is how far each lane counts: what a mixture says of the heads, and the ladder's slope.
+    pub fn predict(&self, belief: &PerLane, features: &[Feature]) -> Prediction {
+        self.table.predict(belief, features)
     }
 
     /// What each feature contributes, in the order of the features: the parts of [`Prediction::logit`].
-    pub fn terms<'a>(&'a self, mixture: &'a Mixture, features: &'a [Feature]) -> impl Iterator<Item = Term> + 'a {
+    pub fn terms<'a>(&'a self, belief: &'a PerLane, features: &'a [Feature]) -> impl Iterator<Item = Term> + 'a {
         features.iter().map(|feature| {
             let slot = self.table.slot(*feature);
             Term {
-                contribution: self.table.weight(slot, mixture) * f64::from(feature.value()),
+                contribution: self.table.weight(slot, belief) * f64::from(feature.value()),
                 collided: self.table.is_collided(slot, *feature),
             }
         })
@@ -309,6 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: Tick = Tick(1_700_000_000);
+    const EVEN: PerLane = [0.25, 0.25, 0.25, 0.25, 0.0];
 
     fn feature(name: u64) -> Feature {
         Feature::new(hash::mix(name, 7))
@@ -323,7 +329,7 @@ mod tests {
     }
 
     fn predict(learner: &Learner, features: &[Feature]) -> Prediction {
-        learner.model().predict(&Mixture::default(), features)
+        learner.model().predict(&EVEN, features)
     }
 
     /// Learns labels of two features that convert at different rates and returns the probabilities.
@@ -338,7 +344,7 @@ mod tests {
                 if delayed {
                     learner.learn(&features, p, NOW);
                     if positive {
-                        learner.learn(&features, [-1.0; HEADS], NOW);
+                        learner.learn(&features, [-1.0; LANES], NOW);
                     }
                 } else {
                     learner.learn(&features, p.map(|p| p - f64::from(u8::from(positive))), NOW);
@@ -361,7 +367,7 @@ mod tests {
     #[test]
     fn first_step_is_the_formula_of_the_paper() {
         let mut learner = learner();
-        learner.learn(&[feature(1)], [0.5; HEADS], NOW);
+        learner.learn(&[feature(1)], [0.5; LANES], NOW);
         // n = 0.25, z = 0.5, w = −0.5 / ((1 + 0.5) / α + 1), α = 0.1 or 0.03.
         let [fast, slow] = [0.1, 0.03].map(|alpha| -0.5 / (1.5 / alpha + 1.0));
         let expected: f64 = (fast + slow) / 2.0;
@@ -375,11 +381,11 @@ mod tests {
         let parameters = Parameters { half_life: Span::days(1), ..parameters() };
         let mut learner = Learner::new(&parameters);
         for _ in 0..1_000 {
-            learner.learn(&[feature(1)], [0.3; HEADS], NOW);
+            learner.learn(&[feature(1)], [0.3; LANES], NOW);
         }
         let before = predict(&learner, &[feature(1)]);
         let later = Tick(NOW.0 + 20 * 86_400);
-        learner.learn(&[feature(1)], [0.0; HEADS], later);
+        learner.learn(&[feature(1)], [0.0; LANES], later);
         let after = predict(&learner, &[feature(1)]);
         assert!((after.logit - before.logit).abs() < 1e-3, "{} {}", after.logit, before.logit);
         assert!(after.variance > before.variance * 5.0);
@@ -390,12 +396,10 @@ mod tests {
         let mut learner = learner();
         let first = Feature::from_parts(5, 0).unwrap();
         let second = Feature::from_parts(5 | 1 << 20, 0).unwrap();
-        learner.learn(&[first], [0.1; HEADS], NOW);
-        let collided = |learner: &Learner, feature| {
-            learner.model().terms(&Mixture::default(), &[feature]).next().unwrap().collided
-        };
+        learner.learn(&[first], [0.1; LANES], NOW);
+        let collided = |learner: &Learner, feature| learner.model().terms(&EVEN, &[feature]).next().unwrap().collided;
         assert!(!collided(&learner, first) && collided(&learner, second));
-        learner.learn(&[second], [0.1; HEADS], NOW);
+        learner.learn(&[second], [0.1; LANES], NOW);
         assert!(collided(&learner, first) && collided(&learner, second));
         assert_eq!(learner.collisions(), 1);
     }
@@ -405,10 +409,9 @@ mod tests {
         let mut learner = learner();
         let cross = Feature::cross(hash::mix(1, 7));
         assert!(cross.is_cross() && !feature(1).is_cross());
-        learner.learn(&[cross], [0.5; HEADS], NOW);
+        learner.learn(&[cross], [0.5; LANES], NOW);
         let logits = learner.logits(&[cross]);
-        assert_eq!(logits.map(|logit| logit < 0.0), [false, false, true, true]);
-        assert_eq!(logits[..2], [0.0, 0.0]);
+        assert_eq!(logits.map(|logit| logit < 0.0), [false, false, true, true, false]);
     }
 
     #[test]
@@ -416,9 +419,9 @@ mod tests {
         let mut learner = learner();
         let features: Vec<Feature> = (0..40).map(feature).collect();
         for round in 0..50u8 {
-            learner.learn(&features[usize::from(round % 30)..], [f64::from(round) / 100.0 - 0.2; HEADS], NOW);
+            learner.learn(&features[usize::from(round % 30)..], [f64::from(round) / 100.0 - 0.2; LANES], NOW);
         }
-        let sum: f64 = learner.model().terms(&Mixture::default(), &features).map(|term| term.contribution).sum();
+        let sum: f64 = learner.model().terms(&EVEN, &features).map(|term| term.contribution).sum();
         assert_eq!(sum, predict(&learner, &features).logit);
     }
 
@@ -430,7 +433,7 @@ mod tests {
             let run = || {
                 let mut learner = learner();
                 for (name, code, gradient, tick) in &steps {
-                    learner.learn(&[feature(*name).with_value_code(*code)], [*gradient; HEADS], Tick(*tick));
+                    learner.learn(&[feature(*name).with_value_code(*code)], [*gradient; LANES], Tick(*tick));
                 }
                 let mut image = Vec::new();
                 learner.image(&mut |number, bytes| image.push((number, bytes.to_vec())));

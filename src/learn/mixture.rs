@@ -4,11 +4,11 @@
 //! loss is convex in m, and m is within a logarithm of the number of heads of the best fixed mixture. The best learning
 //! rate, and whether crosses help, differ from log to log: this finds both out.
 
-use super::HEADS;
+use super::{FROM_LADDER, HEADS};
 use crate::math;
 
 /// Step of the weights' logarithms for an error of 1 at log-odds of 1.
-const STEP: f64 = 0.02;
+const STEP: f64 = 0.03;
 /// Smallest weight before all are brought to a sum of 1: a head that was wrong for long must be able to come back.
 const WEIGHT_MIN: f64 = 0.01;
 
@@ -19,9 +19,13 @@ pub struct Mixture {
     weights: [f64; HEADS],
 }
 
+/// Before anything is known the slower heads are believed more, as with few conversions a fast one follows the latest,
+/// and of them the one that starts from the ladder.
+const START: [f64; HEADS] = [0.1, 0.3, 0.1, 0.5];
+
 impl Default for Mixture {
     fn default() -> Mixture {
-        Mixture { weights: [1.0 / HEADS as f64; HEADS] }
+        Mixture { weights: START }
     }
 }
 
@@ -34,6 +38,11 @@ impl Mixture {
     /// The mean of what the heads say.
     pub fn mean(&self, of_heads: &[f64; HEADS]) -> f64 {
         self.weights.iter().zip(of_heads).map(|(weight, of_head)| weight * of_head).sum()
+    }
+
+    /// How far the ladder's lane counts, at a slope.
+    pub fn ladder(&self, slope: f64) -> f64 {
+        slope * self.mean(&FROM_LADDER)
     }
 
     /// Moves the weights towards the heads that were right: their log-odds stood on top of an intercept, and the label

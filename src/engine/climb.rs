@@ -1,0 +1,89 @@
+//! Steps on the way to a goal that impressions lead to, and what the goal's ladder learns from them.
+
+use super::Engine;
+use super::impressions::ImpressionId;
+use super::profile::Act;
+use crate::ids::{ActionCode, AdvertiserCode, UserKey};
+use crate::learn::ftrl::probability;
+use crate::learn::ladder::{Step, worths};
+use crate::learn::{HEADS, LADDER, lanes};
+use crate::units::{Span, Timestamp};
+
+/// A step counts for an impression shown at most this long ago: what comes of an ad before a purchase comes soon.
+pub(super) const CLIMB_WINDOW: Span = Span::hours(24);
+
+/// Those of a goal's milestones whose bits are set.
+pub(super) fn steps_of(steps: u32, milestones: &[ActionCode]) -> impl Iterator<Item = ActionCode> + '_ {
+    milestones
+        .iter()
+        .copied()
+        .take(32)
+        .enumerate()
+        .filter(move |(place, _)| steps >> place & 1 == 1)
+        .map(|(_, step)| step)
+}
+
+impl Engine {
+    /// Takes note of an act that may be a step of some goal's ladder: for the person's impressions that wait for it.
+    ///
+    /// Items and categories have to agree as for conversions. A step after the goal itself tells nothing more.
+    pub(super) fn step(&mut self, advertiser: AdvertiserCode, root: UserKey, act: &Act, occurred_at: Timestamp) {
+        let goals = self.catalog.in_force(advertiser).map(|in_force| in_force.goals.clone()).unwrap_or_default();
+        for goal in goals {
+            let Some(in_force) = self.catalog.goal_in_force(goal) else { continue };
+            let Some(place) = in_force.milestones.iter().position(|step| *step == act.action) else { continue };
+            let half_life = in_force.half_life;
+            for id in self.impressions.of_user(root, goal) {
+                let Some(impression) = self.impressions.get_mut(id) else { continue };
+                let is_awaited = !impression.is_climbed
+                    && impression.standing == 0
+                    && impression.shown_at < occurred_at
+                    && occurred_at <= impression.shown_at + CLIMB_WINDOW
+                    && occurred_at <= impression.ends_at
+                    && impression.steps >> place & 1 == 0
+                    && impression.agrees(act.item, act.category);
+                if !is_awaited {
+                    continue;
+                }
+                let (is_first, share) = (impression.steps == 0, impression.lesson.share);
+                impression.steps |= 1 << place;
+                let (shown, state) = (impression.shown_at.tick(), &mut self.goals[goal.index()]);
+                state.statistics.step_mut(act.action).impressions.add(1.0, shown, half_life);
+                if is_first {
+                    state.ladder.climb(share.into());
+                    self.changed();
+                }
+            }
+        }
+    }
+
+    /// Lets the ladder's lane learn what an impression has led to so far.
+    pub(super) fn climb(&mut self, id: ImpressionId) {
+        let now = self.now.tick();
+        let Some(impression) = self.impressions.get_mut(id) else { return };
+        impression.is_climbed = true;
+        let (Some(features), goal) = (impression.features.clone(), impression.goal) else { return };
+        let (is_positive, steps, share) = (impression.standing > 0, impression.steps, impression.lesson.share);
+        let Some(in_force) = self.catalog.goal_in_force(goal) else { return };
+        let parent = self.parent_rate(goal, now);
+        let state = &mut self.goals[goal.index()];
+        let rate = state.statistics.outcome.rate(parent, now, in_force.half_life).mean;
+        let step = |action: &ActionCode| {
+            let group = state.statistics.step(*action).group(now, in_force.half_life);
+            Step { reached: group.trials, positive: group.positives }
+        };
+        let label = if is_positive {
+            1.0
+        } else if steps == 0 {
+            0.0
+        } else {
+            let known: Vec<Step> = in_force.milestones.iter().map(step).collect();
+            let worth = worths(rate, &known).enumerate().filter(|(place, _)| steps >> place & 1 == 1);
+            worth.map(|(_, worth)| worth).fold(0.0, f64::max)
+        };
+        let logit = state.learner.logits(&features)[LADDER];
+        let gradient = probability(state.intercept.unwrap_or_default(), logit) - label;
+        state.learner.learn(&features, lanes([0.0; HEADS], gradient * f64::from(share)), now);
+        self.changed();
+    }
+}

@@ -1,0 +1,440 @@
+//! What a probability turned out to be worth: predicted against observed, for cohorts of impressions.
+//!
+//! Labels that come late bias a learner: what is on its way counts as negative. Two corrections, both of log-odds:
+//!
+//! *Level.* Impressions stand in cohorts, each a [`COHORTS_PER_WINDOW`]th of the label window long. A cohort of age k
+//! has seen its conversions of up to k cohorts' delay; which share of all these are, F(k), the older cohorts tell (the
+//! chain ladder of actuaries: Mack, 1993). So cohorts count before their windows close, and the level follows a shift
+//! within days where waiting for closed windows takes weeks: observed ÷ (predicted × F), the latest conversions counting
+//! most. Nothing is known, and nothing corrected, until a first cohort has seen a whole window. F corrects the level and
+//! nothing else: learned labels never depend on it.
+//!
+//! *Shape.* At the end of its window an impression counts for the bin of its log-odds: bins whose observed differs from
+//! the predicted beyond the level's are shifted, few observations little, the order of probabilities kept (pool adjacent
+//! violators).
+
+use std::collections::VecDeque;
+
+use crate::math;
+use crate::units::Span;
+
+/// Cohorts that make up a label window.
+const COHORTS_PER_WINDOW: usize = 32;
+/// Cohorts that are kept: two windows' worth, and the one being filled. What is older has done its part.
+const COHORTS_MAX: usize = 2 * COHORTS_PER_WINDOW + 1;
+/// Expected conversions that the level's memory holds: older ones fade.
+const LEVEL_MEMORY: f64 = 1_000.0;
+/// Expected conversions that the prior "as predicted" is worth for the level, and for one bin's shape.
+const LEVEL_STRENGTH: f64 = 20.0;
+const SHAPE_STRENGTH: f64 = 50.0;
+/// Expected conversions that the shape's memory holds.
+const SHAPE_MEMORY: f64 = 5_000.0;
+/// Most that is corrected, as a factor of the odds, either way.
+const FACTOR_MAX: f64 = 2.0;
+/// Bins of log-odds, each so wide, the first one's middle here.
+const BINS: usize = 12;
+const BIN_WIDTH: f64 = 0.75;
+const FIRST_MIDDLE: f64 = -7.5;
+
+/// What is added to log-odds: a number for the middle of each bin, and straight lines between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Curve {
+    shifts: [f64; BINS],
+}
+
+/// Impressions of one cohort.
+#[derive(Debug, Clone, PartialEq)]
+struct Cohort {
+    /// Sum of the probabilities.
+    predicted: f64,
+    /// Conversions, by their delay in cohorts.
+    positive: [f32; COHORTS_PER_WINDOW],
+}
+
+/// Impressions of one bin whose windows have closed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Bin {
+    predicted: f64,
+    positive: f64,
+    count: f64,
+}
+
+/// Predicted against observed of one goal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibrator {
+    /// Milliseconds of one cohort.
+    cohort_ms: u64,
+    /// The oldest first; the last one is being filled.
+    cohorts: VecDeque<Cohort>,
+    /// Number of the oldest cohort since 1970.
+    oldest: u64,
+    /// Predicted and observed of cohorts that are no longer kept, fading as newer ones join.
+    settled: (f64, f64),
+    bins: [Bin; BINS],
+    /// Logarithm of the level's factor.
+    level: f64,
+    curve: Curve,
+}
+
+impl Default for Curve {
+    fn default() -> Curve {
+        Curve { shifts: [0.0; BINS] }
+    }
+}
+
+impl Curve {
+    /// What to add to log-odds.
+    pub fn shift(&self, logit: f64) -> f64 {
+        let place = ((logit - FIRST_MIDDLE) / BIN_WIDTH).clamp(0.0, (BINS - 1) as f64);
+        let below = (place as usize).min(BINS - 2);
+        let part = place - below as f64;
+        self.shifts[below] * (1.0 - part) + self.shifts[below + 1] * part
+    }
+}
+
+fn bin_of(logit: f64) -> usize {
+    (((logit - FIRST_MIDDLE) / BIN_WIDTH + 0.5).clamp(0.0, (BINS - 1) as f64)) as usize
+}
+
+impl Default for Cohort {
+    fn default() -> Cohort {
+        Cohort { predicted: 0.0, positive: [0.0; COHORTS_PER_WINDOW] }
+    }
+}
+
+impl Cohort {
+    /// Conversions of a delay of less than so many cohorts.
+    fn within(&self, cohorts: usize) -> f64 {
+        self.positive[..cohorts.min(COHORTS_PER_WINDOW)].iter().map(|count| f64::from(*count)).sum()
+    }
+}
+
+impl Calibrator {
+    /// A calibrator for labels of this window that corrects nothing yet.
+    pub fn new(window: Span) -> Calibrator {
+        Calibrator {
+            cohort_ms: (window.0 / COHORTS_PER_WINDOW as u64).max(1),
+            cohorts: VecDeque::new(),
+            oldest: 0,
+            settled: (0.0, 0.0),
+            bins: [Bin::default(); BINS],
+            level: 0.0,
+            curve: Curve::default(),
+        }
+    }
+
+    /// Goes on with labels of this window; where it is another, from the beginning.
+    pub fn set_window(&mut self, window: Span) {
+        let new = Calibrator::new(window);
+        if new.cohort_ms != self.cohort_ms {
+            *self = new;
+        }
+    }
+
+    /// The correction as of the last closed cohort.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// Counts an impression with its log-odds before correction. `share` is how much it counts, 0 to 1.
+    pub fn show(&mut self, shown_ms: u64, logit: f64, share: f64) {
+        let number = shown_ms / self.cohort_ms;
+        self.begin(number);
+        if let Some(cohort) = self.cohort(number) {
+            cohort.predicted += share * math::sigmoid(logit);
+        }
+    }
+
+    /// Counts a conversion of an impression (`sign` 1), or takes it back (−1).
+    pub fn convert(&mut self, shown_ms: u64, converted_ms: u64, share: f64, sign: f64) {
+        let delay = converted_ms.saturating_sub(shown_ms) / self.cohort_ms;
+        if let Some(cohort) = self.cohort(shown_ms / self.cohort_ms) {
+            cohort.positive[(delay as usize).min(COHORTS_PER_WINDOW - 1)] += (sign * share) as f32;
+        }
+    }
+
+    /// Counts an impression whose window has closed.
+    pub fn close(&mut self, logit: f64, label: bool, share: f64) {
+        let total: f64 = self.bins.iter().map(|bin| bin.predicted).sum();
+        if total > SHAPE_MEMORY {
+            for bin in &mut self.bins {
+                let Bin { predicted, positive, count } = *bin;
+                let kept = SHAPE_MEMORY / total;
+                *bin = Bin { predicted: predicted * kept, positive: positive * kept, count: count * kept };
+            }
+        }
+        let bin = &mut self.bins[bin_of(logit)];
+        bin.predicted += share * math::sigmoid(logit);
+        bin.positive += share * f64::from(u8::from(label));
+        bin.count += share;
+    }
+
+    /// Moves on to the present: cohorts that have filled count from now on. True when the correction has changed.
+    pub fn advance(&mut self, now_ms: u64) -> bool {
+        let number = now_ms / self.cohort_ms;
+        if self.cohorts.is_empty() || number < self.oldest + self.cohorts.len() as u64 {
+            return false;
+        }
+        self.begin(number);
+        let before = self.curve;
+        self.level = self.level_now();
+        self.curve = self.curve_now();
+        self.curve != before
+    }
+
+    /// All that it holds, as numbers.
+    pub fn numbers(&self, visit: &mut dyn FnMut(f64)) {
+        let (predicted, observed) = self.settled;
+        let single = [self.cohort_ms as f64, self.oldest as f64, predicted, observed, self.level];
+        single.into_iter().for_each(&mut *visit);
+        for cohort in &self.cohorts {
+            visit(cohort.predicted);
+            cohort.positive.iter().for_each(|count| visit(f64::from(*count)));
+        }
+        self.bins.iter().flat_map(|bin| [bin.predicted, bin.positive, bin.count]).for_each(&mut *visit);
+        self.curve.shifts.iter().for_each(|shift| visit(*shift));
+    }
+
+    /// Begins cohorts up to a number, and lets go of the oldest.
+    fn begin(&mut self, number: u64) {
+        let next = self.oldest + self.cohorts.len() as u64;
+        if self.cohorts.is_empty() || number >= next + COHORTS_MAX as u64 {
+            while let Some(cohort) = self.cohorts.pop_front() {
+                self.settle(&cohort);
+            }
+            self.cohorts.push_back(Cohort::default());
+            self.oldest = number;
+            return;
+        }
+        for _ in next..=number {
+            if self.cohorts.len() == COHORTS_MAX
+                && let Some(cohort) = self.cohorts.pop_front()
+            {
+                self.settle(&cohort);
+                self.oldest += 1;
+            }
+            self.cohorts.push_back(Cohort::default());
+        }
+    }
+
+    fn settle(&mut self, cohort: &Cohort) {
+        let kept = math::exp(-cohort.predicted / LEVEL_MEMORY);
+        let (predicted, observed) = self.settled;
+        let came = cohort.within(COHORTS_PER_WINDOW).max(0.0);
+        self.settled = (predicted * kept + cohort.predicted, observed * kept + came);
+    }
+
+    fn cohort(&mut self, number: u64) -> Option<&mut Cohort> {
+        self.cohorts.get_mut(usize::try_from(number.checked_sub(self.oldest)?).ok()?)
+    }
+
+    /// Whole cohorts of delay that all impressions of a cohort have behind them.
+    fn age(&self, place: usize) -> usize {
+        // The cohort before the one being filled ends where that one begins.
+        (self.cohorts.len() - 1 - place).saturating_sub(1).min(COHORTS_PER_WINDOW)
+    }
+
+    /// F: the share of all conversions that have come within so many cohorts; `None` before a cohort has seen a window.
+    fn arrived(&self) -> Option<[f64; COHORTS_PER_WINDOW + 1]> {
+        let mut shares = [1.0; COHORTS_PER_WINDOW + 1];
+        for age in (0..COHORTS_PER_WINDOW).rev() {
+            let (mut earlier, mut later) = (0.0, 0.0);
+            for (place, cohort) in self.cohorts.iter().enumerate() {
+                if self.age(place) > age {
+                    earlier += cohort.within(age);
+                    later += cohort.within(age + 1);
+                }
+            }
+            if age == COHORTS_PER_WINDOW - 1 && later <= 0.0 {
+                return None;
+            }
+            let step = if later > 0.0 { (earlier / later).clamp(0.0, 1.0) } else { 1.0 };
+            shares[age] = shares[age + 1] * step;
+        }
+        Some(shares)
+    }
+
+    /// Logarithm of observed ÷ expected, the latest conversions counting most.
+    fn level_now(&self) -> f64 {
+        let Some(arrived) = self.arrived() else { return self.settled_level() };
+        let (mut observed, mut expected, mut weight) = (LEVEL_STRENGTH, LEVEL_STRENGTH, 1.0);
+        for (place, cohort) in self.cohorts.iter().enumerate().rev() {
+            let age = self.age(place);
+            let due = cohort.predicted * arrived[age];
+            observed += weight * cohort.within(age).max(0.0);
+            expected += weight * due;
+            weight *= math::exp(-due / LEVEL_MEMORY);
+        }
+        math::ln((observed + weight * self.settled.1) / (expected + weight * self.settled.0))
+    }
+
+    /// The level of the cohorts that are no longer kept, for when none of the kept ones can tell when conversions come.
+    fn settled_level(&self) -> f64 {
+        math::ln((self.settled.1 + LEVEL_STRENGTH) / (self.settled.0 + LEVEL_STRENGTH))
+    }
+
+    fn curve_now(&self) -> Curve {
+        let total = |part: fn(&Bin) -> f64| self.bins.iter().map(part).sum::<f64>();
+        let overall =
+            (total(|bin| bin.positive).max(0.0) + LEVEL_STRENGTH) / (total(|bin| bin.predicted) + LEVEL_STRENGTH);
+        let bound = math::ln(FACTOR_MAX);
+        let mut shifts: [f64; BINS] = std::array::from_fn(|number| {
+            let bin = &self.bins[number];
+            let middle = FIRST_MIDDLE + BIN_WIDTH * number as f64;
+            let strength = SHAPE_STRENGTH * overall;
+            let shape = (bin.positive.max(0.0) + strength) / (bin.predicted + SHAPE_STRENGTH) / overall;
+            let mean = if bin.count > 0.0 { bin.predicted / bin.count } else { math::sigmoid(middle) };
+            let wanted = (mean * math::exp(self.level) * shape).min(0.5 + mean / 2.0);
+            (math::logit(wanted) - math::logit(mean)).clamp(-bound, bound)
+        });
+        pool(&mut shifts);
+        Curve { shifts }
+    }
+}
+
+/// Makes middles + shifts rise, by pooling neighbours that do not: the order of probabilities stays.
+fn pool(shifts: &mut [f64; BINS]) {
+    let mut blocks: Vec<(f64, usize)> = Vec::with_capacity(BINS);
+    for (number, shift) in shifts.iter().enumerate() {
+        blocks.push((BIN_WIDTH * number as f64 + shift, 1));
+        while let [.., (before, several), (after, some)] = blocks[..]
+            && before > after
+        {
+            let pooled = (before * several as f64 + after * some as f64) / (several + some) as f64;
+            blocks.truncate(blocks.len() - 2);
+            blocks.push((pooled, several + some));
+        }
+    }
+    let pooled = blocks.into_iter().flat_map(|(value, count)| std::iter::repeat_n(value, count));
+    shifts.iter_mut().zip(pooled).enumerate().for_each(|(number, (shift, value))| {
+        *shift = value - BIN_WIDTH * number as f64;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WINDOW: Span = Span::days(30);
+    const HOUR: u64 = 3_600_000;
+
+    /// A small generator: the tests must not depend on a library's.
+    struct Dice(u64);
+
+    impl Dice {
+        fn unit(&mut self) -> f64 {
+            self.0 = crate::hash::mix(self.0, 99);
+            (self.0 >> 11) as f64 / (1u64 << 53) as f64
+        }
+
+        /// Criteo's delays: 35 % within an hour, 50 % within a day, 87 % within 14 days.
+        fn delay(&mut self) -> u64 {
+            let (draw, within) = (self.unit(), self.unit());
+            let (from, to) = match draw {
+                draw if draw < 0.35 => (0, 1),
+                draw if draw < 0.50 => (1, 24),
+                draw if draw < 0.87 => (24, 336),
+                _ => (336, 720),
+            };
+            ((from as f64 + within * (to - from) as f64) * HOUR as f64) as u64
+        }
+    }
+
+    /// Days of impressions with log-odds around −3; those that convert are `truth` of what is predicted. Returns
+    /// corrected predictions ÷ observed by day.
+    fn ratios(days: u64, truth: impl Fn(u64, f64) -> f64) -> Vec<f64> {
+        let mut dice = Dice(5);
+        let mut calibrator = Calibrator::new(WINDOW);
+        let mut events: std::collections::BTreeMap<u64, Vec<(u64, f64, bool)>> = Default::default();
+        let mut ratios = Vec::new();
+        for day in 0..days {
+            let (mut predicted, mut observed) = (0.0, 0.0);
+            for at in (0..5_000).map(|n| day * 24 * HOUR + n * 24 * HOUR / 5_000) {
+                for (time, due) in events.extract_if(..=at, |_, _| true).collect::<Vec<_>>() {
+                    for (shown, logit, label) in due {
+                        match time >= shown + WINDOW.0 {
+                            true => calibrator.close(logit, label, 1.0),
+                            false => calibrator.convert(shown, time, 1.0, 1.0),
+                        }
+                    }
+                }
+                calibrator.advance(at);
+                let logit = -3.0 + 2.0 * (dice.unit() - 0.5);
+                let p = truth(day, math::sigmoid(logit));
+                let label = dice.unit() < p;
+                predicted += math::sigmoid(logit + calibrator.curve().shift(logit));
+                observed += p;
+                calibrator.show(at, logit, 1.0);
+                if label {
+                    let converted = (at + dice.delay()).min(at + WINDOW.0 - 1);
+                    events.entry(converted).or_default().push((at, logit, true));
+                }
+                events.entry(at + WINDOW.0).or_default().push((at, logit, label));
+            }
+            ratios.push(predicted / observed);
+        }
+        ratios
+    }
+
+    fn mean(of: &[f64]) -> f64 {
+        of.iter().sum::<f64>() / of.len() as f64
+    }
+
+    #[test]
+    fn nothing_is_corrected_before_a_window_has_passed() {
+        let ratios = ratios(30, |_, p| p * 1.4);
+        assert!(ratios[..29].iter().all(|ratio| (ratio - 1.0 / 1.4).abs() < 1e-9), "{ratios:?}");
+    }
+
+    #[test]
+    fn the_level_comes_right_and_follows_a_shift_within_days() {
+        let ratios = ratios(90, |day, p| if day < 60 { p * 0.8 } else { p * 1.2 });
+        assert!((mean(&ratios[34..60]) - 1.0).abs() < 0.03, "{ratios:?}");
+        assert!(ratios[60] < 0.75, "nobody can know yet");
+        assert!((mean(&ratios[68..90]) - 1.0).abs() < 0.05, "{ratios:?}");
+    }
+
+    #[test]
+    fn the_shape_is_learned_where_windows_have_closed() {
+        let mut dice = Dice(3);
+        let mut calibrator = Calibrator::new(Span::hours(1));
+        for _ in 0..200_000 {
+            let logit = -6.0 + 4.0 * dice.unit();
+            // Too sure of itself: true log-odds are nearer to −3.
+            let label = dice.unit() < math::sigmoid(-3.0 + (logit + 3.0) * 0.7);
+            calibrator.close(logit, label, 1.0);
+        }
+        let shift = |logit| calibrator.curve_now().shift(logit);
+        // Relative to the middle: the level is the other part's.
+        let (low, high) = (shift(-5.25) - shift(-3.0), shift(-2.25) - shift(-3.0));
+        assert!((0.45..0.75).contains(&low), "{low}");
+        assert!((-0.35..-0.1).contains(&high), "{high}");
+    }
+
+    proptest! {
+        #[test]
+        fn corrections_are_bounded_and_keep_the_order(
+            events in proptest::collection::vec(
+                (0u8..4, 0u64..2_000_000_000, -30.0f64..30.0, 0.0f64..=1.0, any::<bool>()), 1..300),
+        ) {
+            let mut calibrator = Calibrator::new(Span::hours(1));
+            for (kind, at, logit, share, yes) in events {
+                match kind {
+                    0 => calibrator.show(at, logit, share),
+                    1 => calibrator.convert(at, at + (logit.abs() * 1e5) as u64, share, if yes { 1.0 } else { -1.0 }),
+                    2 => calibrator.close(logit, yes, share),
+                    _ => { calibrator.advance(at); }
+                }
+                let curve = calibrator.curve_now();
+                let corrected: Vec<f64> = (-100..100).map(|n| {
+                    let logit = f64::from(n) * 0.1;
+                    logit + curve.shift(logit)
+                }).collect();
+                prop_assert!(corrected.iter().all(|logit| logit.is_finite()));
+                prop_assert!(corrected.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9));
+                prop_assert!(curve.shifts.iter().all(|shift| shift.abs() < 2.0));
+            }
+        }
+    }
+}
