@@ -119,6 +119,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
+                gap: Default::default(),
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 intercept: None,

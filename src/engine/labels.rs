@@ -13,7 +13,7 @@ use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
-use crate::exposure::Feature;
+use crate::exposure::{Feature, of_context};
 use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
@@ -51,10 +51,17 @@ impl Engine {
         let is_frequent = || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
         let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
+        let (slope, centre) = (state.ladder.slope(), state.ladder.centre(intercept));
         let lanes = state.learner.logits(features);
-        let centred = lanes[LADDER] - state.ladder.centre(intercept);
-        let logits = heads(&lanes, state.ladder.slope() * centred);
+        let centred = lanes[LADDER] - centre;
+        let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
+        let context = of_context(features);
+        if context.len() < features.len() {
+            let lanes = state.learner.logits(context);
+            let alone = intercept + state.mixture.mean(&heads(&lanes, slope * (lanes[LADDER] - centre)));
+            state.gap.add(logit - alone, shown, half_life);
+        }
         let mut pulls = [0.0; HEADS];
         if !waits {
             pulls = logits.map(|logit| probability(intercept, logit));

@@ -157,9 +157,11 @@ impl Engine {
         if is_fresh && profile.last_seen() < shown_at.tick() {
             let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
-            let history = History { profile: &profile, in_force, segments: &segments };
+            let paths = (self.paths.supported(), advertiser);
+            let history = History { profile: &profile, in_force, segments: &segments, paths };
             let (item, category) = (notice.item, notice.category);
-            let asked = Asked { at: shown_at, surroundings: &Surroundings::default(), item, category };
+            let surroundings = Surroundings::default();
+            let asked = Asked { at: shown_at, surroundings: &surroundings, item, category, base_p: None };
             let mut features = FeatureSet::build(&asked, Some(history)).features;
             sort_features(&mut features);
             notice.features = Some(Arc::from(features.as_slice()));
