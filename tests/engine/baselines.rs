@@ -125,10 +125,11 @@ fn a_stated_probability_is_learned_from() {
         let exposure = answer(&mut shop, user, if is_likely { 0.3 } else { 0.01 }).exposure.unwrap();
         assert_eq!(shop.apply(impression(exposure)), Applied::Done);
         shop.wait(1_000);
-        if is_likely && user % 3 == 0 {
+        if is_likely && user % 5 == 0 {
             assert_eq!(shop.apply(conversion(user, None)), Applied::Done);
         }
     }
     let [likely, unlikely] = [0.3, 0.01].map(|p| answer(&mut shop, NEWCOMER, p).signals.remove(0).p_conversion);
-    assert!(likely > 0.15 && unlikely < 0.08, "{likely} {unlikely}");
+    // Nothing else tells the two apart.
+    assert!(likely > 1.5 * unlikely, "{likely} {unlikely}");
 }
