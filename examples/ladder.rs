@@ -1,0 +1,349 @@
+//! How soon can a campaign rank its users? Log loss and AUC after so many purchases, with micro conversions and without.
+//!
+//! ```sh
+//! cargo run --release --example ladder                          # made-up streams
+//! cargo run --release --example ladder -- LOG --window 24h      # a log of one's own
+//! ```
+//!
+//! Of each log, people drawn at random are learned from until they have brought so many conversions; then the same
+//! engine is asked about other people's opportunities, none of which is shown, so that nothing more is learned of the
+//! goal. Three ways: *without micro conversions* (the log holds no actions), *as features* (the goal names no
+//! milestones, so that there is no ladder), *with the ladder*. The people are the same for all three, so that
+//! differences are paired; intervals are 1.96 standard errors over the draws. `--svg FILE` draws the curve.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use inkling::hash;
+use inkling::ids::Id;
+use inkling::journey::{Discovery, JourneyReader, Line};
+use inkling::market::stream::{Micro, Stream};
+use inkling::replay::Player;
+use inkling::settings::Settings;
+use inkling::stats::quality::{Judged, Quality, Ranking};
+use inkling::units::{Span, Timestamp};
+
+const DAY_MS: u64 = 86_400_000;
+/// Conversions after which is asked.
+const SEEN: [usize; 6] = [10, 20, 50, 100, 200, 400];
+/// People of a made-up stream: some 750 purchases.
+const PEOPLE: u32 = 30_000;
+/// Opportunities that are asked about, at most.
+const ASKED_MAX: usize = 30_000;
+
+/// Compares what is learned from few conversions, with micro conversions and without.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A journey log (NDJSON, plain, gzip or zstd); without one, streams are made up
+    #[arg(requires = "window")]
+    log: Option<PathBuf>,
+    /// How long after an impression a conversion counts
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse, requires = "log")]
+    window: Option<Span>,
+    /// Draws of people, with seeds from 1 on
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=1_000))]
+    draws: u64,
+    /// Draw the log losses into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// What the engine learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Without,
+    Features,
+    Ladder,
+}
+
+const WAYS: [(Way, &str); 3] = [
+    (Way::Without, "without micro conversions"),
+    (Way::Features, "micro conversions as features"),
+    (Way::Ladder, "with the ladder"),
+];
+
+/// A log with what came of its opportunities, by the number of their line.
+struct Log {
+    lines: Vec<Line>,
+    settings: Settings,
+    positive: HashMap<u64, bool>,
+}
+
+/// Figures of one way after so many conversions, one for each draw.
+struct Point {
+    seen: usize,
+    figures: [Vec<Quality>; 3],
+}
+
+fn user_of(line: &Line) -> Option<&Id> {
+    match line {
+        Line::Action(action) => Some(&action.user),
+        Line::Opportunity(opportunity) => Some(&opportunity.user),
+        Line::Conversion(conversion) => Some(&conversion.user),
+        Line::Impression(_) => None,
+    }
+}
+
+fn move_by(line: &mut Line, ms: u64) {
+    let time = match line {
+        Line::Action(action) => &mut action.time,
+        Line::Opportunity(opportunity) => &mut opportunity.time,
+        Line::Impression(impression) => &mut impression.time,
+        Line::Conversion(conversion) => &mut conversion.time,
+    };
+    *time = Timestamp(time.0 + ms);
+}
+
+impl Log {
+    /// Takes lines, and finds out by a replay what came of each opportunity.
+    fn new(lines: Vec<Line>, window: Span) -> Result<Log> {
+        let mut discovery = Discovery::default();
+        lines.iter().try_for_each(|line| discovery.see(line))?;
+        let settings = discovery.settings(window);
+        let mut player = Player::new(settings.clone(), None)?;
+        for (number, line) in (0..).zip(&lines) {
+            player.play(number, line.clone())?;
+        }
+        let played = player.finish()?;
+        let label = |one: &inkling::replay::Prediction| Some((one.line, one.outcome.label()?));
+        let positive = played.predictions.iter().filter_map(label).collect();
+        Ok(Log { lines, settings, positive })
+    }
+
+    /// People in a drawn order, until they have brought so many conversions.
+    fn draw(&self, seen: usize, seed: u64) -> Option<HashSet<Id>> {
+        let mut converted: HashMap<&Id, usize> = HashMap::new();
+        for line in &self.lines {
+            let brings = usize::from(matches!(line, Line::Conversion(_)));
+            user_of(line).into_iter().for_each(|user| *converted.entry(user).or_default() += brings);
+        }
+        let total: usize = converted.values().sum();
+        if total * 2 < seen * 3 {
+            // Too few people are left to be asked about.
+            return None;
+        }
+        let mut people: Vec<_> = converted.into_iter().collect();
+        people.sort_by_key(|(user, _)| (hash::mix(hash::text(user.as_str()), seed), (*user).clone()));
+        let mut brought = 0;
+        let drawn = people.into_iter().take_while(|(_, brings)| {
+            let goes_on = brought < seen;
+            brought += brings;
+            goes_on
+        });
+        Some(drawn.map(|(user, _)| user.clone()).collect())
+    }
+
+    /// Learns from some people, and is asked about the others.
+    fn ask(&self, learned: &HashSet<Id>, way: Way) -> Result<Quality> {
+        let mut settings = self.settings.clone();
+        if way == Way::Features {
+            settings.advertisers.iter_mut().flat_map(|one| &mut one.goals).for_each(|goal| goal.milestones.clear());
+        }
+        let mut player = Player::new(settings, None)?;
+        let is_used = |line: &Line| way != Way::Without || !matches!(line, Line::Action(_));
+        let mut shown = HashSet::new();
+        for (number, line) in (0..).zip(&self.lines).filter(|(_, line)| is_used(line)) {
+            let is_theirs = match line {
+                Line::Impression(impression) => shown.contains(&impression.id),
+                other => user_of(other).is_some_and(|user| learned.contains(user)),
+            };
+            if is_theirs {
+                if let Line::Opportunity(opportunity) = line {
+                    shown.insert(opportunity.id.clone());
+                }
+                player.play(number, line.clone())?;
+            }
+        }
+        // Whole days later, so that hours of the day stay, and all windows of those learned from have closed.
+        let (first, last) = (self.lines[0].time().0, self.lines[self.lines.len() - 1].time().0);
+        let window = self.settings.advertisers.iter().flat_map(|one| &one.goals).map(|goal| goal.window().0).max();
+        let later = ((last - first + window.unwrap_or(0)) / DAY_MS + 1) * DAY_MS;
+        let mut asked = 0;
+        for (number, line) in (0..).zip(&self.lines).filter(|(_, line)| is_used(line)) {
+            if user_of(line).is_some_and(|user| !learned.contains(user)) && asked < ASKED_MAX {
+                asked += usize::from(matches!(line, Line::Opportunity(_)));
+                let mut line = line.clone();
+                move_by(&mut line, later);
+                player.play(number, line)?;
+            }
+        }
+        let played = player.finish()?;
+        let asked = played.predictions.iter().filter(|one| one.time.0 >= first + later);
+        let judged = |one: &inkling::replay::Prediction| {
+            let positive = *self.positive.get(&one.line)?;
+            Some(Judged { p: one.p, positive, user: one.user })
+        };
+        Ok(Ranking::new(asked.filter_map(judged)).quality())
+    }
+
+    fn point(&self, seen: usize, seed: u64) -> Result<Option<[Quality; 3]>> {
+        let Some(learned) = self.draw(seen, seed) else { return Ok(None) };
+        let [without, features, ladder] = WAYS.map(|(way, _)| self.ask(&learned, way));
+        Ok(Some([without?, features?, ladder?]))
+    }
+}
+
+/// Mean, and 1.96 standard errors of it.
+fn mean(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let variance = numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>() / (count - 1.0);
+    (mean, 1.96 * (variance / count).sqrt())
+}
+
+impl Point {
+    fn of(&self, way: usize, figure: fn(&Quality) -> f64) -> (f64, f64) {
+        mean(&self.figures[way].iter().map(figure).collect::<Vec<_>>())
+    }
+
+    /// A way's figure less that of micro conversions as features.
+    fn less_features(&self, way: usize, figure: fn(&Quality) -> f64) -> (f64, f64) {
+        let pairs = self.figures[way].iter().zip(&self.figures[1]);
+        mean(&pairs.map(|(one, other)| figure(one) - figure(other)).collect::<Vec<_>>())
+    }
+}
+
+fn table(title: &str, points: &[Point]) {
+    println!("\n**{title}**\n");
+    println!("| conversions seen | way | log loss | less as features, × 10⁴ | AUC | predicted ÷ observed |");
+    println!("|---|---|---|---|---|---|");
+    for point in points {
+        for (number, (way, name)) in WAYS.iter().enumerate() {
+            let (loss, _) = point.of(number, |quality| quality.log_loss);
+            let (auc, width) = point.of(number, |quality| quality.auc);
+            let (calibration, spread) = point.of(number, |quality| quality.calibration);
+            let (less, sure) = point.less_features(number, |quality| quality.log_loss * 1e4);
+            let less = if *way == Way::Features { "–".to_owned() } else { format!("{less:+.1} ± {sure:.1}") };
+            let seen = point.seen;
+            println!(
+                "| {seen} | {name} | {loss:.5} | {less} | {auc:.3} ± {width:.3} | {calibration:.2} ± {spread:.2} |"
+            );
+        }
+    }
+}
+
+/// The log losses as curves over the conversions seen, readable on light and dark paper.
+fn draw(panels: &[(String, Vec<Point>)]) -> String {
+    const COLOURS: [&str; 3] = ["#888888", "#2f7fd6", "#d6602f"];
+    let (width, height, margin) = (300.0, 200.0, 50.0);
+    let total = (width + margin) * panels.len() as f64 + margin;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {total} {}\" role=\"img\" font-family=\"sans-serif\" \
+         font-size=\"11\" fill=\"#808080\">\n<title>Log loss after so many conversions, three ways of learning\
+         </title>\n",
+        height + 110.0
+    );
+    for (place, (title, points)) in panels.iter().enumerate() {
+        let left = margin + (width + margin) * place as f64;
+        let ends = (0..3).flat_map(|way| {
+            points.iter().flat_map(move |point| {
+                let (loss, sure) = point.of(way, |quality| quality.log_loss);
+                [loss - sure, loss + sure]
+            })
+        });
+        let (low, high) = ends.fold((f64::MAX, f64::MIN), |(low, high), end| (low.min(end), high.max(end)));
+        let (first, last) = (points[0].seen as f64, points[points.len() - 1].seen as f64);
+        let x = |seen: usize| left + width * (seen as f64 / first).log2() / (last / first).log2();
+        let y = |loss: f64| 30.0 + height * (high - loss) / (high - low);
+        let _ = writeln!(svg, "<text x=\"{left}\" y=\"18\" font-size=\"13\">{title}</text>");
+        for loss in [low, (low + high) / 2.0, high] {
+            let at = y(loss);
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{left} {at:.1}h{width}\" stroke=\"#808080\" stroke-opacity=\".3\"/>\
+                 <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{loss:.4}</text>",
+                left - 4.0,
+                at + 4.0
+            );
+        }
+        for point in points {
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                x(point.seen),
+                height + 46.0,
+                point.seen
+            );
+        }
+        for (way, colour) in COLOURS.iter().enumerate() {
+            let at: Vec<(f64, f64, f64)> = points
+                .iter()
+                .map(|point| (x(point.seen), point.of(way, |quality| quality.log_loss)))
+                .map(|(x, (loss, sure))| (x, loss, sure))
+                .collect();
+            let line: Vec<String> = at.iter().map(|(x, loss, _)| format!("{x:.1},{:.1}", y(*loss))).collect();
+            let _ = writeln!(
+                svg,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                line.join(" ")
+            );
+            for (x, loss, sure) in at {
+                let (from, to) = (y(loss + sure), y(loss - sure));
+                let _ = writeln!(svg, "<path d=\"M{x:.1} {from:.1}V{to:.1}\" stroke=\"{colour}\"/>");
+            }
+        }
+    }
+    for (way, colour) in COLOURS.iter().enumerate() {
+        let left = margin + 220.0 * way as f64;
+        let (line, words) = (height + 80.0, WAYS[way].1);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left} {line}h24\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{}\" y=\"{}\">{words}</text>",
+            left + 30.0,
+            line + 4.0
+        );
+    }
+    let _ = writeln!(
+        svg,
+        "<text x=\"{margin}\" y=\"{}\">Across: conversions seen. Bars: 1.96 standard errors.</text>",
+        height + 102.0
+    );
+    svg + "</svg>\n"
+}
+
+/// One made-up stream for each draw, or the same log with other people drawn.
+fn points(log: Option<&Log>, micro: Micro, draws: u64) -> Result<Vec<Point>> {
+    let mut points: Vec<Point> = SEEN.map(|seen| Point { seen, figures: Default::default() }).into();
+    for seed in 1..=draws {
+        let made = match log {
+            Some(_) => None,
+            None => {
+                let stream = Stream { seed, users: PEOPLE, micro, ..Stream::default() };
+                Some(Log::new(stream.make().lines, stream.window())?)
+            }
+        };
+        let log = log.or(made.as_ref()).expect("one of the two is there");
+        for point in &mut points {
+            if let Some(figures) = log.point(point.seen, seed)? {
+                point.figures.iter_mut().zip(figures).for_each(|(all, figure)| all.push(figure));
+            }
+        }
+    }
+    points.retain(|point| point.figures[0].len() > 1);
+    Ok(points)
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let draws = arguments.draws;
+    println!("{draws} draws, seeds 1 to {draws}");
+    let panels = match (&arguments.log, arguments.window) {
+        (Some(path), Some(window)) => {
+            let lines = JourneyReader::open(path)?.map(|line| Ok(line?.1)).collect::<Result<Vec<_>>>()?;
+            let log = Log::new(lines, window).with_context(|| path.display().to_string())?;
+            vec![(format!("{}", path.display()), points(Some(&log), Micro::Telling, draws)?)]
+        }
+        _ => vec![
+            ("made-up stream, steps tell".to_owned(), points(None, Micro::Telling, draws)?),
+            ("made-up stream, steps tell nothing".to_owned(), points(None, Micro::Idle, draws)?),
+        ],
+    };
+    panels.iter().for_each(|(title, points)| table(title, points));
+    if let Some(path) = &arguments.svg {
+        std::fs::write(path, draw(&panels)).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
