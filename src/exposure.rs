@@ -14,7 +14,7 @@ pub const EXPOSED_GOALS_MAX: usize = 4;
 /// Most external segments of one request that travel in the token.
 pub const EXPOSED_SEGMENTS_MAX: usize = 8;
 /// Version of the feature definitions. An exposure of another version is counted, never learned from.
-pub const FEATURE_SCHEMA: u8 = 2;
+pub const FEATURE_SCHEMA: u8 = 3;
 
 /// One opportunity as it was scored.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +76,11 @@ pub struct Feature(u32);
 /// Bits of a feature's slot.
 pub const SLOT_BITS: u32 = 22;
 
-/// The bit of a slot that tells crosses.
+/// The bit of a slot that tells crosses: they fill the upper half of all slots.
 const CROSS: u32 = 1 << (SLOT_BITS - 1);
+/// The bit of a slot below that, which tells other features of the person from those of the context: these fill the
+/// lowest quarter of all slots, so that they come first of sorted features.
+const PERSON: u32 = CROSS >> 1;
 
 /// Bits of a feature's value code.
 const VALUE_BITS: u32 = 4;
@@ -87,14 +90,31 @@ pub const FEATURE_VALUES: [f32; 16] =
     [1.0, 0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375];
 
 impl Feature {
-    /// A feature that is there, with value 1. The upper bits of `hash` choose the slot, in the lower half of all.
+    /// A feature of the context that is there, with value 1. The upper bits of `hash` choose the slot, in the lowest
+    /// quarter of all.
     pub fn new(hash: u64) -> Feature {
-        Feature(((hash >> (65 - SLOT_BITS)) as u32) << VALUE_BITS)
+        Feature((Feature::low(hash) & !PERSON) << VALUE_BITS)
     }
 
-    /// A cross of two features: its slot lies in the upper half of all, by which learners tell it.
+    /// A feature of the person that is there, with value 1: its slot lies in the second quarter of all.
+    pub fn of_person(hash: u64) -> Feature {
+        Feature((Feature::low(hash) | PERSON) << VALUE_BITS)
+    }
+
+    /// A cross of two features, of which one is of the person: its slot lies in the upper half of all, by which
+    /// learners tell it.
     pub fn cross(hash: u64) -> Feature {
-        Feature(Feature::new(hash).0 | CROSS << VALUE_BITS)
+        Feature((Feature::low(hash) | CROSS) << VALUE_BITS)
+    }
+
+    /// All bits of a slot but the one that tells crosses.
+    fn low(hash: u64) -> u32 {
+        (hash >> (65 - SLOT_BITS)) as u32
+    }
+
+    /// Whether this tells of the person, and not of the context alone.
+    pub fn tells_of_person(self) -> bool {
+        self.slot() >= PERSON
     }
 
     /// Whether this is a cross of two features.
@@ -126,6 +146,11 @@ impl Feature {
     pub fn value(self) -> f32 {
         FEATURE_VALUES[usize::from(self.value_code())]
     }
+}
+
+/// Of features sorted by slot, those of the context alone: what is known of an opportunity whoever the person is.
+pub fn of_context(features: &[Feature]) -> &[Feature] {
+    &features[..features.partition_point(|feature| !feature.tells_of_person())]
 }
 
 /// Sorts features by slot and value code: as `sort_unstable` would, in three quarters of the time.
@@ -173,6 +198,18 @@ mod tests {
         assert_eq!(Feature::from_parts(feature.slot(), 8), Some(feature));
         assert_eq!(Feature::from_parts(1 << 22, 0), None);
         assert_eq!(Feature::from_parts(0, 16), None);
+    }
+
+    #[test]
+    fn features_of_the_context_come_first() {
+        for hash in [0, 1 << 62, 1 << 63, u64::MAX] {
+            let (context, person, cross) = (Feature::new(hash), Feature::of_person(hash), Feature::cross(hash));
+            assert!(context < person && person < cross);
+            let kinds = [context, person, cross].map(|feature| (feature.tells_of_person(), feature.is_cross()));
+            assert_eq!(kinds, [(false, false), (true, false), (true, true)]);
+            assert_eq!(of_context(&[context, context, person, cross]), [context, context]);
+            assert_eq!((of_context(&[person]).len(), of_context(&[]).len()), (0, 0));
+        }
     }
 
     proptest::proptest! {

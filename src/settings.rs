@@ -139,11 +139,11 @@ pub struct Multiplier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Baseline {
     /// The context: the same model with the user's history absent.
+    #[default]
     Context,
     /// Nothing: the base bid is flat, all impressions of the goal are worth the same.
-    #[default]
     Goal,
-    /// The probability the request states.
+    /// The probability the request states; where it states none, the multiplier is 1.
     Request,
 }
 
@@ -317,7 +317,7 @@ impl Default for Retention {
 
 impl Default for Multiplier {
     fn default() -> Multiplier {
-        Multiplier { baseline: Baseline::Goal, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
+        Multiplier { baseline: Baseline::Context, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Signal {
     pub p_conversion: f64,
     /// 95 % interval of `p_conversion`, from the spread of the weights.
     pub interval: (f64, f64),
-    /// The probability that the base bid pays for: the multiplier is 1 where `p_conversion` equals it.
+    /// The probability that the base bid pays for: the multiplier is 1 where `p_conversion` equals it. That probability
+    /// itself where nothing is known of the person against a context, or of the base bid.
     pub baseline: f64,
     /// `p_conversion` × mean credited value of a positive impression.
     pub expected_value: Micros,
@@ -84,6 +85,8 @@ pub enum Neutral {
     ControlArm,
     /// Too few distinct users have reached the goal or any milestone below it.
     Support,
+    /// The base bid shall pay for the probability that the request states, and it states none.
+    NoBaseP,
     /// There was no time left to answer well.
     Deadline,
     /// The service had more to do than it can.
@@ -97,20 +100,22 @@ impl Neutral {
             Neutral::NoConsent => "no_consent",
             Neutral::ControlArm => "control_arm",
             Neutral::Support => "support",
+            Neutral::NoBaseP => "no_base_p",
             Neutral::Deadline => "deadline",
             Neutral::Overload => "overload",
         }
     }
 }
 
-/// One contribution to the log-odds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Why the log-odds are what they are: all that the features tell of one thing, in one sum.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
     /// What was seen.
-    pub cause: Cause,
-    /// Contribution in log-odds; with the intercept and all other contributions it sums to the logit exactly.
+    pub about: About,
+    /// Contribution in log-odds. With the intercept, all contributions sum to the logit, but for the rounding of sums:
+    /// to within 10⁻¹² of their absolute sum.
     pub contribution: f64,
-    /// Another feature has used the same slot: the contribution may be partly the other's.
+    /// Another feature has used one of the slots: the contribution may be partly the other's.
     pub collided: bool,
 }
 
@@ -123,117 +128,98 @@ pub enum Scope {
     Category,
 }
 
-/// What a feature says. Buckets are powers of two for counts, and [`RECENCY_BOUNDS_S`] for recencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// Always there: the goal's own level.
-    Bias,
+/// What a reason is about, with the figures of the person's history. Ages are in whole seconds before the score.
+#[derive(Debug, Clone, PartialEq)]
+pub enum About {
+    /// Everybody: the goal's own level.
+    Everybody,
     /// How often, and how long ago, an action was done.
-    ActionRecency {
+    Action {
         /// The action.
         action: ActionCode,
-        /// ⌊log₂(1 + decayed count)⌋, 0 to 7.
-        count: u8,
-        /// Recency bucket.
-        recency: u8,
+        /// How often, faded as of the last time: what was done in one go counts in full.
+        times: f32,
+        /// How long ago last.
+        age_s: u32,
     },
-    /// How often an action was done.
-    ActionCount {
-        /// The action.
-        action: ActionCode,
-        /// ⌊log₂(1 + decayed count)⌋, 0 to 7.
-        count: u8,
-    },
-    /// How often an action was done with the advertised item or category.
-    InterestCount {
+    /// What was done with the advertised item or category.
+    Interest {
         /// Item or category.
         scope: Scope,
-        /// The action.
-        action: ActionCode,
-        /// ⌊log₂(1 + times)⌋, 0 to 7.
-        count: u8,
+        /// `None` where it was never touched.
+        touched: Option<Touched>,
     },
-    /// How long ago the advertised item or category was last touched.
-    InterestLast {
-        /// Item or category.
-        scope: Scope,
-        /// Recency bucket.
-        recency: u8,
-    },
-    /// How often the advertised item or category was touched without a pause of half an hour.
-    InterestStreak {
-        /// Item or category.
-        scope: Scope,
-        /// ⌊log₂(1 + times)⌋, 0 to 7.
-        count: u8,
-    },
-    /// How often an ad of the item or category was shown since it was first touched.
-    InterestShown {
-        /// Item or category.
-        scope: Scope,
-        /// ⌊log₂(1 + times)⌋, 0 to 7.
-        count: u8,
-    },
-    /// How long ago such an ad was last shown.
-    InterestLastShown {
-        /// Item or category.
-        scope: Scope,
-        /// Recency bucket.
-        recency: u8,
-    },
-    /// The user has never touched the advertised item or category.
-    NoAffinity {
-        /// Item or category.
-        scope: Scope,
-    },
-    /// The last one to three actions; earlier ones first, 0 for none.
+    /// The last one to three actions, as far as enough people did the same; earlier ones first, 0 for none.
     Path([u8; 3]),
-    /// Furthest milestone and how long ago.
+    /// Furthest milestone.
     Stage {
         /// The milestone.
         action: ActionCode,
-        /// Recency bucket.
-        recency: u8,
+        /// How long ago.
+        age_s: u32,
     },
     /// The user has no history with the advertiser.
     NoHistory,
-    /// ⌊log₂(1 + sessions)⌋.
-    Sessions(u8),
-    /// ⌊log₂(1 + actions in the latest session)⌋.
-    SessionLength(u8),
-    /// How long ago the user was last seen.
-    LastSeen(u8),
-    /// ⌊log₂(1 + impressions shown)⌋.
-    Exposures(u8),
-    /// How long ago the last impression was shown.
-    LastShown(u8),
-    /// ⌊log₂(1 + own conversions)⌋.
-    Conversions(u8),
-    /// How long ago the user last converted.
-    LastConverted(u8),
+    /// Visits, of which half an hour without an action separates two.
+    Visits {
+        /// How many.
+        sessions: u16,
+        /// Actions in the latest one.
+        actions: u16,
+        /// How long ago the last action was.
+        age_s: u32,
+    },
+    /// Impressions shown.
+    Shown {
+        /// How many.
+        times: u16,
+        /// How long ago the last one was; `None` where there was none.
+        age_s: Option<u32>,
+    },
+    /// The user's own conversions, of any goal.
+    Converted {
+        /// How many stand.
+        times: u16,
+        /// How long ago the last one was; `None` where there was none.
+        age_s: Option<u32>,
+    },
     /// Membership of a segment.
     Segment(SegmentCode),
     /// A context entry, by its place in the request.
     Context(u8),
-    /// A number, by its place in the request, and its bucket.
-    Number(u8, i8),
+    /// A number, by its place in the request.
+    Number(u8),
+    /// A number, by its place in the request, together with what the user did last, in general and with what is
+    /// advertised.
+    NumberForPerson {
+        /// Its place.
+        place: u8,
+        /// What was done last, and how long ago; `None` where nothing was.
+        latest: Option<(ActionCode, u32)>,
+    },
+    /// The probability that the target states as its base bid's.
+    BaseP(f64),
     /// The advertised item itself.
     Item,
     /// The advertised category itself.
     Category,
     /// Hour of the day, UTC.
     Hour(u8),
-    /// What was done last with the advertised item or category and when, together with a number.
-    InterestAndNumber {
-        /// Item or category.
-        scope: Scope,
-        /// Place of the number in the request.
-        place: u8,
-    },
-    /// What was done last and when, together with a number of the request.
-    LatestAndNumber(u8),
-    /// What was done last and when, together with what was done last with the advertised item or category and when.
-    LatestAndInterest(Scope),
+}
+
+/// What a user did with one item or category.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Touched {
+    /// How often each kind of action was done, up to 255, in the order of first occurrence.
+    pub acts: Vec<(ActionCode, u8)>,
+    /// Acts without a pause of half an hour, up to 255.
+    pub streak: u8,
+    /// How long ago the last act was.
+    pub age_s: u32,
+    /// Impressions since the first act, up to 255.
+    pub shown: u8,
+    /// How long ago the last of them was; `None` where there was none.
+    pub shown_age_s: Option<u32>,
 }
 
 /// Upper bounds of the recency buckets in seconds; the bucket after the last holds all that is older.

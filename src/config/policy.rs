@@ -71,11 +71,8 @@ pub(super) fn read_retention(table: &mut Table<'_>) -> Retention {
 pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Multiplier {
     let mut multiplier = defaults;
     let (low, high) = MULTIPLIER_BOUNDS;
-    let baselines = [("goal", Baseline::Goal), ("context", Baseline::Context), ("request", Baseline::Request)];
-    let stated = table.choice("baseline", &mut multiplier.baseline, &baselines);
-    if let Some(value) = stated.filter(|_| multiplier.baseline != Baseline::Goal) {
-        value.refuse(format_args!("{NOT_BUILT}: must be \"goal\""));
-    }
+    let baselines = [("context", Baseline::Context), ("goal", Baseline::Goal), ("request", Baseline::Request)];
+    table.choice("baseline", &mut multiplier.baseline, &baselines);
     table.number("exponent", &mut multiplier.exponent, Range::Between(0.0, 4.0));
     // Whatever is chosen within these ranges, min ≤ 1 ≤ max: the neutral multiplier is always allowed.
     table.number("min", &mut multiplier.min, Range::Between(low, 1.0));

@@ -86,12 +86,12 @@ const WRONG_GOALS: &[Case] = &[
     ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
     ("credit = \"first\"", &["5:10: goal 'purchase': credit = \"first\": must be \"last_touch\" or \"even\""]),
     (
-        "multiplier = { baseline = \"context\", min = 1.5, max = 12, miin = 1 }",
+        "multiplier = { baseline = \"flat\", min = 1.5, max = 12, miin = 1 }",
         &[
-            "5:27: goal 'purchase': multiplier.baseline = \"context\": is not built yet: must be \"goal\"",
-            "5:44: goal 'purchase': multiplier.min = 1.5: must be between 0.01 and 1",
-            "5:55: goal 'purchase': multiplier.max = 12: must be between 1 and 10",
-            "5:59: goal 'purchase': multiplier.miin: unknown key: did you mean 'min'?",
+            "5:27: goal 'purchase': multiplier.baseline = \"flat\": must be \"context\" or \"goal\" or \"request\"",
+            "5:41: goal 'purchase': multiplier.min = 1.5: must be between 0.01 and 1",
+            "5:52: goal 'purchase': multiplier.max = 12: must be between 1 and 10",
+            "5:56: goal 'purchase': multiplier.miin: unknown key: did you mean 'min'?",
         ],
     ),
     ("multiplier = 2", &["5:14: goal 'purchase': multiplier = 2: must be a table: [multiplier] or multiplier = { … }"]),
@@ -259,9 +259,9 @@ const WRONG_SECTIONS: &[Case] = &[
     ),
     ("[retention]\nprofile = \"1h\"", &["6:11: retention: profile = \"1h\": must be between 1d and 3650d"]),
     (
-        "[multiplier]\nbaseline = \"request\"\nmin = 0\nsupport = 0",
+        "[multiplier]\nbaseline = \"site\"\nmin = 0\nsupport = 0",
         &[
-            "6:12: multiplier: baseline = \"request\": is not built yet: must be \"goal\"",
+            "6:12: multiplier: baseline = \"site\": must be \"context\" or \"goal\" or \"request\"",
             "7:7: multiplier: min = 0: must be between 0.01 and 1",
             "8:11: multiplier: support = 0: must be between 1 and 1000",
         ],

@@ -11,7 +11,7 @@ use crate::ids::Id;
 use crate::math;
 use crate::pb::v1;
 use crate::pb::v1::event::Body;
-use crate::settings::{Advertiser, Goal, Settings};
+use crate::settings::{Advertiser, Baseline, Goal, Settings};
 use crate::units::{Micros, Span};
 
 /// The made-up shop.
@@ -58,6 +58,8 @@ pub fn settings() -> Settings {
     goal.milestones = ["view_item", "add_to_cart", "begin_checkout"].map(Id::literal).to_vec();
     (goal.click_window, goal.view_window) = (Span::days(1), Span::hours(2));
     goal.value = Micros(50_000_000);
+    // The bidder's base bid is the same for all impressions.
+    goal.multiplier.baseline = Baseline::Goal;
     shop.goals.push(goal);
     shop.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     Settings { advertisers: vec![shop], ..Settings::default() }

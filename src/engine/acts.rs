@@ -3,6 +3,7 @@
 use super::Engine;
 use super::apply::Refused;
 use super::outcomes::Reached;
+use super::paths::Noted;
 use super::profile::Act;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
@@ -94,17 +95,34 @@ impl Engine {
     fn note_act(&mut self, advertiser: AdvertiserCode, root: UserKey, act: Act) {
         let in_force = self.catalog.in_force(advertiser).expect("the advertiser is in force");
         let interests_max = self.catalog.settings().limits.interests_max;
-        let (rules, begins_session) = self.profiles.update(ProfileKey::of(root, advertiser), |profile| {
+        let (rules, begins_session, path) = self.profiles.update(ProfileKey::of(root, advertiser), |profile| {
             // Membership before the act: an audience is judged by what it does next, not by what made it.
             let rules = RuleSegments::of(in_force, profile, &[], act.tick);
-            (rules, profile.act(act, interests_max))
+            let begins_session = profile.act(act, interests_max);
+            // A late act has lengthened no path.
+            (rules, begins_session, (act.tick >= profile.last_acted).then_some(profile.path))
         });
         let statistics = &mut self.advertisers[advertiser.index()];
         statistics.act(act.action, begins_session, rules, act.tick, person(root));
         if act.in_force.position.is_some() && statistics.support_mut(act.action).note(root.0, in_force.support) {
             self.changed();
         }
+        if let Some([first, second, third, ..]) = path {
+            self.note_paths(advertiser, root, [third, second, first]);
+        }
         self.bound_profiles();
+    }
+
+    /// Notes who has walked the last two and the last three actions.
+    fn note_paths(&mut self, advertiser: AdvertiserCode, root: UserKey, [third, second, first]: [u8; 3]) {
+        for (is_longer, path) in [(second != 0, [0, second, first]), (third != 0, [third, second, first])] {
+            let noted = if is_longer { self.paths.note(advertiser, path, root) } else { Noted::Quietly };
+            match noted {
+                Noted::Quietly => {}
+                Noted::Supported => self.changed(),
+                Noted::Untracked => self.tally.paths_untracked += 1,
+            }
+        }
     }
 
     /// Gives up the longest unseen profiles beyond the limit.

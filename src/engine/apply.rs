@@ -119,6 +119,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
+                gap: Default::default(),
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 intercept: None,
@@ -137,6 +138,10 @@ impl Engine {
     /// Closes label windows, and lets go of what is kept no longer: each at most `closings_per_tick` a tick.
     fn tick(&mut self) {
         let most = self.limits().closings_per_tick;
+        for _ in 0..most {
+            let Some(id) = self.impressions.next_climb(self.now) else { break };
+            self.climb(id);
+        }
         for _ in 0..most {
             let Some(id) = self.impressions.due(self.now) else { break };
             self.impression_due(id);

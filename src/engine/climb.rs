@@ -39,7 +39,7 @@ impl Engine {
                     && impression.standing == 0
                     && impression.shown_at < occurred_at
                     && occurred_at <= impression.shown_at + CLIMB_WINDOW
-                    && occurred_at <= impression.ends_at
+                    && occurred_at <= impression.deadline
                     && impression.steps >> place & 1 == 0
                     && impression.agrees(act.item, act.category);
                 if !is_awaited {
@@ -57,10 +57,10 @@ impl Engine {
         }
     }
 
-    /// Lets the ladder's lane learn what an impression has led to so far.
+    /// Lets the ladder's lane learn what an impression has led to so far, once.
     pub(super) fn climb(&mut self, id: ImpressionId) {
         let now = self.now.tick();
-        let Some(impression) = self.impressions.get_mut(id) else { return };
+        let Some(impression) = self.impressions.get_mut(id).filter(|impression| !impression.is_climbed) else { return };
         impression.is_climbed = true;
         let (Some(features), goal) = (impression.features.clone(), impression.goal) else { return };
         let (is_positive, steps, share) = (impression.standing > 0, impression.steps, impression.lesson.share);

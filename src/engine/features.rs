@@ -7,17 +7,20 @@
 use arrayvec::ArrayVec;
 
 use super::catalog::AdvertiserInForce;
+use super::cause::Cause;
 use super::interest::Interest;
-use super::profile::{Profile, category_interest};
+use super::paths::SupportedPaths;
+use super::profile::{ActionHistory, Profile, category_interest};
 use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::{FEATURES_MAX, Feature};
 use crate::hash;
-use crate::ids::{ActionCode, Id, ItemKey, SegmentCode};
-use crate::signal::{Cause, RECENCY_BOUNDS_S, Scope};
+use crate::ids::{ActionCode, AdvertiserCode, Id, ItemKey, SegmentCode};
+use crate::math;
+use crate::signal::{RECENCY_BOUNDS_S, Scope};
 use crate::stats::decay::HalfLife;
 use crate::units::{Tick, Timestamp};
 
-/// Context entries, numbers and segments that are looked at, the first of each: so a long context leaves 34 of the 64
+/// Context entries, numbers and segments that are looked at, the first of each: so a long context leaves 33 of the 64
 /// features to the person.
 const CONTEXT_USED_MAX: usize = 12;
 const NUMBERS_USED_MAX: usize = 6;
@@ -32,6 +35,8 @@ const COUNT_BUCKET_MAX: u8 = 7;
 pub(super) struct FeatureSet {
     pub features: ArrayVec<Feature, FEATURES_MAX>,
     pub causes: ArrayVec<Cause, FEATURES_MAX>,
+    /// How many of the first features tell of the context alone.
+    pub context: usize,
 }
 
 /// A person, as far as known to an advertiser.
@@ -40,6 +45,8 @@ pub(super) struct History<'a> {
     pub profile: &'a Profile,
     pub in_force: &'a AdvertiserInForce,
     pub segments: &'a [SegmentCode],
+    /// Which paths are features, and of which advertiser's.
+    pub paths: (&'a SupportedPaths, AdvertiserCode),
 }
 
 /// What a request says of all its targets, hashed once.
@@ -58,6 +65,17 @@ pub(super) struct Asked<'a> {
     pub surroundings: &'a Surroundings,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
+    /// The probability that is in the bidder's base bid.
+    pub base_p: Option<f64>,
+}
+
+impl History<'_> {
+    /// The furthest milestone that was done.
+    pub fn furthest(&self) -> Option<&ActionHistory> {
+        let position = |action: ActionCode| self.in_force.action(action).and_then(|known| known.position);
+        let furthest = self.profile.actions.iter().filter_map(|done| position(done.action).map(|at| (at, done)));
+        furthest.max_by_key(|(position, done)| (*position, done.action)).map(|(_, done)| done)
+    }
 }
 
 /// ⌊log₂(1 + count)⌋, at most [`COUNT_BUCKET_MAX`].
@@ -99,6 +117,11 @@ impl Surroundings {
     }
 }
 
+/// Twice the log-odds of a stated probability, rounded down, within ±40.
+fn odds_bucket(p: f64) -> i8 {
+    (2.0 * math::logit(p)).floor().clamp(-40.0, 40.0) as i8
+}
+
 impl FeatureSet {
     /// All features of an opportunity. Without a person, those of the context alone.
     ///
@@ -107,6 +130,7 @@ impl FeatureSet {
         let mut set = FeatureSet::default();
         set.push(Cause::Bias, 0);
         set.push_context(asked);
+        set.context = set.features.len();
         if let Some(history) = person {
             set.push_segments(history.segments);
             set.push_person(asked, &history);
@@ -116,7 +140,8 @@ impl FeatureSet {
 
     #[inline(always)]
     fn push(&mut self, cause: Cause, value: u64) {
-        self.add(cause, Feature::new(key(cause, value)));
+        let key = key(cause, value);
+        self.add(cause, if tells_of_person(cause) { Feature::of_person(key) } else { Feature::new(key) });
     }
 
     /// A cross: the two values are those of the features it is made of.
@@ -146,6 +171,9 @@ impl FeatureSet {
         for (place, (name, bucket)) in (0..).zip(&asked.surroundings.numbers) {
             self.push(Cause::Number(place, *bucket), *name);
         }
+        if let Some(p) = asked.base_p {
+            self.push(Cause::BaseP(odds_bucket(p)), 0);
+        }
     }
 
     fn push_segments(&mut self, segments: &[SegmentCode]) {
@@ -173,14 +201,20 @@ impl FeatureSet {
         self.push(Cause::Sessions(count_bucket(profile.sessions.into())), 0);
         self.push(Cause::SessionLength(count_bucket(profile.session_actions.into())), 0);
         self.push(Cause::LastSeen(recency_bucket(now, profile.last_acted)), 0);
+        self.push_paths(profile, history.paths);
+        self.push_stage(history, now);
+        self.push_actions(history, now);
+    }
+
+    /// The last action, and the last two and three as far as enough people have walked them.
+    fn push_paths(&mut self, profile: &Profile, (supported, advertiser): (&SupportedPaths, AdvertiserCode)) {
         let [first, second, third, ..] = profile.path;
-        for path in [[0, 0, first], [0, second, first], [third, second, first]] {
-            if self.causes.last() != Some(&Cause::Path(path)) {
+        self.push(Cause::Path([0, 0, first]), 0);
+        for (is_longer, path) in [(second != 0, [0, second, first]), (third != 0, [third, second, first])] {
+            if is_longer && supported.contains(advertiser, path) {
                 self.push(Cause::Path(path), 0);
             }
         }
-        self.push_stage(history, now);
-        self.push_actions(history, now);
     }
 
     fn push_interest(&mut self, scope: Scope, interest: Option<&Interest>, now: Tick) {
@@ -228,9 +262,7 @@ impl FeatureSet {
     }
 
     fn push_stage(&mut self, history: &History<'_>, now: Tick) {
-        let position = |action: ActionCode| history.in_force.action(action).and_then(|known| known.position);
-        let furthest = history.profile.actions.iter().filter_map(|done| position(done.action).map(|at| (at, done)));
-        if let Some((_, done)) = furthest.max_by_key(|(position, done)| (*position, done.action)) {
+        if let Some(done) = history.furthest() {
             self.push(Cause::Stage { action: done.action, recency: recency_bucket(now, done.last) }, 0);
         }
     }
@@ -247,6 +279,20 @@ impl FeatureSet {
             self.push(Cause::ActionCount { action, count }, 0);
         }
     }
+}
+
+/// Whether a cause lies in the person rather than in the request.
+fn tells_of_person(cause: Cause) -> bool {
+    !matches!(
+        cause,
+        Cause::Bias
+            | Cause::Hour(_)
+            | Cause::Item
+            | Cause::Category
+            | Cause::Context(_)
+            | Cause::Number(..)
+            | Cause::BaseP(_)
+    )
 }
 
 /// Hash of a cause, with a value that the cause itself does not hold.
@@ -285,6 +331,7 @@ fn key(cause: Cause, value: u64) -> u64 {
         Cause::InterestAndNumber { scope, place: _ } => (26, scope as u8, 0, 0),
         Cause::LatestAndNumber(_) => (27, 0, 0, 0),
         Cause::LatestAndInterest(scope) => (28, scope as u8, 0, 0),
+        Cause::BaseP(bucket) => (29, bucket as u8, 0, 0),
     };
     let packed = kind << 24 | u64::from(a) << 16 | u64::from(b) << 8 | u64::from(c);
     hash::mix(packed, value)
@@ -302,6 +349,9 @@ mod tests {
         for (number, bucket) in [(0.0, 0), (0.25, 1), (1.0, 2), (-1.0, -3), (100.0, 8), (1e300, 100), (-1e300, -101)] {
             assert_eq!(number_bucket(number), bucket, "{number}");
         }
+        for (p, bucket) in [(0.5, 0), (0.499, -1), (0.02, -8), (0.99, 9), (1e-300, -40), (1.0 - 1e-16, 40)] {
+            assert_eq!(odds_bucket(p), bucket, "{p}");
+        }
         for (age, bucket) in [(0, 0), (10, 0), (11, 1), (1_800, 3), (864_000, 8), (864_001, 9)] {
             assert_eq!(recency_bucket(Tick(1_000_000), Tick(1_000_000 - age)), bucket, "{age} s");
         }
@@ -313,14 +363,20 @@ mod tests {
         let context: Vec<_> = (0..64).map(|n| (id(format!("name{n}")), id(format!("value{n}")))).collect();
         let numbers: Vec<_> = (0..64).map(|n| (id(format!("number{n}")), f64::from(n))).collect();
         let surroundings = Surroundings::of(&context, &numbers);
-        let asked = Asked { at: Timestamp(0), surroundings: &surroundings, item: None, category: None };
+        let asked =
+            Asked { at: Timestamp(0), surroundings: &surroundings, item: None, category: None, base_p: Some(0.02) };
         let profile = Profile::default();
         let in_force = AdvertiserInForce::default();
-        let history = History { profile: &profile, in_force: &in_force, segments: &[] };
+        let paths = (&SupportedPaths::default(), AdvertiserCode(0));
+        let history = History { profile: &profile, in_force: &in_force, segments: &[], paths };
         let set = FeatureSet::build(&asked, Some(history));
         assert_eq!(set.features.len(), set.causes.len());
         assert!(set.features.len() <= FEATURES_MAX / 2);
         assert!(set.causes.contains(&Cause::NoHistory));
-        assert!(!FeatureSet::build(&asked, None).causes.contains(&Cause::NoHistory));
+        let of_context = FeatureSet::build(&asked, None);
+        assert_eq!(of_context.features[..], set.features[..set.context]);
+        assert_eq!(of_context.context, of_context.features.len());
+        assert!(of_context.features.iter().all(|feature| !feature.tells_of_person()));
+        assert!(set.features[set.context..].iter().all(|feature| feature.tells_of_person()));
     }
 }

@@ -44,6 +44,7 @@ enum Kind {
     Tally = 12,
     Forgotten = 13,
     Kept = 14,
+    Path = 15,
 }
 
 /// Adds up the hashes of entries.
@@ -75,6 +76,7 @@ impl Engine {
             let bytes: Vec<u8> = members.iter().flat_map(|member| member.0.to_le_bytes()).collect();
             sum.add(Kind::Group, root.0, &bytes);
         }
+        self.paths.image(&mut |number, bytes| sum.add(Kind::Path, number, bytes));
         self.impressions.image(&mut |id, bytes| sum.add(Kind::Impression, id, bytes));
         self.conversions.image(&mut |id, bytes| sum.add(Kind::Conversion, id, bytes));
         let recent: Vec<u8> = self.recent.iter().flat_map(u64::to_le_bytes).collect();
@@ -122,6 +124,7 @@ impl Engine {
             bytes.clear();
             bytes.goal(&goal.statistics);
             bytes.number(goal.intercept.unwrap_or(f64::NAN));
+            goal.gap.counts().into_iter().for_each(|count| bytes.count(count));
             goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
             goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
             goal.calibrator.numbers(&mut |number| bytes.number(number));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
+use super::climb::CLIMB_WINDOW;
 use super::lesson::Lesson;
 use super::segments::RuleSegments;
 use crate::exposure::{Arm, Feature};
@@ -58,9 +59,7 @@ pub(super) struct Impression {
     pub is_climbed: bool,
     /// The label window has closed.
     pub is_closed: bool,
-    /// When the label window ends.
-    pub ends_at: Timestamp,
-    /// When the ladder learns from it, then when the label window closes, then when the impression is let go.
+    /// When the label window closes, or, once it has, when the impression is let go.
     pub deadline: Timestamp,
 }
 
@@ -72,6 +71,8 @@ pub(super) struct Impressions {
     by_user: HashMap<PursuitKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
+    /// When the ladder learns from an impression, where that is before its label window closes.
+    climbs: BTreeSet<(Timestamp, ImpressionId)>,
     /// Impressions whose label window is open, by goal code.
     open: Vec<usize>,
     /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
@@ -103,6 +104,7 @@ impl Impressions {
         self.by_opportunity.get(&opportunity).cloned().unwrap_or_default()
     }
 
+    /// Takes an impression. The ladder learns from it at its time to climb, or when its window closes before that.
     pub fn insert(&mut self, impression: Impression) -> ImpressionId {
         let id = self.next;
         self.next += 1;
@@ -111,6 +113,9 @@ impl Impressions {
         }
         self.by_opportunity.entry(impression.opportunity).or_default().push(id);
         self.deadlines.insert((impression.deadline, id));
+        if !impression.is_climbed && impression.climbs_at() < impression.deadline {
+            self.climbs.insert((impression.climbs_at(), id));
+        }
         self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
         self.open[impression.goal.index()] += 1;
         if let Some(crowd) = impression.crowd() {
@@ -147,6 +152,7 @@ impl Impressions {
             leave(&mut self.crowds, impression.crowd());
         }
         self.deadlines.remove(&(impression.deadline, id));
+        self.climbs.remove(&(impression.climbs_at(), id));
         if let Some(user) = impression.user {
             forget_id(&mut self.by_user, PursuitKey::of(user, impression.goal), id);
         }
@@ -157,6 +163,12 @@ impl Impressions {
     /// The impression with the earliest deadline, if that lies before a moment.
     pub fn due(&self, before: Timestamp) -> Option<ImpressionId> {
         self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| *id)
+    }
+
+    /// Takes out the impression that the ladder shall learn from first, if its time lies before a moment.
+    pub fn next_climb(&mut self, before: Timestamp) -> Option<ImpressionId> {
+        self.climbs.first().filter(|(at, _)| *at < before)?;
+        self.climbs.pop_first().map(|(_, id)| id)
     }
 
     pub fn set_deadline(&mut self, id: ImpressionId, deadline: Timestamp) {
@@ -232,6 +244,11 @@ pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
 }
 
 impl Impression {
+    /// When the ladder learns from it, unless its label window closes before.
+    fn climbs_at(&self) -> Timestamp {
+        self.shown_at + CLIMB_WINDOW
+    }
+
     /// Key of those with which it shares its conversions; `None` where nobody is known.
     fn crowd(&self) -> Option<u64> {
         self.user.map(|user| crowd(user, self.goal, self.item, self.category))
@@ -252,7 +269,6 @@ impl Impression {
             self.segments.0,
             u64::from(self.standing) | u64::from(self.steps) << 32,
             u64::from(self.is_closed) | u64::from(self.is_answered) << 1 | u64::from(self.is_climbed) << 2,
-            self.ends_at.0,
             self.deadline.0,
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),

@@ -13,7 +13,7 @@ use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
-use crate::exposure::Feature;
+use crate::exposure::{Feature, of_context};
 use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
@@ -22,8 +22,10 @@ use crate::units::{Span, Timestamp};
 
 /// Where the label is known so soon, waiting for it costs nothing.
 const WAIT_WINDOW: Span = Span::minutes(15);
-/// Where more impressions than this are positive, negatives that are taken back later would swing the weights.
+/// Where more impressions than this are positive, negatives that are taken back later would swing the weights: unless
+/// the window is longer than a day, and nothing would be learned meanwhile, labels wait.
 const WAIT_RATE: f64 = 0.15;
+const WAIT_WINDOW_MAX: Span = Span::days(1);
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
 /// The first of them whose probability has moved by less ends the look. Single conversions hardly move others; and
@@ -46,12 +48,20 @@ impl Engine {
         let in_force = self.catalog.goal_in_force(goal).expect("notices name goals in force");
         let (window, half_life) = (in_force.setting.window(), in_force.half_life);
         let state = &mut self.goals[goal.index()];
-        let waits = window <= WAIT_WINDOW || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
+        let is_frequent = || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
+        let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
+        let (slope, centre) = (state.ladder.slope(), state.ladder.centre(intercept));
         let lanes = state.learner.logits(features);
-        let centred = lanes[LADDER] - state.ladder.centre(intercept);
-        let logits = heads(&lanes, state.ladder.slope() * centred);
+        let centred = lanes[LADDER] - centre;
+        let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
+        let context = of_context(features);
+        if context.len() < features.len() {
+            let lanes = state.learner.logits(context);
+            let alone = intercept + state.mixture.mean(&heads(&lanes, slope * (lanes[LADDER] - centre)));
+            state.gap.add(logit - alone, shown, half_life);
+        }
         let mut pulls = [0.0; HEADS];
         if !waits {
             pulls = logits.map(|logit| probability(intercept, logit));
@@ -276,22 +286,13 @@ impl Engine {
         }
     }
 
-    /// Lets the ladder learn from an impression, closes its label window, or lets go of it, whichever is due.
+    /// Closes the label window of an impression, or lets go of it when that was done before.
     pub(super) fn impression_due(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.get(id) else { return };
         if impression.is_closed {
             self.impressions.remove(id);
             return;
         }
-        if !impression.is_climbed {
-            let (due, ends_at) = (impression.deadline, impression.ends_at);
-            self.climb(id);
-            if due < ends_at {
-                self.impressions.set_deadline(id, ends_at);
-                return;
-            }
-        }
-        let Some(impression) = self.impressions.get(id) else { return };
         // Conversions may still come late, or, where some have, be retracted.
         let joined = self.conversions.candidates(impression).into_iter().filter_map(|id| self.conversions.get(id));
         let retractable = joined.filter(|one| one.joined.contains(&id)).map(|one| one.deadline).max();
@@ -303,6 +304,7 @@ impl Engine {
     /// Closes a label window. Now that the label is known, it shows how far to believe heads and ladder, and how right
     /// the whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
+        self.climb(id);
         let Some(impression) = self.impressions.close(id) else { return };
         let label = impression.standing > 0;
         match label {

@@ -13,11 +13,14 @@ mod acts;
 mod apply;
 mod arms;
 mod catalog;
+mod cause;
 mod climb;
 mod clock;
 mod conversions;
+mod explain;
 mod features;
 mod forgotten;
+mod gap;
 mod image;
 mod impressions;
 pub mod interest;
@@ -28,6 +31,7 @@ mod lesson;
 mod multiplier;
 mod outcomes;
 mod packed;
+mod paths;
 mod people;
 pub mod profile;
 mod profiles;
@@ -52,8 +56,10 @@ use arc_swap::ArcSwap;
 
 use conversions::Conversions;
 use forgotten::Forgotten;
+use gap::Gap;
 use impressions::Impressions;
 use latest::Latest;
+use paths::Paths;
 use people::People;
 use profiles::Profiles;
 use recent::RecentEvents;
@@ -81,6 +87,7 @@ pub struct Engine {
     catalog: Arc<Catalog>,
     people: People,
     profiles: Profiles,
+    paths: Paths,
     impressions: Impressions,
     conversions: Conversions,
     recent: RecentEvents,
@@ -104,6 +111,8 @@ struct GoalState {
     learner: Learner,
     /// How far each head of the learner is believed.
     mixture: Mixture,
+    /// What is known of people adds to the log-odds.
+    gap: Gap,
     /// How far the steps on the way are believed.
     ladder: Ladder,
     /// Predicted against observed.
@@ -128,6 +137,7 @@ impl Default for Engine {
             catalog: Arc::default(),
             people,
             profiles,
+            paths: Paths::default(),
             impressions: Impressions::default(),
             conversions: Conversions::default(),
             recent: RecentEvents::default(),
@@ -173,7 +183,8 @@ impl Engine {
     pub fn publish(&mut self) {
         let Some(tick) = self.unpublished.take() else { return };
         let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16), tick)).collect();
-        self.shared.published.store(Arc::new(Published { catalog: Arc::clone(&self.catalog), goals }));
+        let (catalog, paths) = (Arc::clone(&self.catalog), self.paths.supported().clone());
+        self.shared.published.store(Arc::new(Published { catalog, paths, goals }));
     }
 
     /// Notes that scorers do not see all of the state any more.
@@ -192,6 +203,7 @@ impl Engine {
             intercept: intercept - slope * goal.ladder.centre(intercept),
             correction: goal.calibrator.curve(),
             baseline: parent.mean,
+            gap: goal.gap.mean(),
             readiness: self.readiness(code),
             value: 0.0,
         };

@@ -33,15 +33,24 @@ impl Estimate {
     }
 }
 
-/// The factor on the value of an impression: (p ÷ baseline)^exponent, its logarithm shrunk as far as p is uncertain,
-/// times the segments' weights, within the goal's bounds.
+/// What a probability is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Base {
+    /// The probability that the base bid pays for.
+    pub p: f64,
+    /// Spread of the difference between the two log-odds: what both share is not in it.
+    pub variance: f64,
+}
+
+/// The factor on the value of an impression: ρ^exponent with ρ = p ÷ base, its logarithm shrunk as far as ρ is
+/// uncertain, times the segments' weights, within the goal's bounds.
 ///
-/// Shrinkage: ln ρ · τ² / (τ² + Var ln p), with τ² = `prior_variance` and Var ln p = (1 − p)² Var logit, the posterior
+/// Shrinkage: ln ρ · τ² / (τ² + Var ln ρ), with τ² = `prior_variance` and Var ln ρ = (1 − p)² Var logit, the posterior
 /// mean of ln ρ under a normal prior around 0.
-pub(super) fn multiplier(settings: &Multiplier, estimate: &Estimate, baseline: f64, weight: f64) -> f64 {
-    let spread = (1.0 - estimate.p) * (1.0 - estimate.p) * estimate.variance;
+pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64) -> f64 {
+    let spread = (1.0 - p) * (1.0 - p) * base.variance;
     let shrink = settings.prior_variance / (settings.prior_variance + spread);
-    let ln_ratio = math::ln(estimate.p) - math::ln(baseline);
+    let ln_ratio = math::ln(p) - math::ln(base.p);
     let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
     let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight;
     let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));
@@ -52,14 +61,10 @@ pub(super) fn multiplier(settings: &Multiplier, estimate: &Estimate, baseline: f
 mod tests {
     use super::*;
 
-    fn estimate(p: f64, variance: f64) -> Estimate {
-        Estimate::new(0.0, Prediction { logit: math::logit(p), variance }, &Curve::default())
-    }
-
     #[test]
     fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
         let settings = Multiplier::default();
-        let check = |p, variance, weight| multiplier(&settings, &estimate(p, variance), 0.01, weight);
+        let check = |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance }, weight);
         assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
         assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
         assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
@@ -74,7 +79,8 @@ mod tests {
         let settings = Multiplier { min: 0.0, max: 100.0, exponent: 1e9, ..Multiplier::default() };
         for p in [1e-300, 0.5, 1.0 - 1e-16, f64::NAN] {
             for baseline in [0.0, 1e-300, 1.0, f64::NAN] {
-                let factor = multiplier(&settings, &estimate(p, 0.0), baseline, f64::INFINITY);
+                let base = Base { p: baseline, variance: 0.0 };
+                let factor = multiplier(&settings, p, base, f64::INFINITY);
                 assert!((MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor), "{p} {baseline}: {factor}");
             }
         }

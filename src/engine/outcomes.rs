@@ -8,7 +8,6 @@ use super::Engine;
 use super::action_set::ActionSet;
 use super::apply::Refused;
 use super::arms;
-use super::climb::CLIMB_WINDOW;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::impressions::{Impression, ImpressionId};
@@ -158,9 +157,11 @@ impl Engine {
         if is_fresh && profile.last_seen() < shown_at.tick() {
             let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
-            let history = History { profile: &profile, in_force, segments: &segments };
+            let paths = (self.paths.supported(), advertiser);
+            let history = History { profile: &profile, in_force, segments: &segments, paths };
             let (item, category) = (notice.item, notice.category);
-            let asked = Asked { at: shown_at, surroundings: &Surroundings::default(), item, category };
+            let surroundings = Surroundings::default();
+            let asked = Asked { at: shown_at, surroundings: &surroundings, item, category, base_p: None };
             let mut features = FeatureSet::build(&asked, Some(history)).features;
             sort_features(&mut features);
             notice.features = Some(Arc::from(features.as_slice()));
@@ -191,7 +192,7 @@ impl Engine {
         shown_at: Timestamp,
     ) {
         let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
-        let (ends_at, is_learned) = (shown_at + window, notice.features.is_some());
+        let is_learned = notice.features.is_some();
         let id = self.impressions.insert(Impression {
             opportunity: notice.opportunity,
             goal,
@@ -211,8 +212,7 @@ impl Engine {
             steps: 0,
             is_climbed: !is_learned,
             is_closed: false,
-            ends_at,
-            deadline: if is_learned { ends_at.min(shown_at + CLIMB_WINDOW) } else { ends_at },
+            deadline: shown_at + window,
         });
         if is_learned {
             self.goals[goal.index()].latest.push(id);

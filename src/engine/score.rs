@@ -7,8 +7,10 @@ use arrayvec::ArrayVec;
 
 use super::arms;
 use super::catalog::{AdvertiserInForce, Catalog};
+use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
-use super::multiplier::{Estimate, multiplier};
+use super::multiplier::{Base, Estimate, multiplier};
+use super::paths::SupportedPaths;
 use super::people::Roots;
 use super::profile::Profile;
 use super::profiles::{ProfileKey, SharedProfiles};
@@ -21,9 +23,10 @@ use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::learn::PerLane;
 use crate::learn::calibration::Curve;
 use crate::learn::ftrl::Model;
+use crate::math;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
-use crate::settings::RULE_SEGMENTS_MAX;
+use crate::settings::{Baseline, RULE_SEGMENTS_MAX};
 use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals};
 use crate::units::{Micros, Timestamp};
 
@@ -39,6 +42,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub catalog: Arc<Catalog>,
+    /// Which paths are features.
+    pub paths: SupportedPaths,
     /// By goal code.
     pub goals: Vec<GoalView>,
 }
@@ -55,6 +60,8 @@ pub(super) struct GoalView {
     pub correction: Curve,
     /// Probability that a flat base bid pays for.
     pub baseline: f64,
+    /// What is known of a person adds to the log-odds of the context, in the mean.
+    pub gap: f64,
     pub readiness: Readiness,
     /// Credited value of a positive impression, in micros.
     pub value: f64,
@@ -100,6 +107,15 @@ impl Scorer {
     }
 }
 
+/// One target as it is looked at.
+struct Seen<'a> {
+    target: &'a Target,
+    asked: &'a Asked<'a>,
+    /// `None` where nothing is known of the person.
+    history: Option<History<'a>>,
+    set: &'a FeatureSet,
+}
+
 /// One request being answered.
 struct Scoring<'a> {
     shared: &'a Shared,
@@ -131,10 +147,14 @@ impl Scoring<'_> {
             surroundings: &self.surroundings,
             item: target.item.as_ref().map(|item| hash::item_key(item.as_str())),
             category: target.category.as_ref().map(|category| hash::item_key(category.as_str())),
+            base_p: target.base_p,
         };
-        let history = History { profile: &person.profile, in_force, segments: &person.segments };
-        let set = FeatureSet::build(&asked, person.root.map(|_| history));
-        let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &set)).collect();
+        let paths = (&self.published.paths, advertiser);
+        let history = History { profile: &person.profile, in_force, segments: &person.segments, paths };
+        let history = person.root.map(|_| history);
+        let set = FeatureSet::build(&asked, history);
+        let seen = Seen { target, asked: &asked, history, set: &set };
+        let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &seen)).collect();
         let exposure = self.exposure(target, person, &asked, set.features, &signals);
         Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
     }
@@ -199,23 +219,28 @@ impl Scoring<'_> {
         Person { advertiser, root, profile, segments, externals, weight, arm }
     }
 
-    fn signal(&self, goal: GoalCode, person: &Person, set: &FeatureSet) -> Signal {
+    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> Signal {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
-        let estimate = Estimate::new(view.intercept, view.model.predict(&view.belief, &set.features), &view.correction);
+        let prediction = view.model.predict(&view.belief, &seen.set.features);
+        let estimate = Estimate::new(view.intercept, prediction, &view.correction);
+        let settings = &in_force.setting.multiplier;
+        let base = base(settings.baseline, view, &estimate, seen);
         let neutral = match view.readiness {
             _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
+            _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,
         };
-        let factor = || multiplier(&in_force.setting.multiplier, &estimate, view.baseline, person.weight);
+        let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
+        let factor = || multiplier(settings, estimate.p, base, person.weight);
         Signal {
             goal,
             multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
             suppress: false,
             p_conversion: estimate.p,
             interval: estimate.interval,
-            baseline: view.baseline,
+            baseline: base.p,
             expected_value: Micros((estimate.p * view.value) as i64),
             stage: furthest(&in_force.milestones, &person.profile),
             segments: person.segments.to_vec(),
@@ -225,25 +250,17 @@ impl Scoring<'_> {
             logit: estimate.logit,
             correction: estimate.correction,
             intercept: view.intercept,
-            reasons: self.reasons(view, set),
+            reasons: self.reasons(view, seen),
         }
     }
 
     /// The strongest contributions, as many as were asked for.
-    fn reasons(&self, view: &GoalView, set: &FeatureSet) -> Vec<Reason> {
+    fn reasons(&self, view: &GoalView, seen: &Seen<'_>) -> Vec<Reason> {
         if self.request.reasons_max == 0 {
             return Vec::new();
         }
-        let terms = view.model.terms(&view.belief, &set.features).zip(&set.causes);
-        let reason = |(term, cause): (crate::learn::ftrl::Term, &_)| Reason {
-            cause: *cause,
-            contribution: term.contribution,
-            collided: term.collided,
-        };
-        let mut reasons: Vec<Reason> = terms.map(reason).collect();
-        reasons.sort_by(|one, other| other.contribution.abs().total_cmp(&one.contribution.abs()));
-        reasons.truncate(self.request.reasons_max);
-        reasons
+        let terms = view.model.terms(&view.belief, &seen.set.features).zip(seen.set.causes.iter().copied());
+        explain::reasons(terms, seen.asked, seen.history.as_ref(), self.request.reasons_max)
     }
 
     fn without_consent(&self, goal: GoalCode) -> Signal {
@@ -261,7 +278,7 @@ impl Scoring<'_> {
             readiness: view.readiness,
             neutral: Some(Neutral::NoConsent),
             arm: Arm::Treated,
-            logit: crate::math::logit(view.baseline),
+            logit: math::logit(view.baseline),
             correction: 0.0,
             intercept: view.intercept,
             reasons: Vec::new(),
@@ -296,6 +313,25 @@ impl Scoring<'_> {
             goals: signals.iter().take(crate::exposure::EXPOSED_GOALS_MAX).map(score).collect(),
             externals: person.externals.clone(),
             features,
+        }
+    }
+}
+
+/// What the probability is compared with; `None` where the request was to say it and does not.
+///
+/// Against the context, the log-odds of its features alone are moved by what people's features add in the mean, so that
+/// ln ρ is 0 in the mean. Where nothing is known of the person, there is nothing to pay for: ρ is 1.
+fn base(baseline: Baseline, view: &GoalView, estimate: &Estimate, seen: &Seen<'_>) -> Option<Base> {
+    let (variance, set) = (estimate.variance, seen.set);
+    match baseline {
+        Baseline::Goal => Some(Base { p: view.baseline, variance }),
+        Baseline::Request => seen.target.base_p.map(|p| Base { p, variance }),
+        Baseline::Context if set.context == set.features.len() => Some(Base { p: estimate.p, variance: 0.0 }),
+        Baseline::Context => {
+            let context = view.model.predict(&view.belief, &set.features[..set.context]);
+            let logit = view.intercept + context.logit + view.gap;
+            let p = math::sigmoid(logit + view.correction.shift(logit));
+            Some(Base { p, variance: (variance - context.variance).max(0.0) })
         }
     }
 }

@@ -41,11 +41,13 @@ pub struct Tally {
     pub impressions_evicted: u64,
     /// Conversions let go before their time because there were too many.
     pub conversions_evicted: u64,
+    /// Acts that ended in a sequence of two or three which is not looked after because there are too many.
+    pub paths_untracked: u64,
 }
 
 impl Tally {
     /// All counts with their names.
-    pub fn entries(&self) -> [(&'static str, u64); 19] {
+    pub fn entries(&self) -> [(&'static str, u64); 20] {
         [
             ("records", self.records),
             ("actions", self.actions),
@@ -66,6 +68,7 @@ impl Tally {
             ("profiles_expired", self.profiles_expired),
             ("impressions_evicted", self.impressions_evicted),
             ("conversions_evicted", self.conversions_evicted),
+            ("paths_untracked", self.paths_untracked),
         ]
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! Labels that come late bias a learner: what is on its way counts as negative. Two corrections, both of log-odds:
 //!
-//! *Level.* Impressions stand in cohorts, each a [`COHORTS_PER_WINDOW`]th of the label window long. A cohort of age k
-//! has seen its conversions of up to k cohorts' delay; which share of all these are, F(k), the older cohorts tell (the
-//! chain ladder of actuaries: Mack, 1993). So cohorts count before their windows close, and the level follows a shift
-//! within days where waiting for closed windows takes weeks: observed ÷ (predicted × F), the latest conversions counting
-//! most. Nothing is known, and nothing corrected, until a first cohort has seen a whole window. F corrects the level and
-//! nothing else: learned labels never depend on it.
+//! *Level.* Impressions stand in cohorts, each a thirty-second of the label window long. A cohort of age k has seen
+//! its conversions of up to k cohorts' delay; which share of all these are, F(k), the older cohorts tell (the chain
+//! ladder of actuaries: Mack, 1993). So cohorts count before their windows close, and the level follows a shift within
+//! days where waiting for closed windows takes weeks: observed ÷ (predicted × F), the latest conversions counting
+//! most. Nothing is known, and nothing corrected, until a first cohort has seen a whole window. F corrects the level
+//! and nothing else: learned labels never depend on it.
 //!
-//! *Shape.* At the end of its window an impression counts for the bin of its log-odds: bins whose observed differs from
-//! the predicted beyond the level's are shifted, few observations little, the order of probabilities kept (pool adjacent
-//! violators).
+//! *Shape.* At the end of its window an impression counts for the bin of its log-odds: bins whose observed differs
+//! from the predicted beyond the level's are shifted, few observations little, the order of probabilities kept (pool
+//! adjacent violators).
 
 use std::collections::VecDeque;
 

@@ -13,8 +13,8 @@
 //!
 //! *Heads*: four such models learn side by side. Two see all features but the crosses, two see those too; of each pair
 //! one learns at the full rate, for where there is much to learn from, the other at three tenths of it, for where
-//! people are few and alike. A [`Mixture`](super::mixture::Mixture) says how far to believe each. Beside them stands the
-//! [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
+//! people are few and alike. A [`Mixture`](super::mixture::Mixture) says how far to believe each. Beside them stands
+//! the [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
 
 mod restore;
 

@@ -1,11 +1,11 @@
 //! The ladder: what people do on the way to a goal teaches who will reach it, long before enough have.
 //!
 //! Purchases are few; the steps before them (a view, a cart, a checkout) are many, and come soon. One lane of the
-//! weight table learns from these steps, with the goal itself as the last: its label is the worth of the furthest step
-//! that followed an impression, a surrogate in the sense of Athey, Chetty, Imbens and Kang ("The Surrogate Index", 2019;
-//! the same idea with clicks' micro actions: GDFM, NeurIPS 2022). Its log-odds, centred and times a slope, are what the
-//! heads start from: they learn what the steps do not tell. The slope is learned from the goal's own labels, so that
-//! steps which have nothing to do with the goal lose their say.
+//! weight table learns from these steps, with the goal itself as the last: its label is the worth of the best step
+//! that followed an impression, a surrogate in the sense of Athey, Chetty, Imbens and Kang ("The Surrogate Index",
+//! 2019; the same idea with what people do after clicks: GDFM, NeurIPS 2022). Its log-odds, centred and times a slope,
+//! are what one of the heads starts from: it learns what the steps do not tell. The slope is learned from the goal's
+//! own labels, so that steps which have nothing to do with the goal lose their say.
 
 use crate::math;
 
@@ -122,8 +122,8 @@ pub struct Step {
 /// What the steps of a ladder are worth as labels, 0 to 1, the goal itself being 1: √((ρ − ρ₀) ÷ max ρ).
 ///
 /// ρ is the rate at which a step leads to the goal, ρ₀ that of all impressions: what is no likelier than the rest is
-/// worth nothing. Only the order of the lane's log-odds matters, so the best step has the label 1, and the root gives the
-/// early, frequent steps their say. Before data, the rates of the steps rise evenly in logarithms from ρ₀ to 1.
+/// worth nothing. Only the order of the lane's log-odds matters, so the best step has the label 1, and the root gives
+/// the early, frequent steps their say. Before data, the rates of the steps rise evenly in logarithms from ρ₀ to 1.
 pub fn worths(rate: f64, steps: &[Step]) -> impl Iterator<Item = f64> {
     let expected = move |place: usize| {
         let way_to_go = 1.0 - (place + 1) as f64 / (steps.len() + 1) as f64;

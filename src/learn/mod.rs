@@ -25,7 +25,8 @@ pub type PerLane = [f64; LANES];
 /// so that the mixture finds out whether the ladder helps.
 pub const FROM_LADDER: [f64; HEADS] = [0.0, 0.0, 0.0, 1.0];
 
-/// What each head says: its lane, on top of what it starts from. `ladder` is the ladder's word, slope and centre applied.
+/// What each head says: its lane, on top of what it starts from. `ladder` is the ladder's word, slope and centre
+/// applied.
 pub fn heads(lanes: &PerLane, ladder: f64) -> [f64; HEADS] {
     std::array::from_fn(|head| lanes[head] + FROM_LADDER[head] * ladder)
 }

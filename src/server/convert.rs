@@ -113,7 +113,7 @@ pub fn track_response(outcomes: impl Iterator<Item = Applied>) -> pb::TrackRespo
 pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words: bool) -> pb::Signal {
     let advertiser = goal_owner(catalog, signal.goal);
     let reason = |reason: &Reason| pb::Reason {
-        code: words::code(catalog, advertiser, request, reason.cause),
+        code: words::code(catalog, advertiser, request, &reason.about),
         contribution: reason.contribution,
         collided: reason.collided,
         words: if words { words::reason(catalog, advertiser, request, reason) } else { String::new() },
@@ -163,6 +163,7 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::NoConsent => pb::NeutralReason::NoConsent,
         Neutral::ControlArm => pb::NeutralReason::ControlArm,
         Neutral::Support => pb::NeutralReason::Support,
+        Neutral::NoBaseP => pb::NeutralReason::NoBaseP,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
     }

@@ -99,8 +99,8 @@ const REJECTIONS: [&str; 18] = [
 ];
 
 /// Rules of neutral answers, in the order of the report.
-const NEUTRALS: [Neutral; 5] =
-    [Neutral::NoConsent, Neutral::ControlArm, Neutral::Support, Neutral::Deadline, Neutral::Overload];
+const NEUTRALS: [Neutral; 6] =
+    [Neutral::NoConsent, Neutral::ControlArm, Neutral::Support, Neutral::Deadline, Neutral::Overload, Neutral::NoBaseP];
 
 /// Counters since the start. Each is exact; two read together may be an instant apart.
 #[derive(Debug, Default)]
@@ -141,6 +141,7 @@ impl Counters {
             Neutral::Support => 2,
             Neutral::Deadline => 3,
             Neutral::Overload => 4,
+            Neutral::NoBaseP => 5,
         };
         self.neutral[place].fetch_add(1, Ordering::Relaxed);
     }

@@ -15,6 +15,7 @@ mod convert;
 mod counters;
 mod edge;
 mod event_service;
+mod figures;
 mod http;
 mod insight_service;
 mod queue;

@@ -1,7 +1,9 @@
 //! The engine through its public face: records in, scores out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod baselines;
 mod effects;
+mod paths;
 mod shop;
 
 use inkling::engine::Applied;

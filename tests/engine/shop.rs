@@ -6,7 +6,7 @@ use inkling::exposure::Exposure;
 use inkling::expression::READY_MADE;
 use inkling::ids::{Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
-use inkling::settings::{Advertiser, Arms, Goal, Settings};
+use inkling::settings::{Advertiser, Arms, Baseline, Goal, Settings};
 use inkling::signal::{Scored, Signal};
 use inkling::units::{Micros, Money, Timestamp};
 
@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
     let mut goal = Goal::new(id("purchase"));
     goal.milestones = ["view_item", "add_to_cart"].map(id).to_vec();
     goal.multiplier.support = 3;
+    goal.multiplier.baseline = Baseline::Goal;
     goal.prior_rate = 0.05;
     advertiser.goals.push(goal);
     advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();

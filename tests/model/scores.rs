@@ -6,7 +6,7 @@ use inkling::engine::Engine;
 use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, Id};
 use inkling::opportunity::{PrivacyMode, ScoreRequest};
-use inkling::settings::MULTIPLIER_BOUNDS;
+use inkling::settings::{Baseline, MULTIPLIER_BOUNDS, Multiplier};
 use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal};
 use inkling::units::Timestamp;
 
@@ -59,7 +59,7 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let furthest = goal.milestones.iter().rev().find(|milestone| !life.times(milestone).is_empty());
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
-        check_numbers(signal, goal.multiplier.min, goal.multiplier.max);
+        check_numbers(signal, &goal.multiplier, request.targets[0].base_p);
         assert_eq!(Some(signal.readiness), engine.goal_readiness(signal.goal));
         match catalog.settings().arms.control_share {
             share if share >= 1.0 && person.is_some() => assert_eq!(signal.arm, Arm::Control),
@@ -69,12 +69,17 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
     }
 }
 
-fn check_numbers(signal: &Signal, min: f64, max: f64) {
+fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) {
+    let Multiplier { baseline, min, max, .. } = *multiplier;
     let neutral = match signal.readiness {
         _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
+        Readiness::Ready if baseline == Baseline::Request && base_p.is_none() => Some(Neutral::NoBaseP),
         Readiness::Ready => None,
         _ => Some(Neutral::Support),
     };
+    if baseline == Baseline::Request {
+        assert_eq!(signal.baseline, base_p.unwrap_or(signal.p_conversion), "{signal:?}");
+    }
     assert_eq!(signal.neutral, neutral, "{signal:?}");
     let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
     assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
@@ -82,5 +87,10 @@ fn check_numbers(signal: &Signal, min: f64, max: f64) {
     let is_ordered = 0.0 < low && low <= signal.p_conversion && signal.p_conversion <= high && high < 1.0;
     assert!(is_ordered, "{signal:?}");
     let sum = signal.intercept + signal.reasons.iter().map(|reason| reason.contribution).sum::<f64>();
-    assert!((sum - signal.logit).abs() < 1e-9, "{sum}: {signal:?}");
+    let size = signal.intercept.abs() + signal.reasons.iter().map(|reason| reason.contribution.abs()).sum::<f64>();
+    assert!((sum - signal.logit).abs() <= 1e-12 * size, "{sum}: {signal:?}");
+    assert!(signal.reasons.is_sorted_by(|one, next| one.contribution.abs() >= next.contribution.abs()), "{signal:?}");
+    for (place, reason) in signal.reasons.iter().enumerate() {
+        assert!(signal.reasons[..place].iter().all(|other| other.about != reason.about), "told twice: {signal:?}");
+    }
 }

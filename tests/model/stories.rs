@@ -275,7 +275,7 @@ impl Stories {
                 creative: None,
                 item: self.item(),
                 category: self.category(),
-                base_p: None,
+                base_p: self.dice.percent(50).then(|| *self.dice.pick(&[0.001, 0.02, 0.5])),
                 goals,
                 advertiser,
             }],

@@ -4,8 +4,8 @@ use inkling::action::ActionKind;
 use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
-    ActionSetting, Advertiser, Arms, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention, Rule,
-    RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Baseline, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention,
+    Rule, RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -189,7 +189,11 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
         prior_rate: *dice.pick(&[0.001, 0.05]),
         half_life: *dice.pick(&[Span::days(1), Span::days(14)]),
-        multiplier: Multiplier { support: *dice.pick(&[1, 3, 25, 1_000]), ..Multiplier::default() },
+        multiplier: Multiplier {
+            baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),
+            support: *dice.pick(&[1, 3, 25, 1_000]),
+            ..Multiplier::default()
+        },
         ..Goal::new(id(name))
     }
 }
