@@ -66,6 +66,7 @@ impl Engine {
         if !waits {
             pulls = logits.map(|logit| probability(intercept, logit));
             state.learner.learn(features, scaled(pulls, share), now);
+            state.mixture.learn(intercept, &logits, false, share.into());
         }
         state.ladder.show(intercept, lanes[LADDER], share.into());
         state.calibrator.show(shown_at.0, logit, share.into());
@@ -161,8 +162,13 @@ impl Engine {
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
         state.statistics.outcome.positives.add(sign, shown, half_life);
-        let share = impression.lesson.share.into();
+        let (lesson, share) = (&impression.lesson, impression.lesson.share.into());
         state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
+        if sign > 0.0 && !lesson.waits {
+            // A second example: what the heads are mixed by is p ÷ (1 + p), hardly another order where p is small.
+            let intercept = state.intercept.unwrap_or_default();
+            state.mixture.learn(intercept, &lesson.logits.map(f64::from), true, share);
+        }
         for action in steps_of(impression.steps, &in_force.milestones) {
             state.statistics.step_mut(action).positives.add(sign, shown, half_life);
         }
@@ -301,8 +307,8 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
-    /// Closes a label window. Now that the label is known, it shows how far to believe heads and ladder, and how right
-    /// the whole is. What has waited for the label is learned.
+    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, and how right the
+    /// whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
         self.climb(id);
         let Some(impression) = self.impressions.close(id) else { return };
@@ -316,10 +322,10 @@ impl Engine {
         }
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
         let (intercept, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
-        state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
         state.ladder.learn(intercept, lesson.centred.into(), label, share);
         state.calibrator.close(lesson.logit.into(), label, share);
         if lesson.waits {
+            state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
             self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
             self.look_again(id);
         }
