@@ -6,6 +6,11 @@ use crate::math;
 use crate::settings::{MULTIPLIER_BOUNDS, Multiplier, WEIGHT_BOUNDS};
 use crate::signal::NEUTRAL;
 
+/// How much wider intervals are than the spread of the weights makes them: that knows of what was seen too rarely, but
+/// not of weights that are held back towards 0. Measured on streams of which the truth is known (`tests/calibration.rs`):
+/// without it 70 to 93 % of the intervals hold the truth, with it 90 to 99 %.
+const WIDENED: f64 = 1.75;
+
 /// Probability, interval and log-odds of a prediction on top of an intercept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Estimate {
@@ -22,7 +27,7 @@ impl Estimate {
         let logit = intercept + prediction.logit;
         let correction = curve.shift(logit);
         let corrected = logit + correction;
-        let width = 1.96 * prediction.variance.sqrt();
+        let width = 1.96 * WIDENED * prediction.variance.sqrt();
         Estimate {
             logit,
             correction,

@@ -22,10 +22,12 @@ use crate::units::Span;
 const COHORTS_PER_WINDOW: usize = 32;
 /// Cohorts that are kept: two windows' worth, and the one being filled. What is older has done its part.
 const COHORTS_MAX: usize = 2 * COHORTS_PER_WINDOW + 1;
-/// Expected conversions that the level's memory holds: older ones fade.
+/// Expected conversions that the level's memory holds, and its half-life: a model that learns soon differs from the one
+/// that older cohorts were predicted by.
 const LEVEL_MEMORY: f64 = 1_000.0;
+const LEVEL_HALF_LIFE: Span = Span::days(4);
 /// Expected conversions that the prior "as predicted" is worth for the level, and for one bin's shape.
-const LEVEL_STRENGTH: f64 = 20.0;
+const LEVEL_STRENGTH: f64 = 40.0;
 const SHAPE_STRENGTH: f64 = 50.0;
 /// Expected conversions that the shape's memory holds.
 const SHAPE_MEMORY: f64 = 5_000.0;
@@ -217,8 +219,14 @@ impl Calibrator {
         }
     }
 
+    /// What is left of older cohorts' weight before one that expects so much, one cohort later.
+    fn fading(&self, expected: f64) -> f64 {
+        let half_lives = self.cohort_ms as f64 / LEVEL_HALF_LIFE.0 as f64;
+        math::exp(-expected / LEVEL_MEMORY - std::f64::consts::LN_2 * half_lives)
+    }
+
     fn settle(&mut self, cohort: &Cohort) {
-        let kept = math::exp(-cohort.predicted / LEVEL_MEMORY);
+        let kept = self.fading(cohort.predicted);
         let (predicted, observed) = self.settled;
         let came = cohort.within(COHORTS_PER_WINDOW).max(0.0);
         self.settled = (predicted * kept + cohort.predicted, observed * kept + came);
@@ -263,7 +271,7 @@ impl Calibrator {
             let due = cohort.predicted * arrived[age];
             observed += weight * cohort.within(age).max(0.0);
             expected += weight * due;
-            weight *= math::exp(-due / LEVEL_MEMORY);
+            weight *= self.fading(due);
         }
         math::ln((observed + weight * self.settled.1) / (expected + weight * self.settled.0))
     }

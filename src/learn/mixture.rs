@@ -21,7 +21,7 @@ pub struct Mixture {
 
 /// Before anything is known the slower heads are believed more, as with few conversions a fast one follows the latest,
 /// and of them the one that starts from the ladder.
-const START: [f64; HEADS] = [0.1, 0.35, 0.1, 0.45];
+const START: [f64; HEADS] = [0.1, 0.4, 0.1, 0.4];
 
 impl Default for Mixture {
     fn default() -> Mixture {
