@@ -1,4 +1,5 @@
-//! How soon can a campaign rank its users? Log loss and AUC after so many purchases, with micro conversions and without.
+//! How soon can a campaign rank its users? Log loss and AUC after so many conversions, with micro conversions and
+//! without.
 //!
 //! ```sh
 //! cargo run --release --example ladder                          # made-up streams
@@ -291,7 +292,8 @@ fn draw(panels: &[(String, Vec<Point>)]) -> String {
         let (line, words) = (height + 80.0, WAYS[way].1);
         let _ = writeln!(
             svg,
-            "<path d=\"M{left} {line}h24\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{}\" y=\"{}\">{words}</text>",
+            "<path d=\"M{left} {line}h24\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+             <text x=\"{}\" y=\"{}\">{words}</text>",
             left + 30.0,
             line + 4.0
         );

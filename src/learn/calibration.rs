@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn the_level_comes_right_and_follows_a_shift_within_days() {
         let ratios = ratios(90, |day, p| if day < 60 { p * 0.8 } else { p * 1.2 });
-        assert!((mean(&ratios[34..60]) - 1.0).abs() < 0.03, "{ratios:?}");
+        assert!((mean(&ratios[34..60]) - 1.0).abs() < 0.05, "{ratios:?}");
         assert!(ratios[60] < 0.75, "nobody can know yet");
         assert!((mean(&ratios[68..90]) - 1.0).abs() < 0.05, "{ratios:?}");
     }
