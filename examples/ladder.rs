@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Of each log, people drawn at random are learned from until they have brought so many conversions; then the same
-//! engine is asked about other people's opportunities, none of which is shown, so that nothing more is learned of the
+//! engine is asked about the opportunities of others, the same ones after any number, none of which is shown, so that nothing more is learned of the
 //! goal. Three ways: *without micro conversions* (the log holds no actions), *as features* (the goal names no
 //! milestones, so that there is no ladder), *with the ladder*. The people are the same for all three, so that
 //! differences are paired; intervals are 1.96 standard errors over the draws. `--svg FILE` draws the curve.
@@ -137,8 +137,8 @@ impl Log {
         Some(drawn.map(|(user, _)| user.clone()).collect())
     }
 
-    /// Learns from some people, and is asked about the others.
-    fn ask(&self, learned: &HashSet<Id>, way: Way) -> Result<Quality> {
+    /// Learns from some people, and is asked about others: all but those spared.
+    fn ask(&self, learned: &HashSet<Id>, spared: &HashSet<Id>, way: Way) -> Result<Quality> {
         let mut settings = self.settings.clone();
         if way == Way::Features {
             settings.advertisers.iter_mut().flat_map(|one| &mut one.goals).for_each(|goal| goal.milestones.clear());
@@ -164,7 +164,7 @@ impl Log {
         let later = ((last - first + window.unwrap_or(0)) / DAY_MS + 1) * DAY_MS;
         let mut asked = 0;
         for (number, line) in (0..).zip(&self.lines).filter(|(_, line)| is_used(line)) {
-            if user_of(line).is_some_and(|user| !learned.contains(user)) && asked < ASKED_MAX {
+            if user_of(line).is_some_and(|user| !spared.contains(user)) && asked < ASKED_MAX {
                 asked += usize::from(matches!(line, Line::Opportunity(_)));
                 let mut line = line.clone();
                 move_by(&mut line, later);
@@ -182,7 +182,9 @@ impl Log {
 
     fn point(&self, seen: usize, seed: u64) -> Result<Option<[Quality; 3]>> {
         let Some(learned) = self.draw(seen, seed) else { return Ok(None) };
-        let [without, features, ladder] = WAYS.map(|(way, _)| self.ask(&learned, way));
+        // Draws grow from one to the next: who is in the largest is asked in none.
+        let spared = SEEN.iter().rev().find_map(|seen| self.draw(*seen, seed)).expect("there is this one at least");
+        let [without, features, ladder] = WAYS.map(|(way, _)| self.ask(&learned, &spared, way));
         Ok(Some([without?, features?, ladder?]))
     }
 }

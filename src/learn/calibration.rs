@@ -38,6 +38,9 @@ const BINS: usize = 12;
 const BIN_WIDTH: f64 = 0.75;
 const FIRST_MIDDLE: f64 = -7.5;
 
+/// A number for each age of a cohort, from 0 to that of a closed window.
+type ByAge = [f64; COHORTS_PER_WINDOW + 1];
+
 /// What is added to log-odds: a number for the middle of each bin, and straight lines between.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Curve {
@@ -105,9 +108,13 @@ impl Default for Cohort {
 }
 
 impl Cohort {
-    /// Conversions of a delay of less than so many cohorts.
-    fn within(&self, cohorts: usize) -> f64 {
-        self.positive[..cohorts.min(COHORTS_PER_WINDOW)].iter().map(|count| f64::from(*count)).sum()
+    /// Conversions of a delay of less than 0, 1, 2 … cohorts.
+    fn came(&self) -> ByAge {
+        let mut came = [0.0; COHORTS_PER_WINDOW + 1];
+        for (age, count) in self.positive.iter().enumerate() {
+            came[age + 1] = came[age] + f64::from(*count);
+        }
+        came
     }
 }
 
@@ -228,7 +235,7 @@ impl Calibrator {
     fn settle(&mut self, cohort: &Cohort) {
         let kept = self.fading(cohort.predicted);
         let (predicted, observed) = self.settled;
-        let came = cohort.within(COHORTS_PER_WINDOW).max(0.0);
+        let came = cohort.came()[COHORTS_PER_WINDOW].max(0.0);
         self.settled = (predicted * kept + cohort.predicted, observed * kept + came);
     }
 
@@ -243,14 +250,15 @@ impl Calibrator {
     }
 
     /// F: the share of all conversions that have come within so many cohorts; `None` before a cohort has seen a window.
-    fn arrived(&self) -> Option<[f64; COHORTS_PER_WINDOW + 1]> {
+    /// `came` holds, cohort by cohort, the conversions of a delay of less than 0, 1, 2 … cohorts.
+    fn arrived(&self, came: &[ByAge]) -> Option<ByAge> {
         let mut shares = [1.0; COHORTS_PER_WINDOW + 1];
         for age in (0..COHORTS_PER_WINDOW).rev() {
             let (mut earlier, mut later) = (0.0, 0.0);
-            for (place, cohort) in self.cohorts.iter().enumerate() {
+            for (place, came) in came.iter().enumerate() {
                 if self.age(place) > age {
-                    earlier += cohort.within(age);
-                    later += cohort.within(age + 1);
+                    earlier += came[age];
+                    later += came[age + 1];
                 }
             }
             if age == COHORTS_PER_WINDOW - 1 && later <= 0.0 {
@@ -264,12 +272,13 @@ impl Calibrator {
 
     /// Logarithm of observed ÷ expected, the latest conversions counting most.
     fn level_now(&self) -> f64 {
-        let Some(arrived) = self.arrived() else { return self.settled_level() };
+        let came: Vec<ByAge> = self.cohorts.iter().map(Cohort::came).collect();
+        let Some(arrived) = self.arrived(&came) else { return self.settled_level() };
         let (mut observed, mut expected, mut weight) = (LEVEL_STRENGTH, LEVEL_STRENGTH, 1.0);
         for (place, cohort) in self.cohorts.iter().enumerate().rev() {
             let age = self.age(place);
             let due = cohort.predicted * arrived[age];
-            observed += weight * cohort.within(age).max(0.0);
+            observed += weight * came[place][age].max(0.0);
             expected += weight * due;
             weight *= self.fading(due);
         }
