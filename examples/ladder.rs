@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Of each log, people drawn at random are learned from until they have brought so many conversions; then the same
-//! engine is asked about the opportunities of others, the same ones after any number, none of which is shown, so that nothing more is learned of the
-//! goal. Three ways: *without micro conversions* (the log holds no actions), *as features* (the goal names no
-//! milestones, so that there is no ladder), *with the ladder*. The people are the same for all three, so that
-//! differences are paired; intervals are 1.96 standard errors over the draws. `--svg FILE` draws the curve.
+//! engine is asked about the opportunities of others, the same ones after any number, none of which is shown, so that
+//! nothing more is learned of the goal. Three ways: *without micro conversions* (the log holds no actions), *as
+//! features* (the goal names no milestones, so that there is no ladder), *with the ladder*. The people are the same for
+//! all three, so that differences are paired; intervals are 1.96 standard errors over the draws. `--svg FILE` draws the
+//! curve.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -22,6 +23,7 @@ use inkling::hash;
 use inkling::ids::Id;
 use inkling::journey::{Discovery, JourneyReader, Line};
 use inkling::market::stream::{Micro, Stream};
+use inkling::math;
 use inkling::replay::Player;
 use inkling::settings::Settings;
 use inkling::stats::quality::{Judged, Quality, Ranking};
@@ -228,70 +230,26 @@ fn table(title: &str, points: &[Point]) {
     }
 }
 
+const COLOURS: [&str; 3] = ["#888888", "#2f7fd6", "#d6602f"];
+const WIDTH: f64 = 300.0;
+const HEIGHT: f64 = 200.0;
+const MARGIN: f64 = 50.0;
+
 /// The log losses as curves over the conversions seen, readable on light and dark paper.
 fn draw(panels: &[(String, Vec<Point>)]) -> String {
-    const COLOURS: [&str; 3] = ["#888888", "#2f7fd6", "#d6602f"];
-    let (width, height, margin) = (300.0, 200.0, 50.0);
-    let total = (width + margin) * panels.len() as f64 + margin;
+    let total = (WIDTH + MARGIN) * panels.len() as f64 + MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {total} {}\" role=\"img\" font-family=\"sans-serif\" \
          font-size=\"11\" fill=\"#808080\">\n<title>Log loss after so many conversions, three ways of learning\
          </title>\n",
-        height + 110.0
+        HEIGHT + 110.0
     );
     for (place, (title, points)) in panels.iter().enumerate() {
-        let left = margin + (width + margin) * place as f64;
-        let ends = (0..3).flat_map(|way| {
-            points.iter().flat_map(move |point| {
-                let (loss, sure) = point.of(way, |quality| quality.log_loss);
-                [loss - sure, loss + sure]
-            })
-        });
-        let (low, high) = ends.fold((f64::MAX, f64::MIN), |(low, high), end| (low.min(end), high.max(end)));
-        let (first, last) = (points[0].seen as f64, points[points.len() - 1].seen as f64);
-        let x = |seen: usize| left + width * (seen as f64 / first).log2() / (last / first).log2();
-        let y = |loss: f64| 30.0 + height * (high - loss) / (high - low);
-        let _ = writeln!(svg, "<text x=\"{left}\" y=\"18\" font-size=\"13\">{title}</text>");
-        for loss in [low, (low + high) / 2.0, high] {
-            let at = y(loss);
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{left} {at:.1}h{width}\" stroke=\"#808080\" stroke-opacity=\".3\"/>\
-                 <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{loss:.4}</text>",
-                left - 4.0,
-                at + 4.0
-            );
-        }
-        for point in points {
-            let _ = writeln!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                x(point.seen),
-                height + 46.0,
-                point.seen
-            );
-        }
-        for (way, colour) in COLOURS.iter().enumerate() {
-            let at: Vec<(f64, f64, f64)> = points
-                .iter()
-                .map(|point| (x(point.seen), point.of(way, |quality| quality.log_loss)))
-                .map(|(x, (loss, sure))| (x, loss, sure))
-                .collect();
-            let line: Vec<String> = at.iter().map(|(x, loss, _)| format!("{x:.1},{:.1}", y(*loss))).collect();
-            let _ = writeln!(
-                svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-                line.join(" ")
-            );
-            for (x, loss, sure) in at {
-                let (from, to) = (y(loss + sure), y(loss - sure));
-                let _ = writeln!(svg, "<path d=\"M{x:.1} {from:.1}V{to:.1}\" stroke=\"{colour}\"/>");
-            }
-        }
+        draw_panel(&mut svg, MARGIN + (WIDTH + MARGIN) * place as f64, title, points);
     }
     for (way, colour) in COLOURS.iter().enumerate() {
-        let left = margin + 220.0 * way as f64;
-        let (line, words) = (height + 80.0, WAYS[way].1);
+        let left = MARGIN + 220.0 * way as f64;
+        let (line, words) = (HEIGHT + 80.0, WAYS[way].1);
         let _ = writeln!(
             svg,
             "<path d=\"M{left} {line}h24\" stroke=\"{colour}\" stroke-width=\"2\"/>\
@@ -300,12 +258,45 @@ fn draw(panels: &[(String, Vec<Point>)]) -> String {
             line + 4.0
         );
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{margin}\" y=\"{}\">Across: conversions seen. Bars: 1.96 standard errors.</text>",
-        height + 102.0
-    );
+    let below = HEIGHT + 102.0;
+    let words = "Across: conversions seen. Bars: 1.96 standard errors.";
+    let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{below}\">{words}</text>");
     svg + "</svg>\n"
+}
+
+fn draw_panel(svg: &mut String, left: f64, title: &str, points: &[Point]) {
+    let loss_of = |point: &Point, way| point.of(way, |quality| quality.log_loss);
+    let ends = points.iter().flat_map(|point| (0..3).map(|way| loss_of(point, way)));
+    let (low, high) =
+        ends.fold((f64::MAX, f64::MIN), |(low, high), (loss, sure)| (low.min(loss - sure), high.max(loss + sure)));
+    let (first, last) = (points[0].seen as f64, points[points.len() - 1].seen as f64);
+    let x = |seen: usize| left + WIDTH * math::ln(seen as f64 / first) / math::ln(last / first);
+    let y = |loss: f64| 30.0 + HEIGHT * (high - loss) / (high - low);
+    let _ = writeln!(svg, "<text x=\"{left}\" y=\"18\" font-size=\"13\">{title}</text>");
+    for loss in [low, (low + high) / 2.0, high] {
+        let (at, beside) = (y(loss), left - 4.0);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left} {at:.1}h{WIDTH}\" stroke=\"#808080\" stroke-opacity=\".3\"/>\
+             <text x=\"{beside:.0}\" y=\"{:.1}\" text-anchor=\"end\">{loss:.4}</text>",
+            at + 4.0
+        );
+    }
+    for point in points {
+        let (at, below, seen) = (x(point.seen), HEIGHT + 46.0, point.seen);
+        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{seen}</text>");
+    }
+    for (way, colour) in COLOURS.iter().enumerate() {
+        let line: Vec<String> =
+            points.iter().map(|point| format!("{:.1},{:.1}", x(point.seen), y(loss_of(point, way).0))).collect();
+        let line = line.join(" ");
+        let _ = writeln!(svg, "<polyline points=\"{line}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        for point in points {
+            let (at, (loss, sure)) = (x(point.seen), loss_of(point, way));
+            let (from, to) = (y(loss + sure), y(loss - sure));
+            let _ = writeln!(svg, "<path d=\"M{at:.1} {from:.1}V{to:.1}\" stroke=\"{colour}\"/>");
+        }
+    }
 }
 
 /// One made-up stream for each draw, or the same log with other people drawn.

@@ -107,7 +107,7 @@ fn intervals_hold_the_truth_about_as_often_as_they_say() {
             let (above, below) = (count(&|one| one.truth > one.interval.1), count(&|one| one.truth < one.interval.0));
             let width = late.iter().map(|one| math::logit(one.interval.1) - math::logit(one.interval.0)).sum::<f64>();
             println!(
-                "seed {seed}, {micro:?}: {holds:.3} hold the truth, {above:.3} end below it, {below:.3} begin above it; \
+                "{seed}, {micro:?}: {holds:.3} hold the truth, {above:.3} end below it, {below:.3} begin above it, \
                  mean width in log-odds {:.2}",
                 width / late.len() as f64
             );
