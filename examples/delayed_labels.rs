@@ -9,16 +9,17 @@
 //! late labels learns the same impressions with the same features, shares and rates, in the order of time:
 //!
 //! - *oracle*: the label is known at once. No service can do that: it is what lateness costs the others.
-//! - *retract*: negative at once, gradient p; at the conversion p′ − 1, less what was learned before. The engine's way.
+//! - *retract*: negative at once, gradient p; at the conversion p′ − 1, less what was learned before.
 //! - *retract, heads too*: the same, and the weights of the heads follow an impression as a negative at once and as a
-//!   positive at its conversion, instead of waiting until its window has closed.
+//!   positive at its conversion, instead of waiting until its window has closed. The engine's way, where windows are
+//!   not short.
 //! - *wait*: learned once, when the window has closed.
 //! - *FNW*, fake negative weighted (Ktena et al., RecSys 2019): negative at once, a second, positive example at the
 //!   conversion; the positive weighs 1 + p, the negative (1 − p)(1 + p), p taken as it is.
 //! - *FNC*, fake negative calibrated (the same): both examples weigh 1; what is learned is b = p ÷ (1 + p), and what is
 //!   answered b ÷ (1 − b).
 //!
-//! Where nothing else is said, the weights of the heads follow closed windows, as in the engine; those of the oracle
+//! Where nothing else is said, the weights of the heads follow closed windows; those of the oracle
 //! follow the labels it has, those of FNC its examples. No second looks, no ladder, no calibration: labels alone.
 //! Evaluated is the second half of the time. The whole log is held in memory.
 
