@@ -259,13 +259,17 @@ fn draw(panels: &[(String, Vec<Point>)]) -> String {
         );
     }
     let below = HEIGHT + 102.0;
-    let words = "Across: conversions seen. Bars: 1.96 standard errors.";
+    let words = "Across: conversions seen. Bars: 1.96 standard errors of the difference to features.";
     let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{below}\">{words}</text>");
     svg + "</svg>\n"
 }
 
 fn draw_panel(svg: &mut String, left: f64, title: &str, points: &[Point]) {
-    let loss_of = |point: &Point, way| point.of(way, |quality| quality.log_loss);
+    // Draws differ among themselves far more than the ways do, so the bars are of the differences.
+    let loss_of = |point: &Point, way| {
+        let figure = |quality: &Quality| quality.log_loss;
+        (point.of(way, figure).0, point.less_features(way, figure).1)
+    };
     let ends = points.iter().flat_map(|point| (0..3).map(|way| loss_of(point, way)));
     let (low, high) =
         ends.fold((f64::MAX, f64::MIN), |(low, high), (loss, sure)| (low.min(loss - sure), high.max(loss + sure)));

@@ -134,6 +134,7 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         arm: dealt_arm(signal).into(),
         reasons: signal.reasons.iter().map(reason).collect(),
         logit: signal.logit,
+        correction: signal.correction,
         intercept: signal.intercept,
     }
 }

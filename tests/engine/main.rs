@@ -38,6 +38,7 @@ fn learns_from_what_converted_and_says_why() {
     assert_eq!(segments, [&id("cart_abandoners")]);
     let sum: f64 = abandoner.intercept + abandoner.reasons.iter().map(|reason| reason.contribution).sum::<f64>();
     assert!((sum - abandoner.logit).abs() < 1e-12, "{sum} {}", abandoner.logit);
+    assert_eq!(abandoner.p_conversion, inkling::math::sigmoid(abandoner.logit + abandoner.correction));
     assert!(abandoner.interval.0 < abandoner.p_conversion && abandoner.p_conversion < abandoner.interval.1);
 }
 
