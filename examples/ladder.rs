@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use inkling::hash;
 use inkling::ids::Id;
@@ -322,6 +322,8 @@ fn points(log: Option<&Log>, micro: Micro, draws: u64) -> Result<Vec<Point>> {
         }
     }
     points.retain(|point| point.figures[0].len() > 1);
+    let least = SEEN[0] * 3 / 2;
+    ensure!(!points.is_empty(), "there are fewer than {least} conversions: too few to learn from some and ask others");
     Ok(points)
 }
 

@@ -7,6 +7,7 @@ use crate::ids::{ActionCode, AdvertiserCode, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::ladder::{Step, worths};
 use crate::learn::{HEADS, LADDER, lanes};
+use crate::settings::MILESTONES_MAX;
 use crate::units::{Span, Timestamp};
 
 /// A step counts for an impression shown at most this long ago: what comes of an ad before a purchase comes soon.
@@ -17,7 +18,7 @@ pub(super) fn steps_of(steps: u32, milestones: &[ActionCode]) -> impl Iterator<I
     milestones
         .iter()
         .copied()
-        .take(32)
+        .take(MILESTONES_MAX)
         .enumerate()
         .filter(move |(place, _)| steps >> place & 1 == 1)
         .map(|(_, step)| step)
@@ -31,7 +32,8 @@ impl Engine {
         let goals = self.catalog.in_force(advertiser).map(|in_force| in_force.goals.clone()).unwrap_or_default();
         for goal in goals {
             let Some(in_force) = self.catalog.goal_in_force(goal) else { continue };
-            let Some(place) = in_force.milestones.iter().position(|step| *step == act.action) else { continue };
+            let mut steps = in_force.milestones.iter().take(MILESTONES_MAX);
+            let Some(place) = steps.position(|step| *step == act.action) else { continue };
             let half_life = in_force.half_life;
             for id in self.impressions.of_user(root, goal) {
                 let Some(impression) = self.impressions.get_mut(id) else { continue };

@@ -1,7 +1,8 @@
 //! Label and credit: two things.
 //!
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
-//! corrected when the first conversion joins, and again when the last one standing is retracted. The *credit* for a
+//! corrected when the first conversion joins, and again when the last one standing is retracted; where windows are
+//! short it is learned when they close. The *credit* for a
 //! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
 //! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
 //! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.

@@ -19,8 +19,7 @@ pub struct Mixture {
     weights: [f64; HEADS],
 }
 
-/// Before anything is known the slower heads are believed more, as with few conversions a fast one follows the latest,
-/// and of them the one that starts from the ladder.
+/// Before anything is known the slower heads are believed more: with few conversions a fast one follows the latest.
 const START: [f64; HEADS] = [0.1, 0.4, 0.1, 0.4];
 
 impl Default for Mixture {
