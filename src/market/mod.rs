@@ -3,4 +3,19 @@
 //! *Invariants.* Same parameters and seed, same market. Knows no service: what it makes goes through the same engine as
 //! what was recorded.
 
+pub mod chain;
+pub mod compare;
+pub mod draws;
+pub mod driven;
+pub mod filter;
+pub mod landscape;
+pub mod pacing;
+pub mod policy;
+pub mod regret;
+pub mod run;
+pub mod scenario;
+mod scenario_file;
+pub mod shoppers;
 pub mod stream;
+pub mod truth;
+pub mod world;
