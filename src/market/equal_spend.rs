@@ -9,6 +9,9 @@ pub const EQUAL: f64 = 0.01;
 /// Most doublings or halvings until the spend lies between two scales.
 const DOUBLINGS_MAX: usize = 14;
 
+/// ln of a scale, and of what it spends ÷ the target.
+type Point = (f64, f64);
+
 /// What a search has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found<R> {
@@ -39,8 +42,7 @@ pub fn search<R>(
 ) -> Found<R> {
     let target = target.max(f64::MIN_POSITIVE);
     let mut best: Option<Found<R>> = None;
-    // ln of the scale and of spend ÷ target, below and above.
-    let (mut below, mut above): (Option<(f64, f64)>, Option<(f64, f64)>) = (None, None);
+    let (mut below, mut above): (Option<Point>, Option<Point>) = (None, None);
     let mut at = math::ln(start);
     for number in 0..plays_max.max(1) {
         let outcome = play(math::exp(at));
@@ -67,7 +69,7 @@ pub fn search<R>(
 
 /// A scale between two: where a straight line between their spends meets the target; every third time the middle, which
 /// no curve can make slow.
-fn between((low, short): (f64, f64), (high, beyond): (f64, f64), number: usize) -> f64 {
+fn between((low, short): Point, (high, beyond): Point, number: usize) -> f64 {
     let share = if number % 3 == 2 || !short.is_finite() { 0.5 } else { short / (short - beyond) };
     low + (high - low) * share.clamp(0.02, 0.98)
 }

@@ -2,7 +2,7 @@
 //!
 //! Bids are whole numbers in the file's unit per mille, rounded down, as the published figures have it.
 
-use super::draw;
+use crate::market::draws::{Draws, Purpose};
 use crate::math;
 
 /// What can be bid for.
@@ -34,20 +34,35 @@ pub trait Bidder {
     fn feedback(&mut self, _offer: &Offer, _won: Option<Won>) {}
 }
 
+impl Bidder for Box<dyn Bidder> {
+    fn bid(&mut self, offer: &Offer) -> u32 {
+        (**self).bid(offer)
+    }
+
+    fn feedback(&mut self, offer: &Offer, won: Option<Won>) {
+        (**self).feedback(offer, won);
+    }
+}
+
+/// A policy's own draw for an auction.
+fn whim(draws: Draws, number: u64) -> f64 {
+    draws.uniform(Purpose::Whim, number, 0)
+}
+
 /// The same bid for all. A part of a unit is bid as a whole unit in that part of the auctions, by draws of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Constant {
     /// The bid.
     pub bid: f64,
-    /// Seed of the draws.
-    pub seed: u64,
+    /// Chance.
+    pub draws: Draws,
 }
 
 impl Bidder for Constant {
     fn bid(&mut self, offer: &Offer) -> u32 {
         let whole = self.bid as u32;
         let rest = self.bid - f64::from(whole);
-        whole.saturating_add(u32::from(rest > 0.0 && draw::uniform(self.seed, offer.number) < rest))
+        whole.saturating_add(u32::from(rest > 0.0 && whim(self.draws, offer.number) < rest))
     }
 }
 
@@ -56,13 +71,13 @@ impl Bidder for Constant {
 pub struct Random {
     /// The largest bid.
     pub most: f64,
-    /// Seed of the draws.
-    pub seed: u64,
+    /// Chance.
+    pub draws: Draws,
 }
 
 impl Bidder for Random {
     fn bid(&mut self, offer: &Offer) -> u32 {
-        (draw::uniform(self.seed, offer.number) * (self.most + 1.0)) as u32
+        (whim(self.draws, offer.number) * (self.most + 1.0)) as u32
     }
 }
 
@@ -103,6 +118,13 @@ pub struct Ortb {
     pub c: f64,
     /// The scale s: 1 ÷ λ of the paper, in units a click.
     pub scale: f64,
+}
+
+impl Ortb {
+    /// The curve that bids as a linear bidder does at the mean probability.
+    pub fn through(c: f64, at: Linear) -> Ortb {
+        Ortb { c, scale: ((at.bid + c) * (at.bid + c) - c * c) / (c * at.mean) }
+    }
 }
 
 impl Bidder for Ortb {
@@ -156,19 +178,21 @@ mod tests {
         assert_eq!(Linear { bid: 10.0, mean }.bid(&offer(0, 0.0019)), 9);
         assert_eq!(Truthful { value: 18.862 }.bid(&offer(0, 0.000_62)), 11);
         assert_eq!(Ortb { c: 30.0, scale: 1e5 }.bid(&offer(0, 0.001)), (3_900f64.sqrt() - 30.0) as u32);
+        let through = Linear { bid: 40.5, mean };
+        assert_eq!(Ortb::through(30.0, through).bid(&offer(0, mean)), 40);
         assert_eq!(Linear { bid: 1e300, mean }.bid(&offer(0, 1.0)), u32::MAX);
         assert_eq!(Linear { bid: f64::NAN, mean }.bid(&offer(0, 1.0)), 0);
     }
 
     #[test]
     fn a_part_of_a_unit_is_bid_in_a_part_of_the_auctions() {
-        let mut bidder = Constant { bid: 5.25, seed: 1 };
+        let mut bidder = Constant { bid: 5.25, draws: Draws(1) };
         let bids: Vec<u32> = (0..10_000).map(|number| bidder.bid(&offer(number, 0.0))).collect();
         let above = bids.iter().filter(|bid| **bid == 6).count();
         assert!(bids.iter().all(|bid| [5, 6].contains(bid)) && (2_300..2_700).contains(&above), "{above}");
-        let mut whole = Constant { bid: 5.0, seed: 1 };
+        let mut whole = Constant { bid: 5.0, draws: Draws(1) };
         assert!((0..1_000).all(|number| whole.bid(&offer(number, 0.0)) == 5));
-        let mut random = Random { most: 3.0, seed: 1 };
+        let mut random = Random { most: 3.0, draws: Draws(1) };
         let mut times = [0; 4];
         (0..10_000).for_each(|number| times[random.bid(&offer(number, 0.0)) as usize] += 1);
         assert!(times.iter().all(|times| (2_300..2_700).contains(times)), "{times:?}");
@@ -181,8 +205,8 @@ mod tests {
             let mut paced = Paced::new(4.0, Linear { bid: start, mean: 0.001 }, 100, 1_000);
             let mut cost = 0.0;
             for number in 0..40_000 {
-                let offer = offer(number, 0.002 * draw::uniform(1, number));
-                let price = (draw::uniform(2, number) * 100.0) as u32;
+                let offer = offer(number, 0.002 * whim(Draws(1), number));
+                let price = (whim(Draws(2), number) * 100.0) as u32;
                 let won = (paced.bid(&offer) >= price).then_some(Won { price, clicked: false });
                 paced.feedback(&offer, won);
                 cost += won.map_or(0.0, |won| f64::from(won.price));

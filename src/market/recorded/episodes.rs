@@ -6,8 +6,8 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
+use super::auctions::Auction;
 use super::bidder::{Bidder, Offer, Won};
-use super::recorded::Auction;
 
 /// Largest bid of the published figures by episodes.
 pub const BID_MAX: u32 = 300;
@@ -169,7 +169,8 @@ fn play_block(first: u64, auctions: &[Auction], budget: u64, bidder: &mut impl B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::bidder::Constant;
+    use crate::market::draws::Draws;
+    use crate::market::recorded::Constant;
     use proptest::prelude::*;
 
     fn auction(price: u32, clicked: bool) -> Auction {
@@ -177,7 +178,7 @@ mod tests {
     }
 
     fn totals(rule: Rule, auctions: &[Auction], bid: f64) -> (u64, u64, u64, u64) {
-        let total = rule.replay(auctions, &mut Constant { bid, seed: 0 }).total();
+        let total = rule.replay(auctions, &mut Constant { bid, draws: Draws(0) }).total();
         (total.auctions, total.impressions, total.clicks, total.cost)
     }
 
@@ -212,10 +213,10 @@ mod tests {
         ) {
             let auctions: Vec<Auction> = prices.iter().map(|(price, clicked)| auction(*price, *clicked)).collect();
             let rule = Rule::Episodes { length, budget, bid_max: BID_MAX };
-            let replayed = rule.replay(&auctions, &mut Constant { bid, seed: 3 });
+            let replayed = rule.replay(&auctions, &mut Constant { bid, draws: Draws(3) });
             prop_assert!(replayed.episodes.iter().all(|one| one.cost <= budget && one.clicks <= one.impressions));
             prop_assert_eq!(replayed.total().auctions, auctions.len() as u64);
-            let whole = Rule::UntilSpent { budget, block: length }.replay(&auctions, &mut Constant { bid, seed: 3 });
+            let whole = Rule::UntilSpent { budget, block: length }.replay(&auctions, &mut Constant { bid, draws: Draws(3) });
             let total = whole.total();
             prop_assert!(total.cost < budget + 501 && total.auctions <= auctions.len() as u64);
         }
