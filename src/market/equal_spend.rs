@@ -30,9 +30,9 @@ impl<R> Found<R> {
     }
 }
 
-/// Searches for the scale at which `play` spends `target`, from `start` on, with at most `plays_max` plays. Spend is taken
-/// to rise with the scale, by and large: a policy that learns from what it wins need not keep that to the last unit. The
-/// nearest is returned, whether it is near or not.
+/// Searches for the scale at which `play` spends `target`, from `start` on, with at most `plays_max` plays. Spend is
+/// taken to rise with the scale, by and large: a policy that learns from what it wins need not keep that to the last
+/// unit. The nearest is returned, whether it is near or not.
 pub fn search<R>(
     target: f64,
     start: f64,

@@ -44,8 +44,8 @@ pub struct Gain {
     pub share: f64,
     /// Its middle 95 %.
     pub share_interval: Option<(f64, f64)>,
-    /// The least true share that would be found, by a two-sided test at 5 %, four times of five: (1.96 + 0.84) times the
-    /// spread of the draws.
+    /// The least true share that would be found, by a two-sided test at 5 %, four times of five: (1.96 + 0.84) times
+    /// the spread of the draws.
     pub detectable: Option<f64>,
 }
 

@@ -25,7 +25,8 @@ enum RuleName {
 
 #[derive(Debug, Args)]
 pub struct Auctions {
-    /// Recorded auctions: click, market price, predicted probability and, if there is one, time slot (plain, gzip or zstd)
+    /// Recorded auctions: click, market price, predicted probability and, if there is one, time slot
+    /// (plain, gzip or zstd)
     #[arg(long, value_name = "FILE", conflicts_with = "journey")]
     pub auctions: Option<PathBuf>,
     /// Earlier auctions of the campaign, from which mean probability and prices are taken instead of from FILE
@@ -35,7 +36,8 @@ pub struct Auctions {
     #[arg(long, value_enum, default_value_t = RuleName::Episodes, requires = "auctions")]
     rule: RuleName,
     /// Auctions of an episode; with until-spent, auctions that are resampled together
-    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "auctions", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "auctions")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     episode: u32,
     /// Budget of an episode, or of all, in the file's unit [default: --budget-share]
     #[arg(long, value_name = "N", requires = "auctions", conflicts_with = "budget_share")]
@@ -148,8 +150,8 @@ impl Told<'_> {
         );
         let _ = writeln!(
             out,
-            "AUCTIONS: {} with {} clicks; prices {:.1} in the mean, median {}; mean probability {:.6}, value of a click \
-             {:.2}",
+            "AUCTIONS: {} with {} clicks; prices {:.1} in the mean, median {}; mean probability {:.6}, value of a \
+             click {:.2}",
             count(auctions.len() as f64),
             count(clicks as f64),
             known.mean_price,

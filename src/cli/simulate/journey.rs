@@ -42,10 +42,12 @@ pub struct Journey {
     win_rate: f64,
     /// How far prices go with value, −1 to 1: correlation, in a Gaussian copula, of an opportunity's price and of the
     /// probability that a replay of the whole log predicts for it
-    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation, allow_negative_numbers = true, requires = "journey")]
+    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation, requires = "journey")]
+    #[arg(allow_negative_numbers = true)]
     correlation: f64,
     /// Markets to draw, each with a seed of its own
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000), requires = "journey")]
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "journey")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     seeds: u32,
 }
 
@@ -204,7 +206,7 @@ impl<'a> Told<'a> {
         let worst = self.worst_ratio();
         let _ = writeln!(
             out,
-            "  inkling learned only from what it won; \"taught by all\" saw every outcome before, and is the better for it"
+            "  inkling learned only from what it won; \"taught by all\" saw every earlier outcome, won or not"
         );
         let _ = writeln!(
             out,

@@ -42,7 +42,7 @@ pub struct Known {
     pub mean_price: f64,
     /// Median market price.
     pub median_price: u32,
-    /// What all impressions cost ÷ clicks, for one impression: the largest affordable cost of a click. 0 without clicks.
+    /// What all impressions cost ÷ clicks, for one impression: the largest affordable cost of a click; else 0.
     pub cost_per_click: f64,
 }
 

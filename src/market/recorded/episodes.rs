@@ -216,8 +216,8 @@ mod tests {
             let replayed = rule.replay(&auctions, &mut Constant { bid, draws: Draws(3) });
             prop_assert!(replayed.episodes.iter().all(|one| one.cost <= budget && one.clicks <= one.impressions));
             prop_assert_eq!(replayed.total().auctions, auctions.len() as u64);
-            let whole = Rule::UntilSpent { budget, block: length }.replay(&auctions, &mut Constant { bid, draws: Draws(3) });
-            let total = whole.total();
+            let rule = Rule::UntilSpent { budget, block: length };
+            let total = rule.replay(&auctions, &mut Constant { bid, draws: Draws(3) }).total();
             prop_assert!(total.cost < budget + 501 && total.auctions <= auctions.len() as u64);
         }
     }

@@ -1,5 +1,5 @@
-//! A recorded journey log at recorded prices: what a flat bid wins, and what Inkling's multiplier on it wins for the same
-//! spend.
+//! A recorded journey log at recorded prices: what a flat bid wins, and what Inkling's multiplier on it wins for the
+//! same spend.
 //!
 //! The log says what people did and what each opportunity led to, but has no prices; the landscape has prices but no
 //! people. Each opportunity gets a price from the landscape by a draw of its own, the same for all policies. Second
@@ -138,8 +138,9 @@ struct Played {
 }
 
 impl Recorded {
-    /// Reads a log, takes the settings from it, and finds out what became of its opportunities by a replay in which all is
-    /// shown. The base bid is flat, so all multipliers have the goal's own rate as baseline; nobody is in a control arm.
+    /// Reads a log, takes the settings from it, and finds out what became of its opportunities by a replay in which all
+    /// is shown. The base bid is flat, so all multipliers have the goal's own rate as baseline; nobody is in a control
+    /// arm.
     ///
     /// # Errors
     /// When the log cannot be read whole, or nothing of it is evaluated.
@@ -203,7 +204,7 @@ impl Recorded {
         self.shown.len() - self.evaluated().0
     }
 
-    /// Plays the log under several seeds of the market, on as many threads as there are cores; in the order of the seeds.
+    /// Plays the log under several seeds of the market, in their order, on as many threads as there are cores.
     ///
     /// # Errors
     /// When the flat bid wins nothing.
@@ -245,9 +246,9 @@ impl Recorded {
         })
     }
 
-    /// Searches for the scale at which Inkling spends as much: what its multipliers of one play would have spent at another
-    /// scale says which to play next. With another scale it wins, and so learns, something else: hence again. Every other
-    /// time only half of the way is gone, so that it cannot swing around the scale for ever.
+    /// Searches for the scale at which Inkling spends as much: what its multipliers of one play would have spent at
+    /// another scale says which to play next. With another scale it wins, and so learns, something else: hence again.
+    /// Every other time only half of the way is gone, so that it cannot swing around the scale for ever.
     fn scaled(&self, market: Market<'_>, prices: &[u32], target: f64) -> Result<(Found<Played>, Won), JoinError> {
         let bid = f64::from(market.bid);
         let (mut scale, mut best) = (1.0, None::<(Found<Played>, Won)>);
@@ -267,7 +268,7 @@ impl Recorded {
         Ok(best.expect("there is at least one play"))
     }
 
-    /// Plays the log: each opportunity is scored, `bid` times its multiplier is bid, and the log goes on as far as that wins.
+    /// Plays the log: each opportunity is scored, `bid` times its multiplier is bid, and only what that wins is shown.
     fn play(&self, landscape: &Landscape, prices: &[u32], bid: f64) -> Result<(Played, Won), JoinError> {
         let mut player = Player::new(self.settings.clone(), None)?;
         let mut won = Won(vec![false; self.shown.len()]);

@@ -1,7 +1,7 @@
 //! Recorded prices: auctions played again with other bids, and a recorded log at prices that were recorded elsewhere.
 //!
-//! *Invariants.* Nobody reacts to our bids: what others bid and what people do stands as it was recorded. A policy knows
-//! of an auction what it lost only that it lost it. Knows no command line.
+//! *Invariants.* Nobody reacts to our bids: what others bid and what people do stands as it was recorded. Of an
+//! auction that it lost a policy knows no more than that. Knows no command line.
 
 mod auctions;
 mod bidder;

@@ -27,8 +27,8 @@ const CLICK_AFTER: Span = Span::seconds(1);
 const WINDOW: Span = Span::minutes(1);
 /// Moment of the first auction; any will do.
 const START: Timestamp = Timestamp(1_767_225_600_000);
-/// What an impression costs at a price of 1 per mille, where that is a hundredth of the currency's unit, as in the files
-/// that were published. Costs are counted, nothing is learned from them.
+/// What an impression costs at a price of 1 per mille, where that is a hundredth of the currency's unit, as in the
+/// published files. Costs are counted, nothing is learned from them.
 const MICROS_AN_IMPRESSION: i64 = 10;
 /// Probabilities that are said to be in the base bid are kept so far from 0 and 1.
 const BASE_P_MARGIN: f64 = 1e-9;
