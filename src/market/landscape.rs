@@ -1,7 +1,7 @@
 //! What impressions of a market cost: a histogram of market prices.
 //!
-//! A bid wins where it is at least the market price. Prices are whole numbers in the file's unit per mille, as exchanges
-//! quote them; the commonest three may hold a third of all auctions, so nothing is smoothed.
+//! A bid wins where it is at least the market price. Prices are whole numbers in the file's unit per mille, as
+//! exchanges quote them; the commonest three may hold a third of all auctions, so nothing is smoothed.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -43,7 +43,8 @@ pub enum LandscapeError {
     Csv(#[from] csv::Error),
     /// The first line names other columns.
     #[error(
-        "the columns are '{found}', expected are 'campaign,price_fen_cpm,auctions' (or price_cents_cpm, price_micros_cpm)"
+        "the columns are '{found}', expected are 'campaign,price_fen_cpm,auctions' (or price_cents_cpm, \
+         price_micros_cpm)"
     )]
     Columns {
         /// What was found.
@@ -78,7 +79,7 @@ pub enum LandscapeError {
 }
 
 impl Landscape {
-    /// Reads a table with the columns `campaign,price_fen_cpm,auctions`: the prices of one campaign, or of all together.
+    /// Reads a table with the columns `campaign,price_fen_cpm,auctions`: the prices of one campaign, or of all.
     ///
     /// # Errors
     /// When the table is damaged or holds nothing of that campaign.

@@ -1,6 +1,6 @@
 //! The made-up market: what it says is true is what comes of it, and comparisons in it are fair.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop where something is missing")]
+
 
 use inkling::market::compare::{Contest, EQUAL_SPEND};
 use inkling::market::driven::{BaseBid, settings_of};
