@@ -35,6 +35,8 @@ pub const ALPHA_BOUNDS: (f64, f64) = (0.000_1, 10.0);
 pub const BETA_BOUNDS: (f64, f64) = (0.000_1, 1_000.0);
 /// Bounds of L1 and L2 regularisation.
 pub const PENALTY_BOUNDS: (f64, f64) = (0.0, 1_000.0);
+/// Longest time for which a conversion can keep ads from a user.
+pub const SUPPRESS_MAX: Span = Span::days(365);
 /// Bounds of the product of a user's segment weights.
 pub const WEIGHT_BOUNDS: (f64, f64) = (0.2, 5.0);
 
@@ -68,6 +70,8 @@ pub struct Advertiser {
     pub segments: Vec<RuleSegment>,
     /// Audiences that requests name; at most [`KNOWN_EXTERNALS_MAX`].
     pub externals: Vec<ExternalSegment>,
+    /// Share of users who get none of its ads, 0 to 1; `None` for that of [`Arms`].
+    pub holdout_share: Option<f64>,
 }
 
 /// One action of an advertiser.
@@ -104,6 +108,8 @@ pub struct Goal {
     pub half_life: Span,
     /// Which impression of several gets the credit.
     pub credit: Credit,
+    /// Who has converted within this time gets no ad; `None` for no such rule. At most [`SUPPRESS_MAX`].
+    pub suppress_after_conversion: Option<Span>,
     /// How a probability becomes a multiplier.
     pub multiplier: Multiplier,
 }
@@ -235,7 +241,7 @@ pub struct Arms {
     pub salt: u64,
     /// Share of users whose multiplier is always 1, 0 to 1.
     pub control_share: f64,
-    /// Share of users who get no ad, 0 to 1.
+    /// Share of users who get no ad, 0 to 1; an advertiser may have its own.
     pub holdout_share: f64,
 }
 
@@ -321,6 +327,13 @@ impl Default for Multiplier {
     }
 }
 
+impl Arms {
+    /// The shares that hold for an advertiser.
+    pub fn of(self, advertiser: &Advertiser) -> Arms {
+        Arms { holdout_share: advertiser.holdout_share.unwrap_or(self.holdout_share), ..self }
+    }
+}
+
 impl Goal {
     /// A goal with the default settings.
     pub fn new(id: Id) -> Goal {
@@ -335,6 +348,7 @@ impl Goal {
             prior_rate: 0.01,
             half_life: Span::days(14),
             credit: Credit::LastTouch,
+            suppress_after_conversion: None,
             multiplier: Multiplier::default(),
         }
     }
@@ -363,6 +377,7 @@ impl Advertiser {
             campaigns: Vec::new(),
             segments: Vec::new(),
             externals: Vec::new(),
+            holdout_share: None,
         }
     }
 

@@ -27,8 +27,8 @@ pub struct Signal {
     pub goal: GoalCode,
     /// Factor on the value of an impression: above 0, at most 10, neutral exactly [`NEUTRAL`]. Never NaN.
     pub multiplier: f64,
-    /// Do not bid at all.
-    pub suppress: bool,
+    /// Do not bid at all, and why. The multiplier stays what it would be.
+    pub suppress: Option<Suppression>,
     /// Probability of at least one conversion within the goal's window if the ad is shown, 0 to 1 exclusive.
     pub p_conversion: f64,
     /// 95 % interval of `p_conversion`, from the spread of the weights.
@@ -91,6 +91,29 @@ pub enum Neutral {
     Deadline,
     /// The service had more to do than it can.
     Overload,
+}
+
+/// Why not to bid at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Suppression {
+    /// The user has reached the goal, and the goal gives a rest after that. No would-be impression is to be told of:
+    /// treated users get none either.
+    JustConverted,
+    /// The user is held out. Where the bid would have won, the would-be impression is to be told of.
+    Holdout,
+}
+
+impl Suppression {
+    /// Both, in the order of their counters.
+    pub const ALL: [Suppression; 2] = [Suppression::JustConverted, Suppression::Holdout];
+
+    /// Short fixed name: the label of the counter.
+    pub fn label(self) -> &'static str {
+        match self {
+            Suppression::JustConverted => "just_converted",
+            Suppression::Holdout => "holdout",
+        }
+    }
 }
 
 impl Neutral {

@@ -47,6 +47,9 @@ fn summary(settings: &Settings) -> String {
 fn describe(config: &Config, out: &mut String) -> fmt::Result {
     for advertiser in &config.settings.advertisers {
         writeln!(out, "\nADVERTISER {}", advertiser.id)?;
+        if let Some(share) = advertiser.holdout_share {
+            writeln!(out, "  Holds out {} % of users", percent(share))?;
+        }
         advertiser.goals.iter().try_for_each(|goal| describe_goal(goal, advertiser, out))?;
         describe_campaigns(advertiser, out)?;
         describe_segments(advertiser, out)?;
@@ -86,6 +89,9 @@ fn describe_goal(goal: &Goal, advertiser: &Advertiser, out: &mut String) -> fmt:
     let rate = (goal.prior_rate * 1e6).round() / 1e4;
     line(out, "expected", format_args!("{rate} % of impressions convert, before there is data"))?;
     line(out, "memory", format_args!("statistics count half after {}", goal.half_life))?;
+    if let Some(rest) = goal.suppress_after_conversion {
+        line(out, "suppresses", format_args!("ads to who has converted within {rest}"))?;
+    }
     line(out, "multiplier", multiplier(&goal.multiplier))
 }
 
@@ -168,6 +174,11 @@ fn describe_actions(advertiser: &Advertiser, out: &mut String) -> fmt::Result {
     })
 }
 
+/// A share in percent, to two places.
+fn percent(share: f64) -> f64 {
+    (share * 1e4).round() / 1e2
+}
+
 /// Characters of the longest name; 0 without names.
 fn widest<'n>(names: impl Iterator<Item = &'n str>) -> usize {
     names.map(|name| name.chars().count()).max().unwrap_or(0)
@@ -196,7 +207,6 @@ fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
             words::count(slots)
         ),
     )?;
-    let percent = |share: f64| (share * 1e4).round() / 1e2;
     let (control, holdout) = (percent(arms.control_share), percent(arms.holdout_share));
     line(
         out,

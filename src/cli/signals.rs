@@ -39,7 +39,7 @@ fn refused(rejection: &v1::Rejection) -> String {
 
 /// What a signal says, by name.
 fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
-    let suppress = if signal.suppress { ", do not bid" } else { "" };
+    let suppress = suppress(signal);
     let mut lines = vec![
         ("multiplier", format!("× {:.3}{}{suppress}", signal.multiplier, neutral(signal.neutral()))),
         (
@@ -68,6 +68,15 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
         lines.push((if place == 0 { "reasons" } else { "" }, format!("{words}{flag}")));
     }
     lines
+}
+
+fn suppress(signal: &v1::Signal) -> &'static str {
+    match signal.suppress_reason() {
+        v1::SuppressReason::JustConverted => ", do not bid: the user has just converted",
+        v1::SuppressReason::Holdout => ", do not bid: the user is held out",
+        v1::SuppressReason::Unspecified if signal.suppress => ", do not bid",
+        v1::SuppressReason::Unspecified => "",
+    }
 }
 
 fn neutral(reason: v1::NeutralReason) -> &'static str {

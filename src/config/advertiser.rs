@@ -4,16 +4,22 @@ use super::goal::read_goal;
 use super::policy::{HALF_LIVES, NOT_BUILT};
 use super::segment::read_segments;
 use super::table::{Names, Table};
-use super::value::Value;
+use super::value::{Range, Value};
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT};
 use crate::ids::Id;
 use crate::opportunity::GOALS_PER_TARGET_MAX;
-use crate::settings::{ACTIONS_MAX, ActionSetting, Advertiser, CAMPAIGNS_MAX, Campaign, Multiplier};
+use crate::settings::{ACTIONS_MAX, ActionSetting, Advertiser, Arms, CAMPAIGNS_MAX, Campaign, Multiplier};
 
 /// Reads one `[[advertiser]]`; `None` if its name is no good.
-pub(super) fn read_advertiser(mut table: Table<'_>, names: &mut Names, defaults: Multiplier) -> Option<Advertiser> {
+pub(super) fn read_advertiser(
+    mut table: Table<'_>,
+    names: &mut Names,
+    defaults: Multiplier,
+    arms: Arms,
+) -> Option<Advertiser> {
     let id = table.identify("advertiser", "id", names);
     let mut advertiser = Advertiser::new(id.clone().unwrap_or_else(|| Id::literal("unnamed")));
+    advertiser.holdout_share = read_holdout_share(&mut table, arms);
     read_actions(table.list("action", "advertiser.action"), &mut advertiser);
     let mut goal_names = Names::default();
     for goal in table.list("goal", "advertiser.goal") {
@@ -24,6 +30,16 @@ pub(super) fn read_advertiser(mut table: Table<'_>, names: &mut Names, defaults:
     read_segments(table.list("segment", "advertiser.segment"), &mut advertiser);
     table.finish();
     id.map(|_| advertiser)
+}
+
+fn read_holdout_share(table: &mut Table<'_>, arms: Arms) -> Option<f64> {
+    let mut share = 0.0;
+    let value = table.number("holdout_share", &mut share, Range::Between(0.0, 1.0))?;
+    if arms.control_share + share > 1.0 {
+        let room = 1.0 - arms.control_share;
+        value.refuse(format_args!("control_share in [arms] is {}, which leaves {room}", arms.control_share));
+    }
+    Some(share)
 }
 
 /// Reads the actions that an advertiser adds to the standard ones, or changes.

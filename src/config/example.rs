@@ -43,6 +43,7 @@ fn acme() -> Advertiser {
             view_window: Span::hours(1),
             milestones: vec![Id::literal("view_item")],
             prior_rate: 0.02,
+            suppress_after_conversion: Some(Span::days(30)),
             ..Goal::new(sign_up.clone())
         },
     ];

@@ -7,7 +7,7 @@ use super::table::{Names, Table};
 use super::value::{Range, Value};
 use crate::action::{ActionKind, standard};
 use crate::ids::Id;
-use crate::settings::{ActionSetting, Advertiser, Credit, Goal, MILESTONES_MAX, Multiplier};
+use crate::settings::{ActionSetting, Advertiser, Credit, Goal, MILESTONES_MAX, Multiplier, SUPPRESS_MAX};
 use crate::units::{Currency, MICROS_MAX, Micros, Span};
 
 /// Shortest and longest wait of an impression for its conversion.
@@ -39,6 +39,7 @@ pub(super) fn read_goal(
     if let Some(value) = stated.filter(|_| goal.credit == Credit::Even) {
         value.refuse(format_args!("{NOT_BUILT}: must be \"last_touch\""));
     }
+    read_suppress(&mut table, &mut goal);
     goal.multiplier = defaults;
     if let Some(mut part) = table.part("multiplier") {
         goal.multiplier = read_multiplier(&mut part, defaults);
@@ -46,6 +47,14 @@ pub(super) fn read_goal(
     }
     table.finish();
     id.map(|_| goal)
+}
+
+fn read_suppress(table: &mut Table<'_>, goal: &mut Goal) {
+    let mut rest = Span::ZERO;
+    if table.has("suppress_after_conversion") {
+        table.span("suppress_after_conversion", &mut rest, Span::seconds(1)..=SUPPRESS_MAX);
+        goal.suppress_after_conversion = Some(rest);
+    }
 }
 
 fn read_value(table: &mut Table<'_>, goal: &mut Goal) {

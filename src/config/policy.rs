@@ -31,13 +31,10 @@ pub(super) fn read_arms(table: &mut Table<'_>) -> Arms {
     let mut arms = Arms::default();
     table.whole("salt", &mut arms.salt, 0..=i64::MAX as u64);
     table.number("control_share", &mut arms.control_share, Range::Between(0.0, 1.0));
-    let holdout = table.number("holdout_share", &mut arms.holdout_share, Range::Between(0.0, 1.0));
+    table.number("holdout_share", &mut arms.holdout_share, Range::Between(0.0, 1.0));
     let sum = arms.control_share + arms.holdout_share;
     if sum > 1.0 {
         table.refuse(format_args!("control_share and holdout_share sum to {sum}: at most 1"));
-    }
-    if let Some(value) = holdout.filter(|_| arms.holdout_share > 0.0) {
-        value.refuse(format_args!("the holdout arm {NOT_BUILT}: must be 0"));
     }
     arms
 }

@@ -84,6 +84,10 @@ const WRONG_GOALS: &[Case] = &[
     ("prior_rate = 0", &["5:14: goal 'purchase': prior_rate = 0: must be between 0.000001 and 0.9"]),
     ("prior_rate = 1.0", &["5:14: goal 'purchase': prior_rate = 1.0: must be between 0.000001 and 0.9"]),
     ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
+    (
+        "suppress_after_conversion = \"0s\"",
+        &["5:29: goal 'purchase': suppress_after_conversion = \"0s\": must be between 1s and 365d"],
+    ),
     ("credit = \"first\"", &["5:10: goal 'purchase': credit = \"first\": must be \"last_touch\" or \"even\""]),
     (
         "multiplier = { baseline = \"flat\", min = 1.5, max = 12, miin = 1 }",
@@ -247,9 +251,12 @@ const WRONG_SECTIONS: &[Case] = &[
         "[arms]\ncontrol_share = 0.75\nholdout_share = 0.5\nsalt = -1",
         &[
             "5:1: arms: control_share and holdout_share sum to 1.25: at most 1",
-            "7:17: arms: holdout_share = 0.5: the holdout arm is not built yet: must be 0",
             "8:8: arms: salt = -1: must be between 0 and 9223372036854775807",
         ],
+    ),
+    (
+        "[arms]\ncontrol_share = 0.75\n[[advertiser]]\nid = \"other\"\nholdout_share = 0.5",
+        &["9:17: advertiser 'other': holdout_share = 0.5: control_share in [arms] is 0.75, which leaves 0.25"],
     ),
     ("[arms]\ncontrol_share = 1.01", &["6:17: arms: control_share = 1.01: must be between 0 and 1"]),
     ("[limits]\nprofiles_max = 0", &["6:16: limits: profiles_max = 0: must be between 1 and 1000000000"]),

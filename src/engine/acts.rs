@@ -152,6 +152,7 @@ impl Engine {
         }
         for goal in 0..self.goals.len() {
             let code = GoalCode(goal as u16);
+            self.merge_participants(code, root, other);
             self.impressions.move_user(other, root, code);
             self.conversions.move_user(other, root, code);
             self.goals[goal].statistics.support.rename(other.0, root.0);
@@ -205,6 +206,7 @@ impl Engine {
             }
             state.statistics.support.forget(root.0);
         }
+        self.forget_participant(root);
         for member in self.people.members(root) {
             self.forgotten.insert(member, self.now);
         }

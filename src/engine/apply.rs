@@ -85,10 +85,7 @@ impl Engine {
         match &record.event {
             Event::Action(action) => self.act(action, occurred_at, record.event_id.as_ref()),
             Event::Impression(impression) => self.show(impression, occurred_at),
-            Event::GhostImpression(_) => {
-                self.tally.ghost_impressions += 1;
-                Ok(())
-            }
+            Event::GhostImpression(exposure) => self.would_show(exposure, occurred_at),
             Event::Click(click) => self.click(click, occurred_at),
             Event::Conversion(conversion) => self.convert(conversion, occurred_at),
             Event::Retraction(retraction) => self.retract(retraction),
@@ -124,6 +121,7 @@ impl Engine {
                 calibrator: Calibrator::new(Span::ZERO),
                 intercept: None,
                 latest: super::Latest::default(),
+                trial: None,
             });
         }
         for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
@@ -131,6 +129,7 @@ impl Engine {
                 goal.calibrator.set_window(in_force.setting.window());
             }
         }
+        self.begin_trials();
         self.changed();
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::hash::KeyHasher;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, SegmentCode};
 use crate::rejection::Rejection;
 use crate::settings::{
-    ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
+    ACTIONS_MAX, ADVERTISERS_MAX, Arms, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
 };
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
@@ -61,6 +61,8 @@ pub(super) struct AdvertiserInForce {
     pub external_weights: Vec<f64>,
     /// Distinct users of a milestone that are told apart: as many as the most demanding goal asks for.
     pub support: usize,
+    /// Shares of the arms among its users.
+    pub arms: Arms,
     /// Goals of each campaign.
     pub campaigns: HashMap<Id, Vec<GoalCode>, KeyHasher>,
 }
@@ -301,6 +303,7 @@ impl Catalog {
                 let codes = campaign.goals.iter().filter_map(|goal| entry.goals.find(goal.as_str()));
                 in_force.campaigns.insert(campaign.id.clone(), codes.map(|number| entry.goal_codes[number]).collect());
             }
+            in_force.arms = settings.arms.of(advertiser);
             entry.in_force = Some(in_force);
         }
         for entry in &mut self.entries {

@@ -95,6 +95,11 @@ impl Conversions {
         self.kept.len()
     }
 
+    /// The number that the next conversion gets.
+    pub fn next(&self) -> ConversionId {
+        self.next
+    }
+
     pub fn get(&self, id: ConversionId) -> Option<&Conversion> {
         self.kept.get(&id)
     }

@@ -45,6 +45,7 @@ enum Kind {
     Forgotten = 13,
     Kept = 14,
     Path = 15,
+    Trial = 16,
 }
 
 /// Adds up the hashes of entries.
@@ -133,6 +134,10 @@ impl Engine {
             bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());
             sum.add(Kind::Goal, code as u64, &bytes);
             let number = (code as u64) << 32;
+            if let Some(trial) = &goal.trial {
+                let number = |root| crate::hash::mix(root, code as u64);
+                trial.image(&mut |root, bytes| sum.add(Kind::Trial, number(root), bytes));
+            }
             goal.learner.image(&mut |piece, bytes| sum.add(Kind::Weights, number | u64::from(piece), bytes));
         }
     }

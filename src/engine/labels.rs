@@ -93,8 +93,10 @@ impl Engine {
     /// that was let go since, and stays so until it has a new one.
     pub(super) fn join_impression(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.get(id) else { return };
+        let is_ghost = impression.is_ghost;
         for conversion in self.conversions.candidates(impression) {
-            if self.join(id, conversion) {
+            // The ad was not shown: whatever the conversion is credited to stays.
+            if self.join(id, conversion) && !is_ghost {
                 self.credit(conversion);
             }
         }
@@ -140,9 +142,11 @@ impl Engine {
         impression.standing = impression.standing.saturating_add(1);
         let released = conversion.deadline.max(impression.deadline);
         let (is_first, is_closed) = (impression.standing == 1, impression.is_closed);
+        if is_first && !impression.is_ghost {
+            self.tally.positives += 1;
+        }
         if is_first {
             let converted_at = conversion.occurred_at;
-            self.tally.positives += 1;
             self.relabel(impression_id, converted_at, 1.0);
         }
         if is_closed {
@@ -154,14 +158,17 @@ impl Engine {
     /// Makes an impression's label positive (`sign` 1), by a conversion of some time, or takes that back (−1).
     fn relabel(&mut self, id: ImpressionId, converted_at: Timestamp, sign: f64) {
         let Some(impression) = self.impressions.get(id) else { return };
-        if impression.features.is_none() {
-            return;
-        }
         let Some(in_force) = self.catalog.goal_in_force(impression.goal) else { return };
         // Counted as of the impression, so that numerator and denominator of a rate fade alike.
         let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
+        if impression.is_ghost {
+            state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        }
+        if impression.features.is_none() {
+            return;
+        }
         state.statistics.outcome.positives.add(sign, shown, half_life);
         let (lesson, share) = (&impression.lesson, impression.lesson.share.into());
         state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
@@ -220,7 +227,7 @@ impl Engine {
     fn credit(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id) else { return };
         let touched = |id: &ImpressionId| {
-            let impression = self.impressions.get(*id)?;
+            let impression = self.impressions.get(*id).filter(|impression| !impression.is_ghost)?;
             let clicked_at = impression.clicked_at.filter(|at| *at <= conversion.occurred_at);
             // Of two touched at the same moment, not the one that arrived later: that would be chance.
             Some((clicked_at.unwrap_or(impression.shown_at), impression.opportunity, *id))
@@ -258,6 +265,8 @@ impl Engine {
     pub(super) fn take_back(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id).cloned() else { return };
         self.count_credit(id, -1.0);
+        self.uncount_trial_conversion(id);
+        self.correct_just_converted(id);
         for impression_id in &conversion.joined {
             let Some(impression) = self.impressions.get_mut(*impression_id) else { continue };
             impression.standing = impression.standing.saturating_sub(1);
@@ -315,6 +324,7 @@ impl Engine {
         let Some(impression) = self.impressions.close(id) else { return };
         let label = impression.standing > 0;
         match label {
+            _ if impression.is_ghost => {}
             true => self.tally.closed_positive += 1,
             false => self.tally.closed_negative += 1,
         }

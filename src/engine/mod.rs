@@ -21,9 +21,11 @@ mod explain;
 mod features;
 mod forgotten;
 mod gap;
+mod ghosts;
 mod image;
 mod impressions;
 pub mod interest;
+mod just_converted;
 mod kept;
 mod labels;
 mod latest;
@@ -41,6 +43,7 @@ mod score;
 mod segments;
 mod statistics;
 mod tally;
+mod trial;
 
 use std::sync::Arc;
 
@@ -51,6 +54,7 @@ pub use image::Digest;
 pub use questions::{ArmCounts, AudienceCounts, CellCounts};
 pub use score::Scorer;
 pub use tally::Tally;
+pub use trial::{ArmPeople, Incrementality};
 
 use arc_swap::ArcSwap;
 
@@ -65,6 +69,7 @@ use profiles::Profiles;
 use recent::RecentEvents;
 use score::{GoalView, Published, Shared};
 use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
+use trial::Trial;
 
 use crate::ids::{AdvertiserCode, GoalCode};
 use crate::learn::calibration::Calibrator;
@@ -121,6 +126,8 @@ struct GoalState {
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
     latest: Latest,
+    /// Who is held out, and what comes of it; `None` while nobody is.
+    trial: Option<Box<Trial>>,
 }
 
 impl Default for Engine {

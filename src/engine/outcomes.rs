@@ -28,32 +28,34 @@ use crate::units::{Money, Span, Timestamp};
 const UNSCORED_AGE_MAX: Span = Span::seconds(60);
 
 /// An impression as the engine takes it, of whichever kind of notice.
-struct Notice {
-    opportunity: OpportunityKey,
-    advertiser: AdvertiserCode,
-    user: Option<UserKey>,
-    item: Option<ItemKey>,
-    category: Option<ItemKey>,
-    arm: Arm,
-    externals: SmallVec<[SegmentCode; 2]>,
+pub(super) struct Notice {
+    pub opportunity: OpportunityKey,
+    pub advertiser: AdvertiserCode,
+    pub user: Option<UserKey>,
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+    pub arm: Arm,
+    pub externals: SmallVec<[SegmentCode; 2]>,
     /// `None` when nothing may be learned from it.
-    features: Option<Arc<[Feature]>>,
+    pub features: Option<Arc<[Feature]>>,
     /// Goals that are in force, each once, with the probability that was answered, where one was.
-    goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+    pub goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+    /// It was not shown, because the person is held out.
+    pub is_ghost: bool,
 }
 
 /// What the person was in and had done when an impression was shown; nothing of somebody unknown.
 #[derive(Debug, Clone, Copy, Default)]
-struct Before {
+pub(super) struct Before {
     rules: RuleSegments,
     done: ActionSet,
 }
 
 /// What an impression has counted for.
-struct Learned {
+pub(super) struct Learned {
     /// The score is known.
-    is_answered: bool,
-    lesson: Lesson,
+    pub is_answered: bool,
+    pub lesson: Lesson,
 }
 
 /// A goal as it was reached, before it is checked.
@@ -94,6 +96,7 @@ impl Engine {
             let lesson = self.learn_negative(goal, notice.features.as_deref(), shown_at, share);
             let learned = Learned { is_answered: answered.is_some(), lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
+            notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
         }
         if notice.user.is_some() {
             self.bound_profiles();
@@ -102,7 +105,7 @@ impl Engine {
         Ok(())
     }
 
-    fn notice_of_exposure(&self, exposure: &Exposure) -> Result<Notice, Refused> {
+    pub(super) fn notice_of_exposure(&self, exposure: &Exposure) -> Result<Notice, Refused> {
         if exposure.schema != FEATURE_SCHEMA {
             return Err(Rejection::Token(TokenRefusal::Version).into());
         }
@@ -126,6 +129,7 @@ impl Engine {
             externals: once_each(exposure.externals.iter().copied(), |segment| *segment),
             features: Some(Arc::from(exposure.features.as_slice())),
             goals,
+            is_ghost: false,
         })
     }
 
@@ -147,10 +151,11 @@ impl Engine {
             user: Some(root),
             item: unscored.item.as_ref().map(|item| hash::item_key(item.as_str())),
             category: unscored.category.as_ref().map(|category| hash::item_key(category.as_str())),
-            arm: arms::arm(&self.catalog.settings().arms, root),
+            arm: arms::arm(&in_force.arms, root),
             externals: SmallVec::new(),
             features: None,
             goals,
+            is_ghost: false,
         };
         let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
         let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
@@ -183,7 +188,7 @@ impl Engine {
         })
     }
 
-    fn keep_impression(
+    pub(super) fn keep_impression(
         &mut self,
         notice: &Notice,
         goal: GoalCode,
@@ -212,6 +217,7 @@ impl Engine {
             steps: 0,
             is_climbed: !is_learned,
             is_closed: false,
+            is_ghost: notice.is_ghost,
             deadline: shown_at + window,
         });
         if is_learned {
@@ -228,7 +234,8 @@ impl Engine {
             Click::User { user, advertiser } => self.latest_shown(*user, advertiser, occurred_at)?,
         };
         let ids = self.impressions.of_opportunity(opportunity);
-        let Some(first) = ids.first().and_then(|id| self.impressions.get(*id)) else {
+        let first = ids.first().and_then(|id| self.impressions.get(*id)).filter(|first| !first.is_ghost);
+        let Some(first) = first else {
             return Err(Rejection::NotFound { what: "impression of the click" }.into());
         };
         if first.clicked_at.is_some() {
@@ -249,7 +256,8 @@ impl Engine {
         let advertiser = self.advertiser(advertiser)?;
         let goals = &self.catalog.in_force(advertiser).expect("found by name, so in force").goals;
         let ids = goals.iter().flat_map(|goal| self.impressions.of_user(root, *goal));
-        let shown = |id: ImpressionId| self.impressions.get(id).map(|one| (one.shown_at, id, one.opportunity));
+        let real = |id: ImpressionId| self.impressions.get(id).filter(|one| !one.is_ghost);
+        let shown = |id: ImpressionId| real(id).map(|one| (one.shown_at, id, one.opportunity));
         let latest = ids.filter_map(shown).filter(|(shown_at, ..)| *shown_at <= before).max();
         latest.map(|(.., opportunity)| opportunity).ok_or(Rejection::NotFound { what: "impression of the click" })
     }
@@ -329,6 +337,8 @@ impl Engine {
         }
         let id = self.conversions.insert(conversion);
         self.join_conversion(id);
+        self.count_trial_conversion(id);
+        self.note_just_converted(id);
         self.tally.conversions += 1;
         while self.conversions.len() > self.limits().conversions_max {
             let Some(oldest) = self.conversions.due(Timestamp(u64::MAX)) else { break };

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 
 use super::arms;
-use super::catalog::{AdvertiserInForce, Catalog};
+use super::catalog::{AdvertiserInForce, Catalog, GoalInForce};
 use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::multiplier::{Base, Estimate, multiplier};
@@ -27,7 +27,7 @@ use crate::math;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::{Baseline, RULE_SEGMENTS_MAX};
-use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals};
+use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals, Suppression};
 use crate::units::{Micros, Timestamp};
 
 /// What scorers and the engine share.
@@ -215,7 +215,7 @@ impl Scoring<'_> {
         let external_weight = |code: &SegmentCode| in_force.external_weights.get(code.index() - RULE_SEGMENTS_MAX);
         let weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
         let segments = rules.codes().chain(externals.iter().copied()).collect();
-        let arm = root.map_or(Arm::Treated, |root| arms::arm(&catalog.settings().arms, root));
+        let arm = root.map_or(Arm::Treated, |root| arms::arm(&in_force.arms, root));
         Person { advertiser, root, profile, segments, externals, weight, arm }
     }
 
@@ -237,7 +237,7 @@ impl Scoring<'_> {
         Signal {
             goal,
             multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
-            suppress: false,
+            suppress: suppression(in_force, goal, person, self.at),
             p_conversion: estimate.p,
             interval: estimate.interval,
             baseline: base.p,
@@ -268,7 +268,7 @@ impl Scoring<'_> {
         Signal {
             goal,
             multiplier: NEUTRAL,
-            suppress: false,
+            suppress: None,
             p_conversion: view.baseline,
             interval: (view.baseline, view.baseline),
             baseline: view.baseline,
@@ -334,6 +334,15 @@ fn base(baseline: Baseline, view: &GoalView, estimate: &Estimate, seen: &Seen<'_
             Some(Base { p, variance: (variance - context.variance).max(0.0) })
         }
     }
+}
+
+/// Why a person shall see no ad for a goal. Who has just converted would see none in any arm.
+fn suppression(goal: &GoalInForce, code: GoalCode, person: &Person, at: Timestamp) -> Option<Suppression> {
+    let has_reached = |within| person.profile.has_just_reached(code, within, at.tick());
+    if goal.setting.suppress_after_conversion.is_some_and(has_reached) {
+        return Some(Suppression::JustConverted);
+    }
+    (person.arm == Arm::Holdout).then_some(Suppression::Holdout)
 }
 
 /// The furthest of some milestones that was done; the furthest stands last.

@@ -43,11 +43,13 @@ pub struct Tally {
     pub conversions_evicted: u64,
     /// Acts that ended in a sequence of two or three which is not looked after because there are too many.
     pub paths_untracked: u64,
+    /// Times somebody was reached or converted and is in no experiment because there were too many people in it.
+    pub trial_people_untracked: u64,
 }
 
 impl Tally {
     /// All counts with their names.
-    pub fn entries(&self) -> [(&'static str, u64); 20] {
+    pub fn entries(&self) -> [(&'static str, u64); 21] {
         [
             ("records", self.records),
             ("actions", self.actions),
@@ -69,6 +71,7 @@ impl Tally {
             ("impressions_evicted", self.impressions_evicted),
             ("conversions_evicted", self.conversions_evicted),
             ("paths_untracked", self.paths_untracked),
+            ("trial_people_untracked", self.trial_people_untracked),
         ]
     }
 }

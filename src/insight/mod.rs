@@ -7,7 +7,7 @@
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
 
 use crate::engine::profile::ActionHistory;
-use crate::engine::{ArmCounts, AudienceCounts, Engine};
+use crate::engine::{ArmCounts, AudienceCounts, Engine, Incrementality};
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::settings::RULE_SEGMENTS_MAX;
@@ -52,8 +52,10 @@ pub struct GoalReport {
     pub readiness: Readiness,
     /// One for each arm, in the order of [`Arm::ALL`].
     pub arms: Vec<ArmReport>,
-    /// Impressions that wait for their label now.
+    /// Impressions that wait for their label now, would-be ones included.
     pub live_impressions: usize,
+    /// What ads do; `None` while nobody is held out.
+    pub incrementality: Option<Incrementality>,
 }
 
 /// One arm of one goal.
@@ -212,6 +214,7 @@ pub fn goal_report(engine: &Engine, goal: GoalCode) -> Option<GoalReport> {
         readiness: engine.goal_readiness(goal)?,
         arms: engine.arms(goal).into_iter().map(arm).collect(),
         live_impressions: engine.open_impressions(goal),
+        incrementality: engine.incrementality(goal),
     })
 }
 

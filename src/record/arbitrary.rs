@@ -187,14 +187,15 @@ fn advertiser() -> impl Strategy<Value = Advertiser> {
     let segment = (id(), rule(), factor()).prop_map(|(id, rule, weight)| RuleSegment { id, rule, weight });
     let external = (id(), factor()).prop_map(|(id, weight)| ExternalSegment { id, weight });
     let lists = (vec(action, 0..4), vec(goal(), 0..3), vec(campaign, 0..2));
-    (id(), lists, vec(segment, 0..3), vec(external, 0..3)).prop_map(
-        |(id, (actions, goals, campaigns), segments, externals)| Advertiser {
+    (id(), lists, vec(segment, 0..3), vec(external, 0..3), option::of(0.0..=0.5)).prop_map(
+        |(id, (actions, goals, campaigns), segments, externals, holdout_share)| Advertiser {
             id,
             actions,
             goals,
             campaigns,
             segments,
             externals,
+            holdout_share,
         },
     )
 }
@@ -202,8 +203,9 @@ fn advertiser() -> impl Strategy<Value = Advertiser> {
 fn goal() -> impl Strategy<Value = Goal> {
     let names = (id(), option::of(id()), vec(id(), 0..4));
     let credit = prop_oneof![Just(Credit::LastTouch), Just(Credit::Even)];
-    (names, [span(), span(), span()], money(), currency(), 0.001..0.999, credit, multiplier()).prop_map(
-        |((id, converting_action, milestones), spans, value, currency, prior_rate, credit, multiplier)| {
+    let suppress = option::of((0..=SUPPRESS_MAX.0).prop_map(Span));
+    (names, [span(), span(), span()], money(), currency(), 0.001..0.999, (credit, suppress), multiplier()).prop_map(
+        |((id, converting_action, milestones), spans, value, currency, prior_rate, (credit, suppress), multiplier)| {
             let [click_window, view_window, half_life] = spans;
             Goal {
                 id,
@@ -216,6 +218,7 @@ fn goal() -> impl Strategy<Value = Goal> {
                 prior_rate,
                 half_life,
                 credit,
+                suppress_after_conversion: suppress,
                 multiplier,
             }
         },

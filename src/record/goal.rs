@@ -17,6 +17,7 @@ pub(super) fn write(goal: &Goal) -> pb::Goal {
         prior_rate: goal.prior_rate,
         half_life_ms: goal.half_life.0,
         credit: write_credit(goal.credit).into(),
+        suppress_after_conversion_ms: goal.suppress_after_conversion.map(|span| span.0),
         multiplier: Some(write_multiplier(&goal.multiplier)),
     }
 }
@@ -34,6 +35,7 @@ pub(super) fn read(goal: pb::Goal) -> Result<Goal, Fault> {
         prior_rate: goal.prior_rate,
         half_life: Span(goal.half_life_ms),
         credit,
+        suppress_after_conversion: goal.suppress_after_conversion_ms.map(Span),
         multiplier: read_multiplier(&required("multiplier", goal.multiplier)?)?,
     })
 }

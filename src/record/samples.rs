@@ -126,6 +126,7 @@ fn small_advertiser() -> Advertiser {
         }],
         segments: vec![RuleSegment { id: id("warm"), rule, weight: 1.25 }],
         externals: vec![ExternalSegment { id: id("p/1"), weight: 0.75 }],
+        holdout_share: None,
     }
 }
 
@@ -142,6 +143,7 @@ fn small_goal() -> Goal {
         prior_rate: 0.01,
         half_life: Span::days(14),
         credit: Credit::Even,
+        suppress_after_conversion: None,
         multiplier: Multiplier {
             baseline: Baseline::Request,
             exponent: 1.0,

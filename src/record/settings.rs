@@ -48,6 +48,7 @@ fn write_advertiser(advertiser: &Advertiser) -> pb::Advertiser {
         campaigns: advertiser.campaigns.iter().map(write_campaign).collect(),
         segments: advertiser.segments.iter().map(segment).collect(),
         externals: advertiser.externals.iter().map(external).collect(),
+        holdout_share: advertiser.holdout_share,
     }
 }
 
@@ -63,6 +64,7 @@ fn read_advertiser(advertiser: pb::Advertiser) -> Result<Advertiser, Fault> {
             campaigns: list(advertiser.campaigns, named("campaign", |campaign| &campaign.id, read_campaign))?,
             segments: list(advertiser.segments, named("segment", |segment| &segment.id, read_segment))?,
             externals: list(advertiser.externals, external)?,
+            holdout_share: advertiser.holdout_share,
         })
     };
     lists().map_err(|fault: Fault| fault.within("advertiser", &name))

@@ -5,14 +5,14 @@ use tonic::{Code, Status};
 use super::counters::CounterLine;
 use super::queue::Refused;
 use super::words;
-use crate::engine::{Applied, Catalog};
+use crate::engine::{Applied, ArmPeople, Catalog, Incrementality};
 use crate::exposure::Arm;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::insight;
 use crate::opportunity::ScoreRequest;
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
-use crate::signal::{Neutral, Readiness, Reason, Signal};
+use crate::signal::{Neutral, Readiness, Reason, Signal, Suppression};
 use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
 
@@ -121,7 +121,8 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
     pb::Signal {
         goal: name(catalog.goal_name(signal.goal)),
         multiplier: signal.multiplier,
-        suppress: signal.suppress,
+        suppress: signal.suppress.is_some(),
+        suppress_reason: signal.suppress.map_or(pb::SuppressReason::Unspecified, suppression).into(),
         p_conversion: signal.p_conversion,
         p_low: signal.interval.0,
         p_high: signal.interval.1,
@@ -167,6 +168,13 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::NoBaseP => pb::NeutralReason::NoBaseP,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
+    }
+}
+
+fn suppression(suppression: Suppression) -> pb::SuppressReason {
+    match suppression {
+        Suppression::JustConverted => pb::SuppressReason::JustConverted,
+        Suppression::Holdout => pb::SuppressReason::Holdout,
     }
 }
 
@@ -219,6 +227,25 @@ pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
         readiness: Some(readiness(report.readiness)),
         arms: arms.collect(),
         live_impressions: report.live_impressions as u64,
+        incrementality: report.incrementality.as_ref().map(incrementality),
+    }
+}
+
+fn incrementality(of: &Incrementality) -> pb::Incrementality {
+    let people = |people: ArmPeople| pb::ArmPeople {
+        converters: people.converters,
+        reached: people.reached,
+        reached_converters: people.reached_converters,
+    };
+    pb::Incrementality {
+        since_ms: of.since.0,
+        treated: Some(people(of.treated)),
+        control: Some(people(of.control)),
+        holdout: Some(people(of.holdout)),
+        treated_share: of.treated_share,
+        holdout_share: of.holdout_share,
+        everybody: of.everybody.map(lift),
+        reached: of.reached.map(lift),
     }
 }
 

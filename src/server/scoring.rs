@@ -204,6 +204,7 @@ fn write(shared: &Shared, catalog: &Catalog, question: Question, signals: Signal
         Ok(scored) => {
             shared.counters.count(Count::TargetsAnswered);
             scored.signals.iter().filter_map(|signal| signal.neutral).for_each(|rule| shared.counters.neutral(rule));
+            scored.signals.iter().filter_map(|signal| signal.suppress).for_each(|why| shared.counters.suppressed(why));
             let signal = |signal| convert::signal(catalog, &question.request, signal, question.words);
             let exposure = scored.exposure.filter(|_| carried.contains(&place));
             pb::TargetResult {

@@ -163,6 +163,7 @@ impl Audit<'_> {
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
         self.arms(code, reference.impressions.iter().filter(is_of), &fading);
         self.effects(of, goal, code, &fading);
+        self.trial(of, goal, code);
         self.readiness(of, goal, code);
     }
 
@@ -181,7 +182,7 @@ impl Audit<'_> {
             is_goal && segment.is_none_or(|(_, name)| shown.segments.contains(name))
         };
         let [mut impressions, mut clicks, mut conversions, mut value, mut cost] = [Sum::default(); 5];
-        for shown in self.reference.impressions.iter().filter(|one| is_of(one)) {
+        for shown in self.reference.impressions.iter().filter(|one| is_of(one) && !one.is_ghost) {
             let factors = fading.factors(shown.shown_at / 1_000);
             impressions.add(factors, 1.0);
             cost.add(factors, shown.cost as f64);

@@ -19,6 +19,7 @@ mod scores;
 mod stories;
 mod swarm;
 mod tables;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,6 +90,7 @@ fn the_engine_does_what_the_reference_does() {
         assert!(coverage.lifts >= seeds.len(), "hardly any lift was known: {}", coverage.lifts);
         let expected = [
             "in_the_future",
+            "invalid",
             "link_full",
             "not_found",
             "token_version",

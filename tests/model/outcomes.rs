@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use inkling::event::{Click, Conversion, Converter, Impression, Shown as Notice};
-use inkling::exposure::{Arm, FEATURE_SCHEMA};
+use inkling::exposure::{Arm, Exposure, FEATURE_SCHEMA};
 use inkling::ids::{Id, SegmentCode};
 use inkling::settings::{Goal, RULE_SEGMENTS_MAX};
 use inkling::units::Money;
@@ -39,6 +39,8 @@ pub struct Shown {
     pub standing: usize,
     pub is_kept: bool,
     pub is_closed: bool,
+    /// It was not shown, as the person was held out.
+    pub is_ghost: bool,
     pub deadline: u64,
 }
 
@@ -167,10 +169,28 @@ impl Reference {
         against
     }
 
+    pub fn objections_to_ghost(&self, exposure: &Exposure, stated_at: u64) -> Vec<&'static str> {
+        if exposure.arm != Arm::Holdout {
+            return vec!["invalid"];
+        }
+        let of = Notice::Scored(Box::new(exposure.clone()));
+        self.objections_to_impression(&Impression { of, cost: None }, stated_at)
+    }
+
+    /// What would have been shown is one that nobody saw: it teaches nothing, and nobody remembers it.
+    pub fn would_show(&mut self, exposure: &Exposure, stated_at: u64) {
+        let of = Notice::Scored(Box::new(exposure.clone()));
+        self.take_notice(&Impression { of, cost: None }, stated_at, true);
+    }
+
     pub fn show(&mut self, impression: &Impression, stated_at: u64) {
+        self.take_notice(impression, stated_at, false);
+    }
+
+    fn take_notice(&mut self, impression: &Impression, stated_at: u64, is_ghost: bool) {
         let at = shown_at(impression, stated_at);
         let cost = impression.cost.map_or(0, |cost| cost.amount.0);
-        let (shown, goals) = match &impression.of {
+        let (mut shown, goals) = match &impression.of {
             Notice::Scored(exposure) => {
                 let of = exposure.advertiser.index();
                 let external = |code: &SegmentCode| self.of(of).externals[code.index() - RULE_SEGMENTS_MAX].id.clone();
@@ -201,21 +221,27 @@ impl Reference {
                 (shown, goals.map(|goal| (goal, None)).collect())
             }
         };
-        self.count("impressions");
-        if !shown.is_learned {
+        if is_ghost {
+            (shown.is_ghost, shown.is_learned, shown.shown_to) = (true, false, None);
+        }
+        self.count(if shown.is_ghost { "ghost_impressions" } else { "impressions" });
+        if !shown.is_learned && !shown.is_ghost {
             self.count("impressions_unlearned");
         }
         let mut seen = BTreeSet::new();
         for (goal, answered) in goals {
             if seen.insert(goal.clone()) {
                 let deadline = at + self.goal(shown.advertiser, &goal).unwrap().window().0;
+                if let Some(person) = shown.user {
+                    self.reach_person(shown.advertiser, &goal, person, at);
+                }
                 self.impressions.push(Shown { goal, answered, cost, deadline, ..shown.clone() });
                 let new = self.impressions.len() - 1;
                 self.join_impression(new);
                 self.bound_impressions(new);
             }
         }
-        if let Some(person) = shown.user {
+        if let Some(person) = shown.user.filter(|_| !shown.is_ghost) {
             self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
         }
     }
@@ -257,6 +283,7 @@ impl Reference {
             standing: 0,
             is_kept: true,
             is_closed: false,
+            is_ghost: false,
             deadline: 0,
         }
     }
@@ -276,7 +303,8 @@ impl Reference {
             Click::User { user, advertiser } => {
                 let of = self.advertiser(advertiser).ok_or("unknown_advertiser")?;
                 let person = self.root(*user);
-                let of_person = self.kept().filter(|one| self.impressions[*one].user == Some(person));
+                let is_theirs = |shown: &Shown| shown.user == Some(person) && !shown.is_ghost;
+                let of_person = self.kept().filter(|one| is_theirs(&self.impressions[*one]));
                 let before = of_person.filter(|one| self.impressions[*one].shown_at <= at);
                 let latest = before
                     .filter(|one| self.impressions[*one].advertiser == of)
@@ -285,7 +313,8 @@ impl Reference {
             }
         };
         let shown = self.kept_of(opportunity);
-        if shown.is_empty() { Err("not_found") } else { Ok(shown) }
+        let is_real = shown.first().is_some_and(|first| !self.impressions[*first].is_ghost);
+        if is_real { Ok(shown) } else { Err("not_found") }
     }
 
     pub fn click(&mut self, click: &Click, at: u64) {
@@ -321,9 +350,12 @@ impl Reference {
     pub fn reach(&mut self, reached: Reached, opportunity: Option<u64>, conversion_id: Option<&Id>) {
         let goal = self.goal(reached.advertiser, &reached.goal).unwrap();
         let (default, enough) = (goal.value.0, goal.multiplier.support as usize);
+        let suppresses = goal.suppress_after_conversion.is_some();
         if let Some(person) = reached.user {
             self.remember(reached.advertiser, person, Entry::Converted(reached.at / 1_000));
             self.note_support(reached.advertiser, format!("goal {}", reached.goal), person, enough);
+            let history = self.histories.get_mut(&(person, reached.advertiser)).filter(|_| suppresses);
+            history.into_iter().for_each(|history| history.note_goal(&reached.goal, reached.at / 1_000));
         }
         let deadline = reached.at + self.settings.retention.retraction.0;
         let value = reached.value.or(Some(default));
@@ -334,6 +366,7 @@ impl Reference {
             self.join(shown, new);
         }
         self.settle_credit(new);
+        self.count_in_trial(new);
         self.count("conversions");
         let most = self.settings.limits.conversions_max;
         while self.kept_conversions().count() > most {
@@ -354,13 +387,21 @@ impl Reference {
     }
 
     pub fn take_back(&mut self, conversion: usize) {
-        let Reached { advertiser, user, joined, .. } = self.conversions[conversion].clone();
+        let Reached { advertiser, user, joined, goal, .. } = self.conversions[conversion].clone();
         self.conversions[conversion].is_kept = false;
         self.conversions[conversion].is_retracted = true;
+        self.take_out_of_trial(conversion);
         for shown in joined.into_iter().filter(|one| self.impressions[*one].is_kept).collect::<Vec<_>>() {
             self.impressions[shown].standing -= 1;
         }
+        let is_another = |one: &Reached| (one.advertiser, &one.goal, one.user) == (advertiser, &goal, user);
+        let others = self.kept_conversions().map(|one| &self.conversions[one]).filter(|one| is_another(one));
+        let latest = others.map(|one| one.at / 1_000).max();
         if let Some(history) = user.and_then(|person| self.histories.get_mut(&(person, advertiser))) {
+            match (latest, history.latest_by_goal.get_mut(&goal)) {
+                (Some(tick), Some(known)) => *known = tick,
+                _ => history.latest_by_goal.retain(|known, _| *known != goal),
+            }
             history.push(Entry::Retracted);
         }
     }

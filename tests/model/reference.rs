@@ -10,6 +10,7 @@ use inkling::settings::{Advertiser, Goal, Settings};
 
 use super::history::{Act, Entry, History, Life, position};
 use super::outcomes::{Reached, Shown};
+use super::trial::Trial;
 
 /// Distinct users are told apart up to this number.
 const SUPPORT_MAX: usize = 1_000;
@@ -63,6 +64,8 @@ pub struct Reference {
     recent: VecDeque<(Option<Id>, Id)>,
     /// Ids that were forgotten, and when last.
     pub forgotten: BTreeMap<u64, u64>,
+    /// Experiments by advertiser and goal.
+    pub trials: BTreeMap<(usize, Id), Trial>,
     pub tally: BTreeMap<&'static str, u64>,
     /// Something was taken that lay ahead of the clock.
     pub saw_ahead: bool,
@@ -97,7 +100,8 @@ impl Reference {
                 }
                 against
             }
-            Event::GhostImpression(_) | Event::Forget(_) | Event::Configured(_) | Event::Tick => Vec::new(),
+            Event::GhostImpression(exposure) => self.objections_to_ghost(exposure, at),
+            Event::Forget(_) | Event::Configured(_) | Event::Tick => Vec::new(),
         }
     }
 
@@ -169,7 +173,7 @@ impl Reference {
         match &record.event {
             Event::Action(action) => self.act(action, at, record.event_id.as_ref()),
             Event::Impression(impression) => self.show(impression, at),
-            Event::GhostImpression(_) => self.count("ghost_impressions"),
+            Event::GhostImpression(exposure) => self.would_show(exposure, at),
             Event::Click(click) => self.click(click, at),
             Event::Conversion(conversion) => self.convert(conversion, at),
             Event::Retraction(retraction) => {
@@ -181,7 +185,10 @@ impl Reference {
             }
             Event::Link([one, other]) => self.link(self.root(*one), self.root(*other)),
             Event::Forget(user) => self.forget(self.root(*user)),
-            Event::Configured(settings) => self.settings = (**settings).clone(),
+            Event::Configured(settings) => {
+                self.settings = (**settings).clone();
+                self.begin_trials();
+            }
             Event::Tick => self.tick(),
         }
     }
@@ -250,6 +257,7 @@ impl Reference {
                 support.people.insert(root);
             }
         }
+        self.link_in_trials(root, other);
         self.rename(other, root);
         let members = self.members(root).into_iter().chain(self.members(other)).collect();
         self.groups.remove(&other);
@@ -265,6 +273,7 @@ impl Reference {
             support.forgotten += usize::from(support.people.remove(&person));
         }
         self.drop_person(person);
+        self.forget_in_trials(person);
         let now = self.now;
         self.forgotten.extend(self.members(person).into_iter().map(|member| (member, now)));
         self.groups.remove(&person);

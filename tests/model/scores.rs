@@ -7,11 +7,12 @@ use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, Id};
 use inkling::opportunity::{PrivacyMode, ScoreRequest};
 use inkling::settings::{Baseline, MULTIPLIER_BOUNDS, Multiplier};
-use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal};
-use inkling::units::Timestamp;
+use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal, Suppression};
+use inkling::units::{Span, Timestamp};
 
 use super::reference::Reference;
 use super::stories::Stories;
+use super::trial::dealt;
 
 /// Asks an engine that has published what it applied, and the twin that has done so in lock-step.
 pub fn check(reference: &Reference, engine: &Engine, twin: Option<&Engine>, stories: &mut Stories) {
@@ -60,12 +61,15 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
         check_numbers(signal, &goal.multiplier, request.targets[0].base_p);
+        let rest = goal.suppress_after_conversion.map(Span::whole_seconds);
+        let latest = history.latest_by_goal.get(&goal.id);
+        let is_resting = rest.zip(latest).is_some_and(|(rest, latest)| tick.saturating_sub(*latest) <= rest);
+        let is_held_out = (signal.arm == Arm::Holdout).then_some(Suppression::Holdout);
+        let suppress = if is_resting { Some(Suppression::JustConverted) } else { is_held_out };
+        assert_eq!(signal.suppress, suppress, "{history:?}");
         assert_eq!(Some(signal.readiness), engine.goal_readiness(signal.goal));
-        match catalog.settings().arms.control_share {
-            share if share >= 1.0 && person.is_some() => assert_eq!(signal.arm, Arm::Control),
-            share if share <= 0.0 => assert_eq!(signal.arm, Arm::Treated),
-            _ => {}
-        }
+        let shares = reference.settings.arms.of(reference.of(of));
+        assert_eq!(signal.arm, person.map_or(Arm::Treated, |person| dealt(&shares, person)));
     }
 }
 

@@ -102,6 +102,15 @@ pub fn reconfigured(dice: &mut Dice, settings: &Settings) -> Settings {
         goal.multiplier.max = *dice.pick(&[1.0, 3.0, 10.0]);
         goal.multiplier.support = *dice.pick(&[1, 3, 25, 1_000]);
     }
+    with_room(settings)
+}
+
+/// Without the shares of holdout for which the control share leaves no room.
+fn with_room(mut settings: Settings) -> Settings {
+    let room = 1.0 - settings.arms.control_share;
+    for advertiser in &mut settings.advertisers {
+        advertiser.holdout_share = advertiser.holdout_share.filter(|share| *share <= room);
+    }
     settings
 }
 
@@ -109,17 +118,19 @@ fn settings(dice: &mut Dice) -> Settings {
     let count = dice.within(1..=3) as usize;
     let advertisers = ADVERTISERS[..count].iter().map(|name| advertiser(dice, name)).collect();
     let table_bits = dice.within(10..=12) as u8;
-    Settings {
+    with_room(Settings {
         advertisers,
         learner: Learner { table_bits, ..Learner::default() },
         arms: arms(dice),
         limits: limits(dice),
         retention: retention(dice),
-    }
+    })
 }
 
 fn arms(dice: &mut Dice) -> Arms {
-    Arms { salt: dice.below(3), control_share: *dice.pick(&[0.0, 0.2, 1.0]), holdout_share: 0.0 }
+    let control_share = *dice.pick(&[0.0, 0.2, 1.0]);
+    let holdout_share = if control_share < 1.0 { *dice.pick(&[0.0, 0.0, 0.25]) } else { 0.0 };
+    Arms { salt: dice.below(3), control_share, holdout_share }
 }
 
 fn limits(dice: &mut Dice) -> Limits {
@@ -168,6 +179,7 @@ fn advertiser(dice: &mut Dice, name: &str) -> Advertiser {
     let externals = dice.below(EXTERNALS.len() as u64 + 1) as usize;
     advertiser.externals =
         EXTERNALS[..externals].iter().map(|name| ExternalSegment { id: id(name), weight: 0.5 }).collect();
+    advertiser.holdout_share = *dice.pick(&[None, None, None, Some(0.0), Some(0.4)]);
     advertiser
 }
 
@@ -189,6 +201,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
         prior_rate: *dice.pick(&[0.001, 0.05]),
         half_life: *dice.pick(&[Span::days(1), Span::days(14)]),
+        suppress_after_conversion: *dice.pick(&[None, None, Some(Span::hours(1)), Some(Span::days(7))]),
         multiplier: Multiplier {
             baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),
             support: *dice.pick(&[1, 3, 25, 1_000]),

@@ -19,7 +19,7 @@ impl Reference {
     /// Joins an impression to all that is its own. Credit is settled where something has joined, and nowhere else.
     pub fn join_impression(&mut self, shown: usize) {
         for conversion in self.kept_conversions().collect::<Vec<_>>() {
-            if self.join(shown, conversion) {
+            if self.join(shown, conversion) && !self.impressions[shown].is_ghost {
                 self.settle_credit(conversion);
             }
         }
@@ -55,7 +55,7 @@ impl Reference {
         if one.is_closed {
             one.deadline = one.deadline.max(until);
         }
-        if one.standing == 1 {
+        if one.standing == 1 && !one.is_ghost {
             self.count("positives");
         }
         true
@@ -69,7 +69,8 @@ impl Reference {
             let click = shown.clicked_at.map(|(counts_from, _)| counts_from).filter(|at| *at <= reached.at);
             click.unwrap_or(shown.shown_at)
         };
-        let kept = reached.joined.iter().copied().filter(|one| self.impressions[*one].is_kept);
+        let is_credited = |one: &usize| self.impressions[*one].is_kept && !self.impressions[*one].is_ghost;
+        let kept = reached.joined.iter().copied().filter(is_credited);
         let last = kept.max_by_key(|one| (touched(&self.impressions[*one]), self.impressions[*one].opportunity));
         self.conversions[conversion].credit = last;
     }
@@ -99,8 +100,11 @@ impl Reference {
     fn close(&mut self, shown: usize) {
         if !self.impressions[shown].is_closed {
             self.impressions[shown].is_closed = true;
-            let is_positive = self.impressions[shown].standing > 0;
-            self.count(if is_positive { "closed_positive" } else { "closed_negative" });
+            let Shown { standing, is_ghost, .. } = self.impressions[shown];
+            match is_ghost {
+                true => {}
+                false => self.count(if standing > 0 { "closed_positive" } else { "closed_negative" }),
+            }
         }
     }
 
