@@ -13,6 +13,9 @@ pub const NEUTRAL: f64 = 1.0;
 pub struct Scored {
     /// One signal a goal, in the order asked.
     pub signals: Vec<Signal>,
+    /// One factor for all goals of the campaign's objective; `None` without one, and where not all of its goals were
+    /// asked for.
+    pub combined: Option<Box<Combined>>,
     /// What to seal into the token; `None` when nothing may be learned from this opportunity.
     pub exposure: Option<Box<Exposure>>,
 }
@@ -56,6 +59,39 @@ pub struct Signal {
     pub intercept: f64,
     /// Strongest contributions to the log-odds, as many as were asked for.
     pub reasons: Vec<Reason>,
+}
+
+/// What the bidder shall do for a campaign that is after several goals. Stands for their multipliers, which are not to
+/// be multiplied with each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Combined {
+    /// Factor on the value of an impression, as that of a [`Signal`].
+    pub multiplier: f64,
+    /// Do not bid at all, and why: where that is said for every goal.
+    pub suppress: Option<Suppression>,
+    /// Σ weight × probability, in conversions of weight 1.
+    pub expected: f64,
+    /// 95 % interval of `expected`, with errors of all goals taken to go together.
+    pub interval: (f64, f64),
+    /// Σ weight × the probability that the base bid pays for.
+    pub baseline: f64,
+    /// Why the multiplier is exactly 1: where a rule says so for every goal, that of the goal with the largest weight.
+    pub neutral: Option<Neutral>,
+    /// The arm the user is in.
+    pub arm: Arm,
+    /// What each goal adds, in the order of the campaign's goals.
+    pub parts: Vec<Part>,
+}
+
+/// One goal's part in a combined signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Which goal.
+    pub goal: GoalCode,
+    /// What one of its conversions is worth beside those of the other goals.
+    pub weight: f64,
+    /// What it adds to the ratio of worth to baseline: all gains and 1 sum to it. 0 where the goal is neutral by itself.
+    pub gain: f64,
 }
 
 /// How far a goal has been learned.

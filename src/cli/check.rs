@@ -129,7 +129,10 @@ fn describe_campaigns(advertiser: &Advertiser, out: &mut String) -> fmt::Result 
     }
     advertiser.campaigns.iter().try_for_each(|campaign| {
         let goals: Vec<&str> = campaign.goals.iter().map(crate::ids::Id::as_str).collect();
-        writeln!(out, "    {:<width$}  {}", campaign.id.as_str(), goals.join(", "))
+        let weighed = |(goal, weight): &(crate::ids::Id, f64)| format!("{weight} × {goal}");
+        let weights: Vec<String> = campaign.objective.iter().map(weighed).collect();
+        let combined = if weights.is_empty() { String::new() } else { format!("; combined {}", weights.join(" + ")) };
+        writeln!(out, "    {:<width$}  {}{combined}", campaign.id.as_str(), goals.join(", "))
     })
 }
 

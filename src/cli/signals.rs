@@ -26,6 +26,10 @@ pub fn block(asked: &v1::ScoreRequest, answer: &v1::ScoreResponse) -> String {
             text += &format!("{head} · {}\n", signal.goal);
             text.extend(lines(signal).into_iter().map(|(name, value)| format!("  {name:<12}{value}\n")));
         }
+        if let Some(combined) = &result.combined {
+            text += &format!("{head} · combined\n");
+            text.extend(combined_lines(combined).into_iter().map(|(name, value)| format!("  {name:<12}{value}\n")));
+        }
         if !result.token.is_empty() {
             text += &format!("  {:<12}{}\n", "token", result.token);
         }
@@ -39,7 +43,7 @@ fn refused(rejection: &v1::Rejection) -> String {
 
 /// What a signal says, by name.
 fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
-    let suppress = suppress(signal);
+    let suppress = suppress(signal.suppress, signal.suppress_reason());
     let mut lines = vec![
         ("multiplier", format!("× {:.3}{}{suppress}", signal.multiplier, neutral(signal.neutral()))),
         (
@@ -70,11 +74,24 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn suppress(signal: &v1::Signal) -> &'static str {
-    match signal.suppress_reason() {
+/// What a combined signal says, by name.
+fn combined_lines(combined: &v1::Combined) -> Vec<(&'static str, String)> {
+    let suppress = suppress(combined.suppress, combined.suppress_reason());
+    let part = |part: &v1::CombinedPart| format!("{} × {} {:+.3}", part.weight, part.goal, part.gain);
+    let parts: Vec<String> = combined.parts.iter().map(part).collect();
+    let v1::Combined { expected, low, high, baseline, .. } = combined;
+    vec![
+        ("multiplier", format!("× {:.3}{}{suppress}", combined.multiplier, neutral(combined.neutral()))),
+        ("worth", format!("{expected:.4} ({low:.4} … {high:.4}) conversions, base bid pays for {baseline:.4}")),
+        ("adds", parts.join(", ")),
+    ]
+}
+
+fn suppress(is_suppressed: bool, reason: v1::SuppressReason) -> &'static str {
+    match reason {
         v1::SuppressReason::JustConverted => ", do not bid: the user has just converted",
         v1::SuppressReason::Holdout => ", do not bid: the user is held out",
-        v1::SuppressReason::Unspecified if signal.suppress => ", do not bid",
+        v1::SuppressReason::Unspecified if is_suppressed => ", do not bid",
         v1::SuppressReason::Unspecified => "",
     }
 }
@@ -143,7 +160,19 @@ mod tests {
             ..Default::default()
         };
         let rejection = Some(v1::Rejection { code: "unknown_advertiser".into(), message: "who?".into() });
-        let answered = v1::TargetResult { signals: vec![signal], token: "AU".into(), ..Default::default() };
+        let part = |goal: &str, weight, gain| v1::CombinedPart { goal: goal.into(), weight, gain };
+        let combined = Some(v1::Combined {
+            multiplier: 1.25,
+            suppress: true,
+            suppress_reason: v1::SuppressReason::Holdout.into(),
+            expected: 0.03,
+            low: 0.01,
+            high: 0.0612,
+            baseline: 0.02,
+            parts: vec![part("purchase", 1.0, 0.75), part("sign_up", 0.2, -0.25)],
+            ..Default::default()
+        });
+        let answered = v1::TargetResult { signals: vec![signal], combined, token: "AU".into(), ..Default::default() };
         let results = vec![answered, v1::TargetResult { rejection: rejection.clone(), ..Default::default() }];
         let expected = "\
 o1 · u1 · acme · sku-7 · purchase
@@ -156,6 +185,10 @@ o1 · u1 · acme · sku-7 · purchase
   segments    cart_abandoners, p/1
   reasons     everybody's rate: ×1.00
               hour 5 UTC: ×1.00 (shares its weight with another)
+o1 · u1 · acme · sku-7 · combined
+  multiplier  × 1.250, do not bid: the user is held out
+  worth       0.0300 (0.0100 … 0.0612) conversions, base bid pays for 0.0200
+  adds        1 × purchase +0.750, 0.2 × sign_up -0.250
   token       AU
 o1 · u1 · nobody: refused: unknown_advertiser: who?
 ";

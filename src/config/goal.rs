@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::policy::{HALF_LIVES, NOT_BUILT, read_multiplier};
+use super::policy::{HALF_LIVES, read_multiplier};
 use super::table::{Names, Table};
 use super::value::{Range, Value};
 use crate::action::{ActionKind, standard};
@@ -35,10 +35,7 @@ pub(super) fn read_goal(
     table.number("prior_rate", &mut goal.prior_rate, PRIOR_RATES);
     table.span("half_life", &mut goal.half_life, HALF_LIVES);
     let credit = [("last_touch", Credit::LastTouch), ("even", Credit::Even)];
-    let stated = table.choice("credit", &mut goal.credit, &credit);
-    if let Some(value) = stated.filter(|_| goal.credit == Credit::Even) {
-        value.refuse(format_args!("{NOT_BUILT}: must be \"last_touch\""));
-    }
+    table.choice("credit", &mut goal.credit, &credit);
     read_suppress(&mut table, &mut goal);
     goal.multiplier = defaults;
     if let Some(mut part) = table.part("multiplier") {

@@ -11,9 +11,6 @@ use crate::units::Span;
 /// Shortest and longest half-life of a statistic.
 pub(super) const HALF_LIVES: std::ops::RangeInclusive<Span> = Span::minutes(1)..=Span::days(3_650);
 
-/// Ends every refusal of what has its place in the vocabulary, but no effect yet.
-pub(super) const NOT_BUILT: &str = "is not built yet";
-
 /// Reads `[learner]`.
 pub(super) fn read_learner(table: &mut Table<'_>) -> Learner {
     let mut learner = Learner::default();

@@ -83,7 +83,6 @@ const WRONG_GOALS: &[Case] = &[
     ),
     ("prior_rate = 0", &["5:14: goal 'purchase': prior_rate = 0: must be between 0.000001 and 0.9"]),
     ("prior_rate = 1.0", &["5:14: goal 'purchase': prior_rate = 1.0: must be between 0.000001 and 0.9"]),
-    ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
     (
         "suppress_after_conversion = \"0s\"",
         &["5:29: goal 'purchase': suppress_after_conversion = \"0s\": must be between 1s and 365d"],
@@ -158,8 +157,21 @@ const WRONG_PARTS: &[Case] = &[
         "[[advertiser.campaign]]\nname = \"spring\"\ngoals = []\nobjective = { purchase = 1.0 }",
         &[
             "7:9: campaign 'spring': goals = []: must name 1 to 32 goals",
-            "8:13: campaign 'spring': objective = { purchase = 1.0 }: one signal combined from several goals is \
-                 not built yet: leave it out",
+            "8:26: campaign 'spring': objective.purchase = 1.0: unknown goal of this campaign: none is known",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = { purchases = 1.0, purchase = 0 }",
+        &[
+            "8:27: campaign 'spring': objective.purchases = 1.0: unknown goal of this campaign: did you mean 'purchase'?",
+            "8:43: campaign 'spring': objective.purchase = 0: must be above 0 and at most 1000",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = {}",
+        &[
+            "8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or leave \
+               it out",
         ],
     ),
     (

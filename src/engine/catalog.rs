@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::combine::Objective;
 use super::kept::Kept;
 use super::segments::Membership;
 use crate::action::ActionKind;
@@ -63,8 +64,16 @@ pub(super) struct AdvertiserInForce {
     pub support: usize,
     /// Shares of the arms among its users.
     pub arms: Arms,
-    /// Goals of each campaign.
-    pub campaigns: HashMap<Id, Vec<GoalCode>, KeyHasher>,
+    /// What each campaign is after.
+    pub campaigns: HashMap<Id, CampaignInForce, KeyHasher>,
+}
+
+/// What the settings say of a campaign.
+#[derive(Debug, Clone)]
+pub(super) struct CampaignInForce {
+    /// Goals it bids for.
+    pub goals: Vec<GoalCode>,
+    pub objective: Objective,
 }
 
 /// What the settings say of an action.
@@ -300,8 +309,11 @@ impl Catalog {
             }
             entry.register_segments(advertiser, &mut in_force);
             for campaign in &advertiser.campaigns {
-                let codes = campaign.goals.iter().filter_map(|goal| entry.goals.find(goal.as_str()));
-                in_force.campaigns.insert(campaign.id.clone(), codes.map(|number| entry.goal_codes[number]).collect());
+                let code = |goal: &Id| entry.goals.find(goal.as_str()).map(|number| entry.goal_codes[number]);
+                let goals = campaign.goals.iter().filter_map(code).collect();
+                let weighed = campaign.objective.iter().filter(|(_, weight)| *weight > 0.0);
+                let objective = weighed.filter_map(|(goal, weight)| Some((code(goal)?, *weight))).collect();
+                in_force.campaigns.insert(campaign.id.clone(), CampaignInForce { goals, objective });
             }
             in_force.arms = settings.arms.of(advertiser);
             entry.in_force = Some(in_force);

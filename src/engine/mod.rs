@@ -16,6 +16,7 @@ mod catalog;
 mod cause;
 mod climb;
 mod clock;
+mod combine;
 mod conversions;
 mod explain;
 mod features;

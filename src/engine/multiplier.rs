@@ -54,8 +54,12 @@ pub(super) struct Base {
 /// mean of ln ρ under a normal prior around 0.
 pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
+    factor(settings, math::ln(p) - math::ln(base.p), spread, weight)
+}
+
+/// The same of a logarithm and its variance.
+pub(super) fn factor(settings: &Multiplier, ln_ratio: f64, spread: f64, weight: f64) -> f64 {
     let shrink = settings.prior_variance / (settings.prior_variance + spread);
-    let ln_ratio = math::ln(p) - math::ln(base.p);
     let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
     let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight;
     let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use super::arms;
 use super::catalog::{AdvertiserInForce, Catalog, GoalInForce};
+use super::combine;
 use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::multiplier::{Base, Estimate, multiplier};
@@ -27,7 +28,7 @@ use crate::math;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::{Baseline, RULE_SEGMENTS_MAX};
-use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals, Suppression};
+use crate::signal::{Combined, NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals, Suppression};
 use crate::units::{Micros, Timestamp};
 
 /// What scorers and the engine share.
@@ -135,8 +136,9 @@ impl Scoring<'_> {
         let in_force = catalog.in_force(advertiser).ok_or_else(unknown)?;
         let goals = self.goals(target, advertiser, in_force)?;
         if self.request.privacy == PrivacyMode::Neutral {
-            let signals = goals.iter().map(|goal| self.without_consent(*goal)).collect();
-            return Ok(Scored { signals, exposure: None });
+            let signals: Vec<Signal> = goals.iter().map(|goal| self.without_consent(*goal)).collect();
+            let combined = self.combined(target, in_force, &signals, &[], 1.0);
+            return Ok(Scored { signals, combined, exposure: None });
         }
         if person.as_ref().is_none_or(|known| known.advertiser != advertiser) {
             *person = Some(self.person(advertiser, in_force));
@@ -154,9 +156,11 @@ impl Scoring<'_> {
         let history = person.root.map(|_| history);
         let set = FeatureSet::build(&asked, history);
         let seen = Seen { target, asked: &asked, history, set: &set };
-        let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &seen)).collect();
+        let scored = goals.iter().map(|goal| self.signal(*goal, person, &seen));
+        let (signals, variances): (Vec<Signal>, ArrayVec<f64, GOALS_PER_TARGET_MAX>) = scored.unzip();
+        let combined = self.combined(target, in_force, &signals, &variances, person.weight);
         let exposure = self.exposure(target, person, &asked, set.features, &signals);
-        Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
+        Ok(Scored { signals, combined, exposure: Some(Box::new(exposure)) })
     }
 
     /// The goals asked for: the target's, else those of its campaign, which must then be configured, else all of the
@@ -182,7 +186,8 @@ impl Scoring<'_> {
             })?),
             None => None,
         };
-        let goals = campaign.filter(|goals| !goals.is_empty()).unwrap_or(&in_force.goals);
+        let goals = campaign.map(|campaign| &campaign.goals).filter(|goals| !goals.is_empty());
+        let goals = goals.unwrap_or(&in_force.goals);
         Ok(goals.iter().copied().take(GOALS_PER_TARGET_MAX).collect())
     }
 
@@ -219,7 +224,33 @@ impl Scoring<'_> {
         Person { advertiser, root, profile, segments, externals, weight, arm }
     }
 
-    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> Signal {
+    /// One factor for all goals of the campaign's objective, where all were scored. `variances` stand in the order of
+    /// the signals; none for 0.
+    fn combined(
+        &self,
+        target: &Target,
+        in_force: &AdvertiserInForce,
+        signals: &[Signal],
+        variances: &[f64],
+        weight: f64,
+    ) -> Option<Box<Combined>> {
+        let campaign = in_force.campaigns.get(target.campaign.as_ref()?)?;
+        let scored = |(goal, weight): &(GoalCode, f64)| {
+            let place = signals.iter().position(|signal| signal.goal == *goal)?;
+            Some(combine::Scored {
+                signal: &signals[place],
+                variance: variances.get(place).copied().unwrap_or(0.0),
+                weight: *weight,
+                settings: &self.published.catalog.goal_in_force(*goal)?.setting.multiplier,
+            })
+        };
+        let goals: Option<ArrayVec<_, GOALS_PER_TARGET_MAX>> =
+            campaign.objective.iter().take(GOALS_PER_TARGET_MAX).map(scored).collect();
+        combine::combine(&goals?, weight).map(Box::new)
+    }
+
+    /// Answers for one goal; with it the spread of the difference to what its probability is compared with.
+    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> (Signal, f64) {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
         let prediction = view.model.predict(&view.belief, &seen.set.features);
@@ -234,7 +265,7 @@ impl Scoring<'_> {
         };
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
         let factor = || multiplier(settings, estimate.p, base, person.weight);
-        Signal {
+        let signal = Signal {
             goal,
             multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
             suppress: suppression(in_force, goal, person, self.at),
@@ -251,7 +282,8 @@ impl Scoring<'_> {
             correction: estimate.correction,
             intercept: view.intercept,
             reasons: self.reasons(view, seen),
-        }
+        };
+        (signal, base.variance)
     }
 
     /// The strongest contributions, as many as were asked for.

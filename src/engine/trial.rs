@@ -1,8 +1,8 @@
 //! The experiment that says what ads do: who of each arm was reached, and who of them converted.
 //!
 //! It counts people, each once, in the arm they were dealt, whatever then happened to them (intention to treat).
-//! Nothing fades. It begins when a configuration holds people out, and anew with other shares or another salt. A person is
-//! *reached* by an impression, or, where held out, by the notice of one that would have been shown.
+//! Nothing fades. It begins when a configuration holds people out, and anew with other shares or another salt. A person
+//! is *reached* by an impression, or, where held out, by the notice of one that would have been shown.
 
 use std::collections::HashMap;
 

@@ -12,7 +12,7 @@ use crate::insight;
 use crate::opportunity::ScoreRequest;
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
-use crate::signal::{Neutral, Readiness, Reason, Signal, Suppression};
+use crate::signal::{Combined, Neutral, Part, Readiness, Reason, Signal, Suppression};
 use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
 
@@ -82,7 +82,7 @@ pub fn refused_request(refusal: &Rejection, model_version: u64) -> pb::ScoreResp
 
 /// The answer to a target that is refused.
 pub fn refused_target(refusal: &Rejection) -> pb::TargetResult {
-    pb::TargetResult { rejection: Some(rejection(refusal)), signals: Vec::new(), token: String::new() }
+    pb::TargetResult { rejection: Some(rejection(refusal)), ..Default::default() }
 }
 
 /// What became of the events of a message: those not accepted one by one.
@@ -132,11 +132,32 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         segments: signal.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         readiness: Some(readiness(signal.readiness)),
         neutral: signal.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
-        arm: dealt_arm(signal).into(),
+        arm: dealt_arm(signal.neutral, signal.arm).into(),
         reasons: signal.reasons.iter().map(reason).collect(),
         logit: signal.logit,
         correction: signal.correction,
         intercept: signal.intercept,
+    }
+}
+
+/// A combined signal on the wire.
+pub fn combined(catalog: &Catalog, combined: &Combined) -> pb::Combined {
+    let part = |part: &Part| pb::CombinedPart {
+        goal: name(catalog.goal_name(part.goal)),
+        weight: part.weight,
+        gain: part.gain,
+    };
+    pb::Combined {
+        multiplier: combined.multiplier,
+        suppress: combined.suppress.is_some(),
+        suppress_reason: combined.suppress.map_or(pb::SuppressReason::Unspecified, suppression).into(),
+        expected: combined.expected,
+        low: combined.interval.0,
+        high: combined.interval.1,
+        baseline: combined.baseline,
+        neutral: combined.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
+        arm: dealt_arm(combined.neutral, combined.arm).into(),
+        parts: combined.parts.iter().map(part).collect(),
     }
 }
 
@@ -179,10 +200,10 @@ fn suppression(suppression: Suppression) -> pb::SuppressReason {
 }
 
 /// The arm of a signal; none where the user was not looked at.
-fn dealt_arm(signal: &Signal) -> pb::Arm {
-    match signal.neutral {
+fn dealt_arm(neutral: Option<Neutral>, dealt: Arm) -> pb::Arm {
+    match neutral {
         Some(Neutral::NoConsent | Neutral::Deadline) => pb::Arm::Unspecified,
-        _ => arm(signal.arm),
+        _ => arm(dealt),
     }
 }
 

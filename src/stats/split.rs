@@ -10,8 +10,8 @@ const QUANTILE_SQUARED: f64 = 1.96 * 1.96;
 ///
 /// How many people there are need not be known: of n cases in all, x fall to the first part by a binomial law with
 /// θ = s₁ρ / (s₁ρ + s₀), whatever the rates, so ρ = θ / (1 − θ) · s₀ / s₁. This is the conditional comparison of two
-/// Poisson counts of Przyborowski and Wilenski (Biometrika 31, 1940); that it is exact for people who are dealt one by one
-/// follows from the multinomial law of the four kinds of people. The interval of θ is Wilson's (Journal of the
+/// Poisson counts of Przyborowski and Wilenski (Biometrika 31, 1940); that it is exact for people who are dealt one by
+/// one follows from the multinomial law of the four kinds of people. The interval of θ is Wilson's (Journal of the
 /// American Statistical Association 22, 1927), which Brown, Cai and DasGupta (Statistical Science 16, 2001)
 /// recommend. Where both parts may expect 10 cases it covers the truth in 93 % of cases at least and in 95 % in the
 /// mean: computed over all outcomes of a grid in this file's tests.

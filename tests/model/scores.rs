@@ -51,6 +51,7 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
     let life = history.life();
     let catalog = engine.catalog();
     let advertiser = AdvertiserCode(of as u16);
+    check_combined(reference, engine, of, request, scored);
     for signal in &scored.signals {
         let name = |code| catalog.segment_name(advertiser, code).unwrap().clone();
         let names: BTreeSet<Id> = signal.segments.iter().map(|code| name(*code)).collect();
@@ -71,6 +72,37 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let shares = reference.settings.arms.of(reference.of(of));
         assert_eq!(signal.arm, person.map_or(Arm::Treated, |person| dealt(&shares, person)));
     }
+}
+
+/// One factor where the campaign's goals were all asked for: its worth is that of the goals, added up.
+fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &ScoreRequest, scored: &Scored) {
+    let target = &request.targets[0];
+    let campaign = &reference.of(of).campaigns[0];
+    let weighed = |(goal, weight): &(Id, f64)| {
+        let code = engine.catalog().goal(AdvertiserCode(of as u16), goal.as_str()).unwrap();
+        scored.signals.iter().find(|signal| signal.goal == code).map(|signal| (signal, *weight))
+    };
+    let goals: Option<Vec<_>> = campaign.objective.iter().map(weighed).collect();
+    let Some(goals) = goals.filter(|_| target.campaign.is_some()) else {
+        assert_eq!(scored.combined, None);
+        return;
+    };
+    let combined = scored.combined.as_ref().unwrap();
+    let near = |one: f64, other: f64| (one - other).abs() <= 1e-12 * other.abs();
+    let expected: f64 = goals.iter().map(|(signal, weight)| weight * signal.p_conversion).sum();
+    let baseline: f64 = goals.iter().map(|(signal, weight)| weight * signal.baseline).sum();
+    assert!(near(combined.expected, expected) && near(combined.baseline, baseline), "{combined:?}");
+    assert_eq!(combined.neutral.is_some(), goals.iter().all(|(signal, _)| signal.neutral.is_some()), "{combined:?}");
+    assert_eq!(combined.suppress.is_some(), goals.iter().all(|(signal, _)| signal.suppress.is_some()), "{combined:?}");
+    let heaviest = goals.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let lead = goals.iter().find(|(_, weight)| *weight == heaviest).unwrap().0;
+    let Multiplier { min, max, .. } = engine.catalog().goal_setting(lead.goal).unwrap().multiplier;
+    let within = (min..=max).contains(&combined.multiplier);
+    assert!(if combined.neutral.is_some() { combined.multiplier == NEUTRAL } else { within }, "{combined:?}");
+    let gains: f64 = combined.parts.iter().map(|part| part.gain).sum();
+    let is_gained = goals.iter().all(|(signal, _)| signal.neutral.is_none());
+    assert!(!is_gained || (1.0 + gains - expected / baseline).abs() < 1e-9 * expected / baseline, "{combined:?}");
+    assert!(combined.parts.iter().map(|part| part.weight).eq(goals.iter().map(|(_, weight)| *weight)));
 }
 
 fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) {

@@ -274,7 +274,7 @@ impl Stories {
             segments: (0..self.dice.below(3)).map(|_| self.dice.name(&EXTERNALS)).collect(),
             privacy: *self.dice.pick(&[PrivacyMode::Full, PrivacyMode::Full, PrivacyMode::Full, PrivacyMode::Context]),
             targets: vec![Target {
-                campaign: None,
+                campaign: self.dice.percent(40).then(|| id("spring")),
                 line_item: None,
                 creative: None,
                 item: self.item(),

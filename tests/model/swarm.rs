@@ -169,8 +169,9 @@ fn advertiser(dice: &mut Dice, name: &str) -> Advertiser {
     }
     let goals = dice.within(1..=3) as usize;
     advertiser.goals = ["purchase", "sign_up", "visit"][..goals].iter().map(|name| goal(dice, name)).collect();
-    advertiser.campaigns =
-        vec![Campaign { id: id("spring"), goals: vec![id("purchase")], objective: vec![(id("purchase"), 1.0)] }];
+    let names: Vec<Id> = advertiser.goals.iter().map(|goal| goal.id.clone()).collect();
+    let objective = names.iter().map(|name| (name.clone(), *dice.pick(&[0.2, 1.0, 30.0]))).collect();
+    advertiser.campaigns = vec![Campaign { id: id("spring"), goals: names, objective }];
     advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     for number in 0..dice.below(6) {
         let segment = RuleSegment { id: id(&format!("rule{number}")), rule: rule(dice, 3), weight: 1.5 };
