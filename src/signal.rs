@@ -90,7 +90,8 @@ pub struct Part {
     pub goal: GoalCode,
     /// What one of its conversions is worth beside those of the other goals.
     pub weight: f64,
-    /// What it adds to the ratio of worth to baseline: all gains and 1 sum to it. 0 where the goal is neutral by itself.
+    /// What it adds to the ratio of worth to baseline: all gains and 1 sum to it. 0 where the goal is neutral by
+    /// itself.
     pub gain: f64,
 }
 

@@ -161,17 +161,19 @@ const WRONG_PARTS: &[Case] = &[
         ],
     ),
     (
-        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = { purchases = 1.0, purchase = 0 }",
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\n\
+         objective = { purchases = 1.0, purchase = 0 }",
         &[
-            "8:27: campaign 'spring': objective.purchases = 1.0: unknown goal of this campaign: did you mean 'purchase'?",
+            "8:27: campaign 'spring': objective.purchases = 1.0: unknown goal of this campaign: did you mean \
+                 'purchase'?",
             "8:43: campaign 'spring': objective.purchase = 0: must be above 0 and at most 1000",
         ],
     ),
     (
         "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = {}",
         &[
-            "8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or leave \
-               it out",
+            "8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or \
+               leave it out",
         ],
     ),
     (

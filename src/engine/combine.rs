@@ -22,9 +22,9 @@ pub(super) struct Scored<'a> {
 ///
 /// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, or b again where a rule
 /// makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var, a = w q / Σ w q being a goal's
-/// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off by.
-/// Exponent, prior variance and bounds are those of the goal with the largest weight, the first of equals. With one goal
-/// this is that goal's own multiplier.
+/// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off
+/// by. Exponent, prior variance and bounds are those of the goal with the largest weight, the first of equals. With one
+/// goal this is that goal's own multiplier.
 ///
 /// `weight` is that of the person's segments. `None` where no goal is given.
 pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
@@ -174,7 +174,8 @@ mod tests {
             let [near, far] = [&doubted, &certain].map(|one| math::ln(one.multiplier).abs());
             prop_assert!(near <= far + 1e-9, "doubt brings it nearer to 1: {doubted:?} {certain:?}");
             let gains: f64 = certain.parts.iter().map(|part| part.gain).sum();
-            prop_assert!((1.0 + gains - certain.expected / certain.baseline).abs() <= 1e-9 * (1.0 + gains), "{certain:?}");
+            let ratio = certain.expected / certain.baseline;
+            prop_assert!((1.0 + gains - ratio).abs() <= 1e-9 * ratio, "{certain:?}");
             let (low, high) = certain.interval;
             prop_assert!(low <= certain.expected && certain.expected <= high, "{certain:?}");
         }

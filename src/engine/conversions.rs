@@ -25,8 +25,24 @@ pub(super) enum CreditedTo {
     Nobody,
     /// No impression led to it.
     Organic,
-    /// The impression that was touched last.
-    Impression(ImpressionId),
+    /// The impressions that share it, in equal parts.
+    Impressions,
+}
+
+/// One impression's part in the credit for a conversion. Audiences are kept here, because the impression may be let go
+/// before the conversion is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Share {
+    pub impression: ImpressionId,
+    pub segments: RuleSegments,
+    pub externals: Box<[SegmentCode]>,
+}
+
+impl Share {
+    /// The audiences it is counted in.
+    pub fn memberships(&self) -> Memberships<'_> {
+        Memberships { rules: self.segments, externals: &self.externals }
+    }
 }
 
 /// A goal that was reached.
@@ -47,20 +63,13 @@ pub(super) struct Conversion {
     /// Impressions it is joined to.
     pub joined: SmallVec<[ImpressionId; 2]>,
     pub credit: CreditedTo,
-    /// Audiences of the impression it is credited to. Kept here, because that impression may be let go before this
-    /// conversion is taken back.
-    pub segments: RuleSegments,
-    pub externals: Box<[SegmentCode]>,
+    /// Who shares the credit; nobody unless it went to impressions.
+    pub shares: SmallVec<[Share; 1]>,
     /// When it is let go.
     pub deadline: Timestamp,
 }
 
 impl Conversion {
-    /// The audiences it is counted in, where it is credited to an impression.
-    pub fn memberships(&self) -> Memberships<'_> {
-        Memberships { rules: self.segments, externals: &self.externals }
-    }
-
     /// Whether this conversion is one of that impression's: same goal, in its window, and the same opportunity or
     /// else the same user with an item or category that agrees.
     ///
@@ -208,13 +217,19 @@ impl Conversion {
             match self.credit {
                 CreditedTo::Nobody => u64::MAX,
                 CreditedTo::Organic => u64::MAX - 1,
-                CreditedTo::Impression(id) => id,
+                CreditedTo::Impressions => self.shares.first().map_or(0, |share| share.impression),
             },
             self.deadline.0,
-            self.segments.0,
+            self.shares.first().map_or(0, |share| share.segments.0),
             self.joined.len() as u64,
         ];
         words.iter().chain(&self.joined).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
+        for (place, share) in self.shares.iter().enumerate() {
+            if place > 0 {
+                bytes.extend_from_slice(&share.impression.to_le_bytes());
+                bytes.extend_from_slice(&share.segments.0.to_le_bytes());
+            }
+            share.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
+        }
     }
 }

@@ -3,13 +3,15 @@
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted; where windows are
 //! short it is learned when they close. The *credit* for a
-//! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
+//! conversion goes to one impression, to all in equal parts, or to none, and sums to the conversions. Both are functions of which
 //! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
 //! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
+use smallvec::SmallVec;
+
 use super::Engine;
 use super::climb::steps_of;
-use super::conversions::{ConversionId, CreditedTo};
+use super::conversions::{Conversion, ConversionId, CreditedTo, Share};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
@@ -19,6 +21,7 @@ use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
 use crate::math;
+use crate::settings::Credit;
 use crate::units::{Span, Timestamp};
 
 /// Where the label is known so soon, waiting for it costs nothing.
@@ -223,26 +226,45 @@ impl Engine {
         steps.into_iter().map(f64::abs).fold(0.0, f64::max)
     }
 
-    /// Gives the credit for a conversion to the joined impression that was touched last, or to none.
+    /// Gives the credit for a conversion to the joined impression that was touched last, to all that are joined, or to
+    /// none.
     fn credit(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id) else { return };
+        let Some(in_force) = self.catalog.goal_in_force(conversion.goal) else { return };
+        let shares = match in_force.setting.credit {
+            Credit::LastTouch => self.last_touch(conversion).into_iter().collect(),
+            Credit::Even => self.even_shares(conversion),
+        };
+        let credit = if shares.is_empty() { CreditedTo::Organic } else { CreditedTo::Impressions };
+        if credit == conversion.credit && shares == conversion.shares {
+            return;
+        }
+        self.count_credit(id, -1.0);
+        let conversion = self.conversions.get_mut(id).expect("looked up above");
+        (conversion.credit, conversion.shares) = (credit, shares);
+        self.count_credit(id, 1.0);
+    }
+
+    /// All credit to the kept impression that was touched last.
+    fn last_touch(&self, conversion: &Conversion) -> Option<Share> {
         let touched = |id: &ImpressionId| {
             let impression = self.impressions.get(*id).filter(|impression| !impression.is_ghost)?;
             let clicked_at = impression.clicked_at.filter(|at| *at <= conversion.occurred_at);
             // Of two touched at the same moment, not the one that arrived later: that would be chance.
             Some((clicked_at.unwrap_or(impression.shown_at), impression.opportunity, *id))
         };
-        let last = conversion.joined.iter().filter_map(touched).max();
-        let credit = last.map_or(CreditedTo::Organic, |(.., impression)| CreditedTo::Impression(impression));
-        if credit == conversion.credit {
-            return;
-        }
-        let impression = last.and_then(|(.., impression)| self.impressions.get(impression));
-        let (segments, externals) = impression.map(|one| (one.segments, one.externals.clone())).unwrap_or_default();
-        self.count_credit(id, -1.0);
-        let conversion = self.conversions.get_mut(id).expect("looked up above");
-        (conversion.credit, conversion.segments, conversion.externals) = (credit, segments, externals);
-        self.count_credit(id, 1.0);
+        let (.., last) = conversion.joined.iter().filter_map(touched).max()?;
+        self.impressions.get(last).map(|impression| impression.share(last))
+    }
+
+    /// A part for each joined impression: for those let go since, too, if they had one.
+    fn even_shares(&self, conversion: &Conversion) -> SmallVec<[Share; 1]> {
+        let share = |id: &ImpressionId| {
+            let known = conversion.shares.iter().find(|share| share.impression == *id);
+            let kept = || self.impressions.get(*id).filter(|impression| !impression.is_ghost);
+            known.cloned().or_else(|| kept().map(|impression| impression.share(*id)))
+        };
+        conversion.joined.iter().filter_map(share).collect()
     }
 
     /// Adds a conversion to what it is credited to, or takes it away.
@@ -254,10 +276,16 @@ impl Engine {
         match conversion.credit {
             CreditedTo::Nobody => {}
             CreditedTo::Organic => statistics.organic.add(sign, tick, half_life),
-            CreditedTo::Impression(_) => statistics.each(conversion.memberships(), |cell| {
-                cell.conversions.add(sign, tick, half_life);
-                cell.value.add(sign * conversion.value as f64, tick, half_life);
-            }),
+            CreditedTo::Impressions => {
+                let part = sign / conversion.shares.len() as f64;
+                let value = part * conversion.value as f64;
+                for share in &conversion.shares {
+                    statistics.each(share.memberships(), |cell| {
+                        cell.conversions.add(part, tick, half_life);
+                        cell.value.add(value, tick, half_life);
+                    });
+                }
+            }
         }
     }
 
@@ -384,6 +412,11 @@ impl Impression {
             (Some(theirs), Some(ours), _, _) | (_, _, Some(theirs), Some(ours)) => theirs == ours,
             _ => true,
         }
+    }
+
+    /// Its part in the credit for a conversion.
+    fn share(&self, id: ImpressionId) -> Share {
+        Share { impression: id, segments: self.segments, externals: self.externals.clone() }
     }
 
     /// The audiences it counts for.

@@ -319,8 +319,7 @@ impl Engine {
             key,
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,
-            segments: RuleSegments::default(),
-            externals: Box::default(),
+            shares: SmallVec::new(),
             deadline: reached.occurred_at + retention.retraction,
         })
     }

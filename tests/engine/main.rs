@@ -3,6 +3,7 @@
 
 mod baselines;
 mod effects;
+mod even;
 mod holdout;
 mod paths;
 mod shop;

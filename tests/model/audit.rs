@@ -157,7 +157,7 @@ impl Audit<'_> {
 
         let mut organic = Sum::default();
         let reached = reference.conversions.iter().filter(|one| one.advertiser == of && one.goal == *goal);
-        for one in reached.filter(|one| !one.is_retracted && one.credit.is_none()) {
+        for one in reached.filter(|one| !one.is_retracted && one.credit.is_empty()) {
             organic.add(fading.factors(one.at / 1_000), 1.0);
         }
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
@@ -191,10 +191,11 @@ impl Audit<'_> {
             }
         }
         for reached in self.reference.conversions.iter().filter(|one| !one.is_retracted) {
-            if reached.credit.is_some_and(|shown| is_of(&self.reference.impressions[shown])) {
-                let factors = fading.factors(reached.at / 1_000);
-                conversions.add(factors, 1.0);
-                value.add(factors, reached.value.unwrap() as f64);
+            let ours = reached.credit.iter().filter(|shown| is_of(&self.reference.impressions[**shown])).count();
+            if ours > 0 {
+                let (factors, part) = (fading.factors(reached.at / 1_000), ours as f64 / reached.credit.len() as f64);
+                conversions.add(factors, part);
+                value.add(factors, part * reached.value.unwrap() as f64);
             }
         }
         let cell = self.engine.cell(code, segment.map(|(code, _)| code)).unwrap();

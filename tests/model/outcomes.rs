@@ -57,8 +57,8 @@ pub struct Reached {
     pub value: Option<i64>,
     pub conversion_id: Option<Id>,
     pub joined: BTreeSet<usize>,
-    /// The impression that was touched last.
-    pub credit: Option<usize>,
+    /// Impressions that share the credit: the one that was touched last, or all.
+    pub credit: BTreeSet<usize>,
     pub is_kept: bool,
     pub is_retracted: bool,
     pub deadline: u64,
@@ -84,7 +84,7 @@ impl Reached {
             value,
             conversion_id: None,
             joined: BTreeSet::new(),
-            credit: None,
+            credit: BTreeSet::new(),
             is_kept: true,
             is_retracted: false,
             deadline: 0,

@@ -4,8 +4,8 @@ use inkling::action::ActionKind;
 use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
-    ActionSetting, Advertiser, Arms, Baseline, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention,
-    Rule, RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Baseline, Campaign, Credit, ExternalSegment, Goal, Learner, Limits, Multiplier,
+    Retention, Rule, RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -202,6 +202,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
         prior_rate: *dice.pick(&[0.001, 0.05]),
         half_life: *dice.pick(&[Span::days(1), Span::days(14)]),
+        credit: *dice.pick(&[Credit::LastTouch, Credit::Even]),
         suppress_after_conversion: *dice.pick(&[None, None, Some(Span::hours(1)), Some(Span::days(7))]),
         multiplier: Multiplier {
             baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),

@@ -1,5 +1,7 @@
 //! What is kept of impressions and conversions, for how long, and what of it is joined.
 
+use inkling::settings::Credit;
+
 use super::outcomes::{Reached, Shown, belongs};
 use super::reference::Reference;
 
@@ -62,7 +64,7 @@ impl Reference {
     }
 
     /// All credit to the impression that was touched last before the conversion, of those that are kept; of two
-    /// touched at the same moment, to that of the larger key.
+    /// touched at the same moment, to that of the larger key. Or equal credit to all, those let go since included.
     pub fn settle_credit(&mut self, conversion: usize) {
         let reached = &self.conversions[conversion];
         let touched = |shown: &Shown| {
@@ -72,7 +74,14 @@ impl Reference {
         let is_credited = |one: &usize| self.impressions[*one].is_kept && !self.impressions[*one].is_ghost;
         let kept = reached.joined.iter().copied().filter(is_credited);
         let last = kept.max_by_key(|one| (touched(&self.impressions[*one]), self.impressions[*one].opportunity));
-        self.conversions[conversion].credit = last;
+        let credit = match self.goal(reached.advertiser, &reached.goal).unwrap().credit {
+            Credit::LastTouch => last.into_iter().collect(),
+            Credit::Even => {
+                let had_some = |one: &usize| is_credited(one) || reached.credit.contains(one);
+                reached.joined.iter().copied().filter(had_some).collect()
+            }
+        };
+        self.conversions[conversion].credit = credit;
     }
 
     pub fn tick_outcomes(&mut self, most: usize) {
