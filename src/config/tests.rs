@@ -171,10 +171,8 @@ const WRONG_PARTS: &[Case] = &[
     ),
     (
         "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = {}",
-        &[
-            "8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or \
-               leave it out",
-        ],
+        &["8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or \
+               leave it out"],
     ),
     (
         "[[advertiser.campaign]]\nname = \"spring\"",
