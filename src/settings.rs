@@ -133,6 +133,8 @@ pub struct Multiplier {
     pub prior_variance: f64,
     /// Distinct users that the goal or one milestone needs before the multiplier leaves 1; at most [`SUPPORT_MAX`].
     pub support: u32,
+    /// Whether one factor on all multipliers keeps what they spend at what the control arm says would be spent without.
+    pub spend_control: bool,
 }
 
 /// What the base bid pays for already.
@@ -317,7 +319,15 @@ impl Default for Retention {
 
 impl Default for Multiplier {
     fn default() -> Multiplier {
-        Multiplier { baseline: Baseline::Context, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
+        Multiplier {
+            baseline: Baseline::Context,
+            exponent: 1.0,
+            min: 0.3,
+            max: 3.0,
+            prior_variance: 1.0,
+            support: 25,
+            spend_control: true,
+        }
     }
 }
 

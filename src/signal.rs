@@ -27,6 +27,11 @@ pub struct Signal {
     pub goal: GoalCode,
     /// Factor on the value of an impression: above 0, at most 10, neutral exactly [`NEUTRAL`]. Never NaN.
     pub multiplier: f64,
+    /// The multiplier that a treated user would have got: `multiplier` but in the control arm.
+    pub treated_multiplier: f64,
+    /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent without
+    /// them: [`FACTOR_BOUNDS`](crate::engine::FACTOR_BOUNDS), 1 where it does not apply. Bounds come after it.
+    pub spend_factor: f64,
     /// Do not bid at all.
     pub suppress: bool,
     /// Probability of at least one conversion within the goal's window if the ad is shown, 0 to 1 exclusive.

@@ -104,14 +104,15 @@ fn ladder(goal: &Goal, advertiser: &Advertiser) -> String {
 }
 
 fn multiplier(multiplier: &Multiplier) -> String {
-    let Multiplier { baseline, exponent, min, max, prior_variance, support } = multiplier;
+    let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control } = multiplier;
     let baseline = match baseline {
         Baseline::Goal => "the goal's mean",
         Baseline::Context => "the context alone",
         Baseline::Request => "the bidder's own probability",
     };
+    let spend = if *spend_control { "spends what control would" } else { "spends what it spends" };
     format!(
-        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; 1 below {}",
+        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; 1 below {}; {spend}",
         words::several(*support as usize, "user")
     )
 }

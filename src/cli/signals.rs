@@ -56,6 +56,11 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
         ("readiness", readiness(signal.readiness.unwrap_or_default())),
         ("arm", arm(signal.arm()).to_owned()),
     ];
+    // A service that does not state the factor has none.
+    if signal.spend_factor != 0.0 && signal.spend_factor != 1.0 {
+        let words = "in the multiplier, so that all of them together spend what would be spent without";
+        lines.push(("spend", format!("× {:.3} {words}", signal.spend_factor)));
+    }
     if !signal.stage.is_empty() {
         lines.push(("stage", signal.stage.clone()));
     }
@@ -130,6 +135,7 @@ mod tests {
             readiness: Some(v1::Readiness { state: State::Warming.into(), users: 1, needed: 25 }),
             neutral: v1::NeutralReason::Support.into(),
             arm: v1::Arm::Treated.into(),
+            spend_factor: 0.95,
             reasons: vec![reason("everybody's rate: ×1.00", false), reason("hour 5 UTC: ×1.00", true)],
             ..Default::default()
         };
@@ -143,6 +149,7 @@ o1 · u1 · acme · sku-7 · purchase
   worth       0.400000 an impression, in the goal's currency
   readiness   warming: 1 of 25 users
   arm         treated: the multiplier is meant
+  spend       × 0.950 in the multiplier, so that all of them together spend what would be spent without
   stage       add_to_cart
   segments    cart_abandoners, p/1
   reasons     everybody's rate: ×1.00

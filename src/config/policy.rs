@@ -79,5 +79,6 @@ pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Mu
     table.number("max", &mut multiplier.max, Range::Between(1.0, high));
     table.number("prior_variance", &mut multiplier.prior_variance, Range::Above(0.0, 100.0));
     table.whole("support", &mut multiplier.support, 1..=SUPPORT_MAX);
+    table.flag("spend_control", &mut multiplier.spend_control);
     multiplier
 }

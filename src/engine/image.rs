@@ -128,6 +128,7 @@ impl Engine {
             goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
             goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
             goal.calibrator.numbers(&mut |number| bytes.number(number));
+            goal.spend.numbers(&mut |number| bytes.number(number));
             goal.latest.words().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             bytes.extend_from_slice(&goal.learner.collisions().to_le_bytes());
             bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());

@@ -39,6 +39,7 @@ mod questions;
 mod recent;
 mod score;
 mod segments;
+mod spend;
 mod statistics;
 mod tally;
 
@@ -50,6 +51,7 @@ pub use clock::tick_due;
 pub use image::Digest;
 pub use questions::{ArmCounts, AudienceCounts, CellCounts};
 pub use score::Scorer;
+pub use spend::{FACTOR_BOUNDS, SpendReport};
 pub use tally::Tally;
 
 use arc_swap::ArcSwap;
@@ -64,6 +66,7 @@ use people::People;
 use profiles::Profiles;
 use recent::RecentEvents;
 use score::{GoalView, Published, Shared};
+use spend::SpendControl;
 use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
 
 use crate::ids::{AdvertiserCode, GoalCode};
@@ -117,6 +120,8 @@ struct GoalState {
     ladder: Ladder,
     /// Predicted against observed.
     calibrator: Calibrator,
+    /// Keeps what multipliers spend at what would be spent without them.
+    spend: SpendControl,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// The latest impressions that were learned, to be looked at again.
@@ -205,6 +210,7 @@ impl Engine {
             baseline: parent.mean,
             gap: goal.gap.mean(),
             readiness: self.readiness(code),
+            spend_factor: goal.spend.factor(),
             value: 0.0,
         };
         if let Some(in_force) = self.catalog.goal_in_force(code) {

@@ -38,8 +38,8 @@ struct Notice {
     externals: SmallVec<[SegmentCode; 2]>,
     /// `None` when nothing may be learned from it.
     features: Option<Arc<[Feature]>>,
-    /// Goals that are in force, each once, with the probability that was answered, where one was.
-    goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+    /// Goals that are in force, each once, with what was answered, where anything was.
+    goals: SmallVec<[(GoalCode, Option<GoalScore>); 4]>,
 }
 
 /// What the person was in and had done when an impression was shown; nothing of somebody unknown.
@@ -111,7 +111,7 @@ impl Engine {
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
         let is_remembered = |user: &UserKey| !self.forgotten.covers(*user, exposure.scored_at);
-        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p)));
+        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(*score)));
         let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
             return Err(Rejection::NotFound { what: "goal of the exposure" }.into());
@@ -366,7 +366,7 @@ impl Engine {
         &mut self,
         notice: &Notice,
         goal: GoalCode,
-        answered: Option<f32>,
+        answered: Option<GoalScore>,
         before: Before,
         cost: Option<Money>,
         shown_at: Timestamp,
@@ -385,10 +385,14 @@ impl Engine {
             let change = |labels: &mut Outcome| labels.impressions.add(1.0, tick, half_life);
             statistics.label(of, before.done, change);
         }
-        if let (Some(p), Some(_)) = (answered, &notice.features) {
+        if let (Some(answered), Some(_)) = (answered, &notice.features) {
             let arm = statistics.arm_mut(notice.arm);
             arm.outcome.impressions.add(1.0, tick, half_life);
-            arm.predicted.add(f64::from(p), tick, half_life);
+            arm.predicted.add(f64::from(answered.p), tick, half_life);
+        }
+        if let (Some(answered), Some(user), Some(cost)) = (answered, notice.user, cost) {
+            let (amount, multiplier) = (cost.amount.0 as f64, f64::from(answered.multiplier));
+            self.goals[goal.index()].spend.spend(notice.arm, user, amount, multiplier, self.now.tick());
         }
     }
 }

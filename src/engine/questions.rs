@@ -3,6 +3,7 @@
 use super::Engine;
 use super::profile::{ActionHistory, Profile};
 use super::profiles::ProfileKey;
+use super::spend::SpendReport;
 use super::statistics::{AdvertiserStatistics, Audience, Cell, Outcome};
 use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::Arm;
@@ -170,6 +171,11 @@ impl Engine {
             }
         };
         Arm::ALL.map(counts).to_vec()
+    }
+
+    /// What multipliers spend against what would be spent without them. `None` for an unknown goal.
+    pub fn spend(&self, goal: GoalCode) -> Option<SpendReport> {
+        self.goals.get(goal.index()).map(|goal| goal.spend.report(&self.catalog.settings().arms))
     }
 
     /// Probability that a flat base bid pays for. `None` for an unknown goal.

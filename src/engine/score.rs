@@ -63,6 +63,8 @@ pub(super) struct GoalView {
     /// What is known of a person adds to the log-odds of the context, in the mean.
     pub gap: f64,
     pub readiness: Readiness,
+    /// Factor on all multipliers that keeps spend at what it would be without them.
+    pub spend_factor: f64,
     /// Credited value of a positive impression, in micros.
     pub value: f64,
 }
@@ -227,16 +229,22 @@ impl Scoring<'_> {
         let settings = &in_force.setting.multiplier;
         let base = base(settings.baseline, view, &estimate, seen);
         let neutral = match view.readiness {
-            _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
             _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,
         };
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
-        let factor = || multiplier(settings, estimate.p, base, person.weight);
+        // Of people without an id none is in the control arm, so nobody can say what they would spend.
+        let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
+        let factor = || multiplier(settings, estimate.p, base, person.weight, spend_factor);
+        let treated_multiplier = if neutral.is_some() { NEUTRAL } else { factor() };
+        let is_control = person.arm == Arm::Control;
+        let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
         Signal {
             goal,
-            multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
+            multiplier: if is_control { NEUTRAL } else { treated_multiplier },
+            treated_multiplier,
+            spend_factor,
             suppress: false,
             p_conversion: estimate.p,
             interval: estimate.interval,
@@ -268,6 +276,8 @@ impl Scoring<'_> {
         Signal {
             goal,
             multiplier: NEUTRAL,
+            treated_multiplier: NEUTRAL,
+            spend_factor: 1.0,
             suppress: false,
             p_conversion: view.baseline,
             interval: (view.baseline, view.baseline),
@@ -298,7 +308,7 @@ impl Scoring<'_> {
             goal: signal.goal,
             logit: signal.logit as f32,
             p: signal.p_conversion as f32,
-            multiplier: signal.multiplier as f32,
+            multiplier: signal.treated_multiplier as f32,
         };
         Exposure {
             schema: FEATURE_SCHEMA,

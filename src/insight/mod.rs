@@ -7,7 +7,7 @@
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
 
 use crate::engine::profile::ActionHistory;
-use crate::engine::{ArmCounts, AudienceCounts, Engine};
+use crate::engine::{ArmCounts, AudienceCounts, Engine, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::settings::RULE_SEGMENTS_MAX;
@@ -54,6 +54,8 @@ pub struct GoalReport {
     pub arms: Vec<ArmReport>,
     /// Impressions that wait for their label now.
     pub live_impressions: usize,
+    /// What multipliers spend against what would be spent without them.
+    pub spend: SpendReport,
 }
 
 /// One arm of one goal.
@@ -212,6 +214,7 @@ pub fn goal_report(engine: &Engine, goal: GoalCode) -> Option<GoalReport> {
         readiness: engine.goal_readiness(goal)?,
         arms: engine.arms(goal).into_iter().map(arm).collect(),
         live_impressions: engine.open_impressions(goal),
+        spend: engine.spend(goal)?,
     })
 }
 

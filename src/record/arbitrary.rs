@@ -224,14 +224,15 @@ fn goal() -> impl Strategy<Value = Goal> {
 
 fn multiplier() -> impl Strategy<Value = Multiplier> {
     let baseline = prop_oneof![Just(Baseline::Context), Just(Baseline::Goal), Just(Baseline::Request)];
-    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>()).prop_map(
-        |(baseline, exponent, min, max, prior_variance, support)| Multiplier {
+    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>(), any::<bool>()).prop_map(
+        |(baseline, exponent, min, max, prior_variance, support, spend_control)| Multiplier {
             baseline,
             exponent,
             min,
             max,
             prior_variance,
             support,
+            spend_control,
         },
     )
 }

@@ -66,6 +66,7 @@ fn write_multiplier(multiplier: &Multiplier) -> pb::Multiplier {
         max: multiplier.max,
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
+        spend_control: multiplier.spend_control,
     }
 }
 
@@ -83,5 +84,6 @@ fn read_multiplier(multiplier: &pb::Multiplier) -> Result<Multiplier, Fault> {
         max: multiplier.max,
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
+        spend_control: multiplier.spend_control,
     })
 }

@@ -149,6 +149,8 @@ fn small_goal() -> Goal {
             max: 4.0,
             prior_variance: 1.5,
             support: 25,
+            // As in frames that are older than the field.
+            spend_control: false,
         },
     }
 }

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use super::counters::CounterLine;
 use super::queue::Refused;
 use super::words;
-use crate::engine::{Applied, Catalog};
+use crate::engine::{Applied, Catalog, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::insight;
@@ -135,6 +135,7 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         reasons: signal.reasons.iter().map(reason).collect(),
         logit: signal.logit,
         correction: signal.correction,
+        spend_factor: signal.spend_factor,
         intercept: signal.intercept,
     }
 }
@@ -219,6 +220,18 @@ pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
         readiness: Some(readiness(report.readiness)),
         arms: arms.collect(),
         live_impressions: report.live_impressions as u64,
+        spend: Some(spend_report(&report.spend)),
+    }
+}
+
+fn spend_report(report: &SpendReport) -> pb::SpendReport {
+    pb::SpendReport {
+        treated_micros: report.treated as i64,
+        control_micros: report.control as i64,
+        ratio: report.ratio,
+        ratio_low: report.interval.map(|(low, _)| low),
+        ratio_high: report.interval.map(|(_, high)| high),
+        factor: report.factor,
     }
 }
 

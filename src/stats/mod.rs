@@ -8,3 +8,4 @@ pub mod decay;
 pub mod hyperloglog;
 pub mod lift;
 pub mod quality;
+pub mod tilt;

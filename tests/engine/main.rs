@@ -5,6 +5,7 @@ mod baselines;
 mod effects;
 mod paths;
 mod shop;
+mod spend;
 
 use inkling::engine::Applied;
 use inkling::event::{Action, Click, Event, Impression, Retraction, Shown, Unscored};

@@ -162,6 +162,7 @@ impl Audit<'_> {
         }
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
         self.arms(code, reference.impressions.iter().filter(is_of), &fading);
+        super::spend::check(reference, self.engine, of, goal, code);
         self.effects(of, goal, code, &fading);
         self.readiness(of, goal, code);
     }

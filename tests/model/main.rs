@@ -16,6 +16,7 @@ mod person;
 mod readers;
 mod reference;
 mod scores;
+mod spend;
 mod stories;
 mod swarm;
 mod tables;

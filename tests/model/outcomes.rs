@@ -10,6 +10,7 @@ use inkling::units::Money;
 
 use super::history::{Act, Entry};
 use super::reference::{Reference, item_key};
+use super::spend::Spent;
 
 /// An impression without a score teaches only if its notice is at most this old.
 const FRESH_MS: u64 = 60_000;
@@ -209,6 +210,10 @@ impl Reference {
         for (goal, answered) in goals {
             if seen.insert(goal.clone()) {
                 let deadline = at + self.goal(shown.advertiser, &goal).unwrap().window().0;
+                if let (Some((arm, _)), Some(_)) = (answered, shown.user) {
+                    let (advertiser, goal, minute) = (shown.advertiser, goal.clone(), self.minute);
+                    self.spent.push(Spent { advertiser, goal, arm, cost, minute });
+                }
                 self.impressions.push(Shown { goal, answered, cost, deadline, ..shown.clone() });
                 let new = self.impressions.len() - 1;
                 self.join_impression(new);

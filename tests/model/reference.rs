@@ -10,6 +10,7 @@ use inkling::settings::{Advertiser, Goal, Settings};
 
 use super::history::{Act, Entry, History, Life, position};
 use super::outcomes::{Reached, Shown};
+use super::spend::Spent;
 
 /// Distinct users are told apart up to this number.
 const SUPPORT_MAX: usize = 1_000;
@@ -59,6 +60,10 @@ pub struct Reference {
     pub conversions: Vec<Reached>,
     /// By advertiser and the name of an action or, with a mark, of a goal.
     pub support: BTreeMap<(usize, String), Support>,
+    /// What was spent since arms were dealt, where it can be told to whom and at which multiplier.
+    pub spent: Vec<Spent>,
+    /// When the sums of that faded last, in seconds.
+    pub minute: u64,
     /// Event ids by the advertiser that the event names, if it names one.
     recent: VecDeque<(Option<Id>, Id)>,
     /// Ids that were forgotten, and when last.
@@ -181,7 +186,15 @@ impl Reference {
             }
             Event::Link([one, other]) => self.link(self.root(*one), self.root(*other)),
             Event::Forget(user) => self.forget(self.root(*user)),
-            Event::Configured(settings) => self.settings = (**settings).clone(),
+            Event::Configured(settings) => {
+                if settings.arms != self.settings.arms {
+                    self.spent.clear();
+                }
+                self.settings = (**settings).clone();
+                if self.minute == 0 {
+                    self.minute = self.now / 1_000;
+                }
+            }
             Event::Tick => self.tick(),
         }
     }
@@ -275,6 +288,7 @@ impl Reference {
     fn tick(&mut self) {
         let most = self.settings.limits.closings_per_tick;
         self.tick_outcomes(most);
+        self.tick_spend();
         let accepted_since = self.now.saturating_sub(self.settings.retention.token.0);
         self.forgotten.retain(|_, forgotten_at| *forgotten_at >= accepted_since);
         let unseen_since = self.now.saturating_sub(self.settings.retention.profile.0) / 1_000;

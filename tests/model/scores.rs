@@ -81,6 +81,8 @@ fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) 
         assert_eq!(signal.baseline, base_p.unwrap_or(signal.p_conversion), "{signal:?}");
     }
     assert_eq!(signal.neutral, neutral, "{signal:?}");
+    let is_as_treated = signal.multiplier == signal.treated_multiplier || signal.arm == Arm::Control;
+    assert!(is_as_treated && (signal.spend_factor == 1.0 || signal.readiness == Readiness::Ready), "{signal:?}");
     let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
     assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
     let (low, high) = signal.interval;

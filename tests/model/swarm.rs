@@ -79,7 +79,7 @@ impl Swarm {
         Swarm {
             settings: settings(dice),
             weights,
-            users: dice.within(2..=40),
+            users: if dice.percent(20) { dice.within(60..=200) } else { dice.within(2..=40) },
             step_ms: *dice.pick(&[500, 20_000, 600_000, 7_200_000]),
             late: *dice.pick(&[0, 10, 50]),
             ahead: *dice.pick(&[0, 0, 3]),
@@ -101,6 +101,7 @@ pub fn reconfigured(dice: &mut Dice, settings: &Settings) -> Settings {
     for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
         goal.multiplier.max = *dice.pick(&[1.0, 3.0, 10.0]);
         goal.multiplier.support = *dice.pick(&[1, 3, 25, 1_000]);
+        goal.multiplier.spend_control = dice.percent(90);
     }
     settings
 }
@@ -119,7 +120,7 @@ fn settings(dice: &mut Dice) -> Settings {
 }
 
 fn arms(dice: &mut Dice) -> Arms {
-    Arms { salt: dice.below(3), control_share: *dice.pick(&[0.0, 0.2, 1.0]), holdout_share: 0.0 }
+    Arms { salt: dice.below(3), control_share: *dice.pick(&[0.0, 0.2, 0.5, 1.0]), holdout_share: 0.0 }
 }
 
 fn limits(dice: &mut Dice) -> Limits {
@@ -192,6 +193,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         multiplier: Multiplier {
             baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),
             support: *dice.pick(&[1, 3, 25, 1_000]),
+            spend_control: dice.percent(80),
             ..Multiplier::default()
         },
         ..Goal::new(id(name))
