@@ -51,6 +51,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is accepted late, and what is kept how long.
     pub retention: Retention,
+    /// Who acts as no person does.
+    pub guards: Guards,
 }
 
 /// One advertiser.
@@ -92,6 +94,8 @@ pub struct Goal {
     pub click_window: Span,
     /// A conversion counts for an impression shown at most this long ago, clicked or not.
     pub view_window: Span,
+    /// A conversion sooner after an impression is no person's: it joins nothing, and leads into quarantine. 0 for any.
+    pub conversion_delay_min: Span,
     /// Steps on the way, furthest last; at most [`MILESTONES_MAX`].
     pub milestones: Vec<Id>,
     /// What a conversion without a stated value is worth.
@@ -263,6 +267,15 @@ pub struct Limits {
     pub interests_max: usize,
 }
 
+/// Signs of bots and fraud, and what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guards {
+    /// More actions of one person with one advertiser than this, within a minute, lead into quarantine; 0 for no limit.
+    pub actions_per_minute_max: u32,
+    /// Who is in quarantine stays there until this long after the last act.
+    pub quarantine: Span,
+}
+
 /// What is accepted late, and what is kept how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -305,6 +318,17 @@ impl Default for Limits {
     }
 }
 
+impl Guards {
+    /// No limit.
+    pub const OFF: Guards = Guards { actions_per_minute_max: 0, quarantine: Span::hours(1) };
+}
+
+impl Default for Guards {
+    fn default() -> Guards {
+        Guards { actions_per_minute_max: 300, ..Guards::OFF }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Retention {
         Retention {
@@ -339,6 +363,7 @@ impl Goal {
             converting_action: None,
             click_window: Span::days(7),
             view_window: Span::days(1),
+            conversion_delay_min: Span::ZERO,
             milestones: Vec::new(),
             value: Micros(0),
             currency: Currency::USD,

@@ -29,8 +29,8 @@ pub struct Signal {
     pub multiplier: f64,
     /// The multiplier that a treated user would have got: `multiplier` but in the control arm.
     pub treated_multiplier: f64,
-    /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent without
-    /// them: [`FACTOR_BOUNDS`](crate::engine::FACTOR_BOUNDS), 1 where it does not apply. Bounds come after it.
+    /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent
+    /// without them, 0.5 to 2; 1 where it does not apply. The goal's bounds come after it.
     pub spend_factor: f64,
     /// Do not bid at all.
     pub suppress: bool,
@@ -92,6 +92,8 @@ pub enum Neutral {
     Support,
     /// The base bid shall pay for the probability that the request states, and it states none.
     NoBaseP,
+    /// The user acts as no person does.
+    Quarantined,
     /// There was no time left to answer well.
     Deadline,
     /// The service had more to do than it can.
@@ -106,6 +108,7 @@ impl Neutral {
             Neutral::ControlArm => "control_arm",
             Neutral::Support => "support",
             Neutral::NoBaseP => "no_base_p",
+            Neutral::Quarantined => "quarantined",
             Neutral::Deadline => "deadline",
             Neutral::Overload => "overload",
         }

@@ -82,6 +82,7 @@ fn neutral(reason: v1::NeutralReason) -> &'static str {
         v1::NeutralReason::ControlArm => ", neutral: the user is in the control arm",
         v1::NeutralReason::Support => ", neutral: too few users have come far enough to learn from",
         v1::NeutralReason::NoBaseP => ", neutral: the request states no base_p to compare with",
+        v1::NeutralReason::Quarantined => ", neutral: the user acts as no person does",
         v1::NeutralReason::Deadline => ", neutral: there was no time left",
         v1::NeutralReason::Overload => ", neutral: the service has too much to do",
     }

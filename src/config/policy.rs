@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::value::Range;
 use crate::settings::{
-    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
+    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Guards, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
     Retention, SUPPORT_MAX,
 };
 use crate::units::Span;
@@ -65,6 +65,14 @@ pub(super) fn read_retention(table: &mut Table<'_>) -> Retention {
     table.span("token", &mut retention.token, Span::minutes(1)..=Span::days(30));
     table.span("profile", &mut retention.profile, Span::days(1)..=Span::days(3_650));
     retention
+}
+
+/// Reads `[guards]`.
+pub(super) fn read_guards(table: &mut Table<'_>) -> Guards {
+    let mut guards = Guards::default();
+    table.whole("actions_per_minute_max", &mut guards.actions_per_minute_max, 0..=1_000_000);
+    table.span("quarantine", &mut guards.quarantine, Span::minutes(1)..=Span::days(30));
+    guards
 }
 
 /// Reads a multiplier's settings over those that hold where it states none.

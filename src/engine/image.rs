@@ -45,6 +45,7 @@ enum Kind {
     Forgotten = 13,
     Kept = 14,
     Path = 15,
+    Guard = 16,
 }
 
 /// Adds up the hashes of entries.
@@ -84,6 +85,7 @@ impl Engine {
         for (place, (at, user)) in self.forgotten.iter().enumerate() {
             sum.add(Kind::Forgotten, place as u64, &[at.0.to_le_bytes(), user.0.to_le_bytes()].concat());
         }
+        self.guards.image(&mut |number, bytes| sum.add(Kind::Guard, number, bytes));
         self.digest_statistics(&mut sum);
         for (place, (_, count)) in self.tally.entries().into_iter().enumerate() {
             sum.add(Kind::Tally, place as u64, &count.to_le_bytes());
@@ -200,9 +202,9 @@ impl Bytes for Vec<u8> {
         self.list(&goal.steps, Bytes::outcome);
         self.count(&goal.organic);
         self.outcome(&goal.outcome);
-        for arm in &goal.arms {
-            self.outcome(&arm.outcome);
-            self.count(&arm.predicted);
+        for watched in goal.arms.iter().chain(&goal.by_multiplier) {
+            self.outcome(&watched.outcome);
+            self.count(&watched.predicted);
         }
         self.count(&goal.predicted);
         self.support(&goal.support);

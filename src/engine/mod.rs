@@ -21,6 +21,7 @@ mod explain;
 mod features;
 mod forgotten;
 mod gap;
+mod guards;
 mod image;
 mod impressions;
 pub mod interest;
@@ -49,7 +50,7 @@ pub use apply::Applied;
 pub use catalog::{AdvertiserEntry, Catalog, GoalEntry};
 pub use clock::tick_due;
 pub use image::Digest;
-pub use questions::{ArmCounts, AudienceCounts, CellCounts};
+pub use questions::{ArmCounts, AudienceCounts, CellCounts, ClassCounts};
 pub use score::Scorer;
 pub use spend::{FACTOR_BOUNDS, SpendReport};
 pub use tally::Tally;
@@ -59,6 +60,7 @@ use arc_swap::ArcSwap;
 use conversions::Conversions;
 use forgotten::Forgotten;
 use gap::Gap;
+use guards::Guards;
 use impressions::Impressions;
 use latest::Latest;
 use paths::Paths;
@@ -95,6 +97,7 @@ pub struct Engine {
     conversions: Conversions,
     recent: RecentEvents,
     forgotten: Forgotten,
+    guards: Guards,
     /// By advertiser code.
     advertisers: Vec<AdvertiserStatistics>,
     /// By goal code.
@@ -130,10 +133,11 @@ struct GoalState {
 
 impl Default for Engine {
     fn default() -> Engine {
-        let (people, profiles) = (People::default(), Profiles::default());
+        let (people, profiles, guards) = (People::default(), Profiles::default(), Guards::default());
         let shared = Shared {
             profiles: Arc::clone(profiles.shared()),
             roots: Arc::clone(people.roots()),
+            quarantine: Arc::clone(guards.quarantine()),
             published: ArcSwap::default(),
         };
         Engine {
@@ -147,6 +151,7 @@ impl Default for Engine {
             conversions: Conversions::default(),
             recent: RecentEvents::default(),
             forgotten: Forgotten::default(),
+            guards,
             advertisers: Vec::new(),
             goals: Vec::new(),
             everything: Outcome::default(),

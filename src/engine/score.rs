@@ -9,6 +9,7 @@ use super::arms;
 use super::catalog::{AdvertiserInForce, Catalog};
 use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
+use super::guards::Quarantine;
 use super::multiplier::{Base, Estimate, multiplier};
 use super::paths::SupportedPaths;
 use super::people::Roots;
@@ -35,6 +36,7 @@ use crate::units::{Micros, Timestamp};
 pub(super) struct Shared {
     pub profiles: Arc<SharedProfiles>,
     pub roots: Arc<Roots>,
+    pub quarantine: Arc<Quarantine>,
     pub published: ArcSwap<Published>,
 }
 
@@ -85,6 +87,8 @@ struct Person {
     /// Product of the segments' weights.
     weight: f64,
     arm: Arm,
+    /// Acts as no person does.
+    is_quarantined: bool,
 }
 
 impl Scorer {
@@ -218,7 +222,9 @@ impl Scoring<'_> {
         let weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
         let segments = rules.codes().chain(externals.iter().copied()).collect();
         let arm = root.map_or(Arm::Treated, |root| arms::arm(&catalog.settings().arms, root));
-        Person { advertiser, root, profile, segments, externals, weight, arm }
+        let quarantine = |root| self.shared.quarantine.holds(ProfileKey::of(root, advertiser), self.at.tick());
+        let is_quarantined = root.is_some_and(|root| quarantine(root).is_some());
+        Person { advertiser, root, profile, segments, externals, weight, arm, is_quarantined }
     }
 
     fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> Signal {
@@ -229,6 +235,7 @@ impl Scoring<'_> {
         let settings = &in_force.setting.multiplier;
         let base = base(settings.baseline, view, &estimate, seen);
         let neutral = match view.readiness {
+            _ if person.is_quarantined => Some(Neutral::Quarantined),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
             _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,

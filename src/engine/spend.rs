@@ -1,9 +1,10 @@
 //! Keeps what multipliers spend at what would be spent without them.
 //!
-//! Winning is not proportional to the bid, so multipliers that are 1 in the mean still change what is spent. One factor on
-//! all multipliers of a goal evens that out: once a minute of the journal's time what the treated arm spent is compared
-//! with what it would have at a multiplier of 1, as the control arm and [`tilt`](crate::stats::tilt) tell, and the
-//! factor follows, in small steps: ln κ ← ln κ − k ln(S_m ÷ S_1).
+//! Winning is not proportional to the bid, so multipliers that are 1 in the mean still change what is spent. One factor
+//! on all multipliers of a goal evens that out: once a minute of the journal's time what the treated arm spent is
+//! compared with what it would have at a multiplier of 1, as the control arm and [`tilt`](crate::stats::tilt) tell. If
+//! the ratio leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷
+//! S_1).
 
 use crate::exposure::Arm;
 use crate::hash;

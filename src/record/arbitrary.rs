@@ -166,8 +166,15 @@ fn factor() -> impl Strategy<Value = f64> {
 
 /// Any settings within all limits; what they name need not exist.
 pub fn settings() -> impl Strategy<Value = Settings> {
-    (vec(advertiser(), 0..3), learner(), arms(), limits(), retention()).prop_map(
-        |(advertisers, learner, arms, limits, retention)| Settings { advertisers, learner, arms, limits, retention },
+    (vec(advertiser(), 0..3), learner(), arms(), limits(), retention(), guards()).prop_map(
+        |(advertisers, learner, arms, limits, retention, guards)| Settings {
+            advertisers,
+            learner,
+            arms,
+            limits,
+            retention,
+            guards,
+        },
     )
 }
 
@@ -202,14 +209,15 @@ fn advertiser() -> impl Strategy<Value = Advertiser> {
 fn goal() -> impl Strategy<Value = Goal> {
     let names = (id(), option::of(id()), vec(id(), 0..4));
     let credit = prop_oneof![Just(Credit::LastTouch), Just(Credit::Even)];
-    (names, [span(), span(), span()], money(), currency(), 0.001..0.999, credit, multiplier()).prop_map(
+    (names, [span(), span(), span(), span()], money(), currency(), 0.001..0.999, credit, multiplier()).prop_map(
         |((id, converting_action, milestones), spans, value, currency, prior_rate, credit, multiplier)| {
-            let [click_window, view_window, half_life] = spans;
+            let [click_window, view_window, half_life, conversion_delay_min] = spans;
             Goal {
                 id,
                 converting_action,
                 click_window,
                 view_window,
+                conversion_delay_min,
                 milestones,
                 value: value.amount,
                 currency,
@@ -294,6 +302,11 @@ fn limits() -> impl Strategy<Value = Limits> {
             interests_max: interests,
         }
     })
+}
+
+fn guards() -> impl Strategy<Value = Guards> {
+    (any::<u32>(), span())
+        .prop_map(|(actions_per_minute_max, quarantine)| Guards { actions_per_minute_max, quarantine })
 }
 
 fn retention() -> impl Strategy<Value = Retention> {

@@ -18,6 +18,7 @@ pub(super) fn write(goal: &Goal) -> pb::Goal {
         half_life_ms: goal.half_life.0,
         credit: write_credit(goal.credit).into(),
         multiplier: Some(write_multiplier(&goal.multiplier)),
+        conversion_delay_min_ms: goal.conversion_delay_min.0,
     }
 }
 
@@ -28,6 +29,7 @@ pub(super) fn read(goal: pb::Goal) -> Result<Goal, Fault> {
         converting_action: optional_id("converting_action", goal.converting_action)?,
         click_window: Span(goal.click_window_ms),
         view_window: Span(goal.view_window_ms),
+        conversion_delay_min: Span(goal.conversion_delay_min_ms),
         milestones: ids("milestones", goal.milestones)?,
         value: Micros(goal.value_micros),
         currency: currency("currency", goal.currency)?,

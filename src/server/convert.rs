@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use super::counters::CounterLine;
 use super::queue::Refused;
 use super::words;
-use crate::engine::{Applied, Catalog, SpendReport};
+use crate::engine::{Applied, Catalog, ClassCounts, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::insight;
@@ -166,6 +166,7 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::ControlArm => pb::NeutralReason::ControlArm,
         Neutral::Support => pb::NeutralReason::Support,
         Neutral::NoBaseP => pb::NeutralReason::NoBaseP,
+        Neutral::Quarantined => pb::NeutralReason::Quarantined,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
     }
@@ -221,7 +222,13 @@ pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
         arms: arms.collect(),
         live_impressions: report.live_impressions as u64,
         spend: Some(spend_report(&report.spend)),
+        by_multiplier: report.by_multiplier.iter().map(multiplier_report).collect(),
     }
+}
+
+fn multiplier_report(of: &ClassCounts) -> pb::MultiplierReport {
+    let ClassCounts { from, below, impressions, positives, predicted } = *of;
+    pb::MultiplierReport { from, below, impressions, positives, predicted }
 }
 
 fn spend_report(report: &SpendReport) -> pb::SpendReport {
@@ -319,6 +326,7 @@ pub fn user_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insig
         segments: report.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         actions: report.actions.iter().map(did).collect(),
         linked_ids: u32::try_from(report.linked_ids).unwrap_or(u32::MAX),
+        quarantined_until_ms: report.quarantined_until.map(milliseconds),
     }
 }
 

@@ -1,8 +1,8 @@
 //! How much more one group spent than it would have at a factor of 1, told from a control group that bid at 1.
 //!
-//! Two answers are weighed. The *raw* one is the ratio of the groups' amounts: it assumes nothing, but people are few in
-//! a control group and some spend a hundred times as much as others. The *tilted* one looks at the shares instead: an
-//! impression won at a factor m costs g(m) ÷ g(1) times what the same opportunity costs at 1, so the treated group's
+//! Two answers are weighed. The *raw* one is the ratio of the groups' amounts: it assumes nothing, but people are few
+//! in a control group and some spend a hundred times as much as others. The *tilted* one looks at the shares instead:
+//! an impression won at a factor m costs g(m) ÷ g(1) times what the same opportunity costs at 1, so the treated group's
 //! amounts by ln m, divided by that, must lie as the control group's do, whose m is what it would have been. With
 //! g(m) ÷ g(1) = e^(a ln m + c ln² m) the two numbers a and c are found by maximum likelihood (an exponential tilt: Qin
 //! 1998, "Inferences for case-control and semiparametric two-sample density ratio models"), and the treated amounts
@@ -21,9 +21,10 @@ const BUCKETS: usize = 64;
 /// Fewer buckets with any amount say nothing.
 const BUCKETS_MIN: usize = 16;
 
-/// What is believed of a and c before data, with standard deviations: prices spread about the bid as auctions' do, so that
-/// half as much again is spent on a bid raised by a third, and the more a bid is raised the less that adds. Log-normal
-/// prices (deviation 0.5 to 1.5) around the bid have a from 0.9 to 3 and c from −0.2 to −1.
+/// What is believed of a and c before data, with standard deviations: a bid that is raised spends more than in
+/// proportion, and the more it is raised the less that adds. In second-price auctions with log-normal prices around
+/// the bid a = λ(−σ) ÷ σ and c = −λ(−σ) (λ(−σ) − σ) ÷ 2σ², with λ = φ ÷ Φ: 2.3 and −1.5 for σ = 0.5, 1.5 and −0.4 for
+/// 1, 1.3 and −0.2 for 1.5. Where prices rise with the value of people, c is nearer to 0.
 const TILT: [(f64, f64); 2] = [(1.5, 1.0), (-0.2, 0.4)];
 /// Standard deviation of what the tilt gets wrong because g has another form, as a logarithm.
 const MISFIT: f64 = 0.02;
@@ -296,7 +297,8 @@ mod tests {
             }
             let expected = math::ln(treated.total() / Back::of(&treated, best).amount);
             let found = tilt(&treated, &control, of_treated, of_control).ln_ratio;
-            prop_assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found}, not {expected} at {best:?}");
+            let is_near = (found - expected).abs() < 1e-3 * (1.0 + expected.abs());
+            prop_assert!(is_near, "{found}, not {expected} at {best:?}");
         }
     }
 }

@@ -20,7 +20,7 @@ const SEGMENTS: u64 = 9;
 /// Everybody's multiplier is a segment's weight: e^(−1 … 1), more often above 1 than below.
 fn weighted(is_controlled: bool) -> Settings {
     let mut settings = settings();
-    settings.arms = Arms { control_share: 0.2, ..Arms::default() };
+    settings.arms = Arms { control_share: 0.4, ..Arms::default() };
     let advertiser = &mut settings.advertisers[0];
     let segment = |number: u64| {
         let weight = math::exp(1.0 - 0.22 * number as f64);
@@ -69,14 +69,15 @@ fn a_day(shop: &mut Shop) -> f64 {
 #[test]
 fn multipliers_spend_what_would_be_spent_without() {
     let mut uncontrolled = Shop::with(weighted(false));
-    let ratio = a_day(&mut uncontrolled);
+    let without = a_day(&mut uncontrolled);
     let report = insight::goal_report(&uncontrolled.engine, GoalCode(0)).unwrap().spend;
-    assert!(ratio > 1.1 && report.factor == 1.0, "{ratio}: {report:?}");
+    assert!(without > 1.15 && report.factor == 1.0, "{without}: {report:?}");
     let mut controlled = Shop::with(weighted(true));
     let ratio = a_day(&mut controlled);
     let report = insight::goal_report(&controlled.engine, GoalCode(0)).unwrap().spend;
-    assert!((0.95..1.05).contains(&ratio), "{ratio}: {report:?}");
-    assert!(report.factor < 1.0 && report.treated > report.control * 0.85, "{report:?}");
+    // As near as 1,600 people in control can tell, some of whom are shown much more than others.
+    assert!((0.93..1.07).contains(&ratio) && ratio < 1.0 + (without - 1.0) / 2.0, "{ratio}: {report:?}");
+    assert!(report.factor < 0.95 && report.treated > report.control * 0.85, "{report:?}");
     let (low, high) = report.interval.unwrap();
     assert!(low < 1.0 && 1.0 < high && high / low < 1.2, "{report:?}");
 }

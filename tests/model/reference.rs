@@ -8,6 +8,7 @@ use inkling::hash;
 use inkling::ids::{Id, UserKey};
 use inkling::settings::{Advertiser, Goal, Settings};
 
+use super::guards::Known;
 use super::history::{Act, Entry, History, Life, position};
 use super::outcomes::{Reached, Shown};
 use super::spend::Spent;
@@ -64,6 +65,11 @@ pub struct Reference {
     pub spent: Vec<Spent>,
     /// When the sums of that faded last, in seconds.
     pub minute: u64,
+    /// Until when somebody is in quarantine, in seconds, and in which minutes who acted lately.
+    pub quarantine: BTreeMap<Known, u64>,
+    pub paces: Vec<(Known, u64)>,
+    /// When was last looked at who may leave, in seconds.
+    pub looked: u64,
     /// Event ids by the advertiser that the event names, if it names one.
     recent: VecDeque<(Option<Id>, Id)>,
     /// Ids that were forgotten, and when last.
@@ -202,6 +208,9 @@ impl Reference {
     fn act(&mut self, action: &Action, at: u64, event_id: Option<&Id>) {
         let of = self.advertiser(&action.advertiser).unwrap();
         let person = self.root(action.user);
+        if self.is_quarantined_act(of, person, at / 1_000) {
+            return self.count("actions_quarantined");
+        }
         for goal in self.reached_by(of, &action.action) {
             let value = action.value.map(|money| money.amount.0);
             let keys = (item_key(&action.item), item_key(&action.category));
@@ -264,6 +273,7 @@ impl Reference {
             }
         }
         self.rename(other, root);
+        self.link_guards(other, root);
         let members = self.members(root).into_iter().chain(self.members(other)).collect();
         self.groups.remove(&other);
         self.groups.insert(root, members);
@@ -278,6 +288,7 @@ impl Reference {
             support.forgotten += usize::from(support.people.remove(&person));
         }
         self.drop_person(person);
+        self.forget_guards(person);
         let now = self.now;
         self.forgotten.extend(self.members(person).into_iter().map(|member| (member, now)));
         self.groups.remove(&person);
@@ -289,6 +300,7 @@ impl Reference {
         let most = self.settings.limits.closings_per_tick;
         self.tick_outcomes(most);
         self.tick_spend();
+        self.tick_guards();
         let accepted_since = self.now.saturating_sub(self.settings.retention.token.0);
         self.forgotten.retain(|_, forgotten_at| *forgotten_at >= accepted_since);
         let unseen_since = self.now.saturating_sub(self.settings.retention.profile.0) / 1_000;

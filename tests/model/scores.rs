@@ -59,7 +59,8 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let furthest = goal.milestones.iter().rev().find(|milestone| !life.times(milestone).is_empty());
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
-        check_numbers(signal, &goal.multiplier, request.targets[0].base_p);
+        let is_held = person.is_some_and(|person| reference.quarantined_until(of, person, tick).is_some());
+        check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held);
         assert_eq!(Some(signal.readiness), engine.goal_readiness(signal.goal));
         match catalog.settings().arms.control_share {
             share if share >= 1.0 && person.is_some() => assert_eq!(signal.arm, Arm::Control),
@@ -69,10 +70,11 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
     }
 }
 
-fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) {
+fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, is_held: bool) {
     let Multiplier { baseline, min, max, .. } = *multiplier;
     let neutral = match signal.readiness {
         _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
+        _ if is_held => Some(Neutral::Quarantined),
         Readiness::Ready if baseline == Baseline::Request && base_p.is_none() => Some(Neutral::NoBaseP),
         Readiness::Ready => None,
         _ => Some(Neutral::Support),

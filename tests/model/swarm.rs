@@ -4,8 +4,8 @@ use inkling::action::ActionKind;
 use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
-    ActionSetting, Advertiser, Arms, Baseline, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention,
-    Rule, RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Baseline, Campaign, ExternalSegment, Goal, Guards, Learner, Limits, Multiplier,
+    Retention, Rule, RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -95,6 +95,7 @@ pub fn reconfigured(dice: &mut Dice, settings: &Settings) -> Settings {
         limits: Limits { interests_max, ..limits(dice) },
         retention: retention(dice),
         arms: arms(dice),
+        guards: guards(dice),
         ..settings.clone()
     };
     settings.learner.alpha = *dice.pick(&[0.02, 0.1, 0.5]);
@@ -116,6 +117,14 @@ fn settings(dice: &mut Dice) -> Settings {
         arms: arms(dice),
         limits: limits(dice),
         retention: retention(dice),
+        guards: guards(dice),
+    }
+}
+
+fn guards(dice: &mut Dice) -> Guards {
+    Guards {
+        actions_per_minute_max: *dice.pick(&[0, 0, 2, 4, 300]),
+        quarantine: *dice.pick(&[Span::minutes(1), Span::minutes(20), Span::days(1)]),
     }
 }
 
@@ -185,6 +194,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         converting_action: converting.map(id),
         click_window: window(dice),
         view_window: window(dice),
+        conversion_delay_min: *dice.pick(&[Span::ZERO, Span::ZERO, Span::ZERO, Span::seconds(1), Span::minutes(2)]),
         milestones: ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec(),
         value: Micros(dice.within(1_000_000..=9_000_000) as i64),
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
