@@ -7,5 +7,6 @@ pub mod beta;
 pub mod decay;
 pub mod hyperloglog;
 pub mod lift;
+pub mod normal;
 pub mod quality;
 pub mod tilt;
