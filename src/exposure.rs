@@ -54,7 +54,7 @@ pub struct GoalScore {
     pub logit: f32,
     /// The calibrated probability.
     pub p: f32,
-    /// The bid multiplier.
+    /// The bid multiplier. In the control arm, where 1 was answered, the one that a treated user would have got.
     pub multiplier: f32,
 }
 

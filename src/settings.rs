@@ -53,6 +53,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is accepted late, and what is kept how long.
     pub retention: Retention,
+    /// Who acts as no person does.
+    pub guards: Guards,
 }
 
 /// One advertiser.
@@ -96,6 +98,8 @@ pub struct Goal {
     pub click_window: Span,
     /// A conversion counts for an impression shown at most this long ago, clicked or not.
     pub view_window: Span,
+    /// A conversion sooner after an impression is no person's: it joins nothing, and leads into quarantine. 0 for any.
+    pub conversion_delay_min: Span,
     /// Steps on the way, furthest last; at most [`MILESTONES_MAX`].
     pub milestones: Vec<Id>,
     /// What a conversion without a stated value is worth.
@@ -139,6 +143,8 @@ pub struct Multiplier {
     pub prior_variance: f64,
     /// Distinct users that the goal or one milestone needs before the multiplier leaves 1; at most [`SUPPORT_MAX`].
     pub support: u32,
+    /// Whether one factor on all multipliers keeps what they spend at what the control arm says would be spent without.
+    pub spend_control: bool,
 }
 
 /// What the base bid pays for already.
@@ -267,6 +273,15 @@ pub struct Limits {
     pub interests_max: usize,
 }
 
+/// Signs of bots and fraud, and what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guards {
+    /// More actions of one person with one advertiser than this, within a minute, lead into quarantine; 0 for no limit.
+    pub actions_per_minute_max: u32,
+    /// Who is in quarantine stays there until this long after the last act.
+    pub quarantine: Span,
+}
+
 /// What is accepted late, and what is kept how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -309,6 +324,17 @@ impl Default for Limits {
     }
 }
 
+impl Guards {
+    /// No limit.
+    pub const OFF: Guards = Guards { actions_per_minute_max: 0, quarantine: Span::hours(1) };
+}
+
+impl Default for Guards {
+    fn default() -> Guards {
+        Guards { actions_per_minute_max: 300, ..Guards::OFF }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Retention {
         Retention {
@@ -323,7 +349,15 @@ impl Default for Retention {
 
 impl Default for Multiplier {
     fn default() -> Multiplier {
-        Multiplier { baseline: Baseline::Context, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
+        Multiplier {
+            baseline: Baseline::Context,
+            exponent: 1.0,
+            min: 0.3,
+            max: 3.0,
+            prior_variance: 1.0,
+            support: 25,
+            spend_control: true,
+        }
     }
 }
 
@@ -342,6 +376,7 @@ impl Goal {
             converting_action: None,
             click_window: Span::days(7),
             view_window: Span::days(1),
+            conversion_delay_min: Span::ZERO,
             milestones: Vec::new(),
             value: Micros(0),
             currency: Currency::USD,

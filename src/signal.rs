@@ -30,6 +30,11 @@ pub struct Signal {
     pub goal: GoalCode,
     /// Factor on the value of an impression: above 0, at most 10, neutral exactly [`NEUTRAL`]. Never NaN.
     pub multiplier: f64,
+    /// The multiplier that a treated user would have got: `multiplier` but in the control arm.
+    pub treated_multiplier: f64,
+    /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent
+    /// without them, 0.5 to 2; 1 where it does not apply. The goal's bounds come after it.
+    pub spend_factor: f64,
     /// Do not bid at all, and why. The multiplier stays what it would be.
     pub suppress: Option<Suppression>,
     /// Probability of at least one conversion within the goal's window if the ad is shown, 0 to 1 exclusive.
@@ -124,6 +129,8 @@ pub enum Neutral {
     Support,
     /// The base bid shall pay for the probability that the request states, and it states none.
     NoBaseP,
+    /// The user acts as no person does.
+    Quarantined,
     /// There was no time left to answer well.
     Deadline,
     /// The service had more to do than it can.
@@ -161,6 +168,7 @@ impl Neutral {
             Neutral::ControlArm => "control_arm",
             Neutral::Support => "support",
             Neutral::NoBaseP => "no_base_p",
+            Neutral::Quarantined => "quarantined",
             Neutral::Deadline => "deadline",
             Neutral::Overload => "overload",
         }

@@ -473,7 +473,7 @@ async fn a_held_out_user_gets_one_factor_for_both_goals_and_no_ad() {
     let service = Service::start_with(Config::from_settings(settings)).await;
     let target = pb::Target { campaign: "spring".into(), ..target("acme") };
     let result = service.score(score_request("o1", "u1", vec![target])).await.results.remove(0);
-    let combined = result.combined.unwrap();
+    let combined = result.combined.as_ref().unwrap();
     assert!(combined.suppress && result.signals.iter().all(|signal| signal.suppress), "{result:?}");
     assert_eq!((combined.suppress_reason(), combined.arm()), (pb::SuppressReason::Holdout, pb::Arm::Holdout));
     assert_eq!((combined.multiplier, combined.neutral()), (1.0, pb::NeutralReason::Support));

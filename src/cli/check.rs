@@ -80,8 +80,10 @@ fn describe_goal(goal: &Goal, advertiser: &Advertiser, out: &mut String) -> fmt:
         out,
         "counts",
         format_args!(
-            "up to {} after an impression that was clicked, {} after one that was only viewed; {credit}",
-            goal.click_window, goal.view_window
+            "up to {} after an impression that was clicked, {} after one that was only viewed; {credit}{}",
+            goal.click_window,
+            goal.view_window,
+            too_soon(goal)
         ),
     )?;
     line(out, "milestones", ladder(goal, advertiser))?;
@@ -93,6 +95,14 @@ fn describe_goal(goal: &Goal, advertiser: &Advertiser, out: &mut String) -> fmt:
         line(out, "suppresses", format_args!("ads to who has converted within {rest}"))?;
     }
     line(out, "multiplier", multiplier(&goal.multiplier))
+}
+
+/// What happens to conversions that come too soon.
+fn too_soon(goal: &Goal) -> String {
+    match goal.conversion_delay_min {
+        crate::units::Span::ZERO => String::new(),
+        delay => format!("; quarantined within {delay} of one"),
+    }
 }
 
 /// The way to the goal: "view_item 50 → add_to_cart 70 → purchase".
@@ -110,15 +120,17 @@ fn ladder(goal: &Goal, advertiser: &Advertiser) -> String {
 }
 
 fn multiplier(multiplier: &Multiplier) -> String {
-    let Multiplier { baseline, exponent, min, max, prior_variance, support } = multiplier;
+    let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control } = multiplier;
     let baseline = match baseline {
         Baseline::Goal => "the goal's mean",
         Baseline::Context => "the context alone",
         Baseline::Request => "the bidder's own probability",
     };
+    let spend = if *spend_control { "spends what control would" } else { "spends what it spends" };
+    let least = words::several(*support as usize, "user");
     format!(
-        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; 1 below {}",
-        words::several(*support as usize, "user")
+        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; \
+         1 below {least}; {spend}"
     )
 }
 
@@ -188,7 +200,7 @@ fn widest<'n>(names: impl Iterator<Item = &'n str>) -> usize {
 }
 
 fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
-    let Settings { learner, arms, limits, retention, .. } = settings;
+    let Settings { learner, arms, limits, retention, guards, .. } = settings;
     let goals: usize = settings.advertisers.iter().map(|advertiser| advertiser.goals.len()).sum();
     writeln!(out, "\nALL ADVERTISERS")?;
     line(
@@ -250,7 +262,12 @@ fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
             retention.lateness, retention.clock_skew, retention.retraction, retention.token
         ),
     )?;
-    line(out, "forgets", format_args!("users unseen for {}", retention.profile))
+    line(out, "forgets", format_args!("users unseen for {}", retention.profile))?;
+    let quarantined = match guards.actions_per_minute_max {
+        0 => "nobody for many actions".to_owned(),
+        most => format!("users with more than {} a minute", words::several(most as usize, "action")),
+    };
+    line(out, "quarantines", format_args!("{quarantined}; until quiet for {}", guards.quarantine))
 }
 
 fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {

@@ -60,6 +60,11 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
         ("readiness", readiness(signal.readiness.unwrap_or_default())),
         ("arm", arm(signal.arm()).to_owned()),
     ];
+    // A service that does not state the factor has none.
+    if signal.spend_factor != 0.0 && signal.spend_factor != 1.0 {
+        let words = "in the multiplier, so that all of them together spend what would be spent without";
+        lines.push(("spend", format!("× {:.3} {words}", signal.spend_factor)));
+    }
     if !signal.stage.is_empty() {
         lines.push(("stage", signal.stage.clone()));
     }
@@ -103,6 +108,7 @@ fn neutral(reason: v1::NeutralReason) -> &'static str {
         v1::NeutralReason::ControlArm => ", neutral: the user is in the control arm",
         v1::NeutralReason::Support => ", neutral: too few users have come far enough to learn from",
         v1::NeutralReason::NoBaseP => ", neutral: the request states no base_p to compare with",
+        v1::NeutralReason::Quarantined => ", neutral: the user acts as no person does",
         v1::NeutralReason::Deadline => ", neutral: there was no time left",
         v1::NeutralReason::Overload => ", neutral: the service has too much to do",
     }
@@ -156,6 +162,7 @@ mod tests {
             readiness: Some(v1::Readiness { state: State::Warming.into(), users: 1, needed: 25 }),
             neutral: v1::NeutralReason::Support.into(),
             arm: v1::Arm::Treated.into(),
+            spend_factor: 0.95,
             reasons: vec![reason("everybody's rate: ×1.00", false), reason("hour 5 UTC: ×1.00", true)],
             ..Default::default()
         };
@@ -181,6 +188,7 @@ o1 · u1 · acme · sku-7 · purchase
   worth       0.400000 an impression, in the goal's currency
   readiness   warming: 1 of 25 users
   arm         treated: the multiplier is meant
+  spend       × 0.950 in the multiplier, so that all of them together spend what would be spent without
   stage       add_to_cart
   segments    cart_abandoners, p/1
   reasons     everybody's rate: ×1.00

@@ -89,6 +89,7 @@ fn it_shows_every_key() {
         "[multiplier]",
         "[limits]",
         "[retention]",
+        "[guards]",
         "[[advertiser]]\nid = 'a'",
         "[[advertiser]]\nid = 'a'\n[[advertiser.action]]",
         "[[advertiser]]\nid = 'a'\n[[advertiser.goal]]",

@@ -12,6 +12,8 @@ use crate::units::{Currency, MICROS_MAX, Micros, Span};
 
 /// Shortest and longest wait of an impression for its conversion.
 const WINDOWS: RangeInclusive<Span> = Span::minutes(1)..=Span::days(90);
+/// Longest time within which a conversion may be said to come too soon.
+const CONVERSION_DELAY_MAX: Span = Span::hours(1);
 /// Bounds of the rate expected before anything is known: within them its log-odds are a sensible start.
 const PRIOR_RATES: Range = Range::Between(0.000_001, 0.9);
 /// The standard actions that are milestones of a goal which lists none, as far as they stand below it.
@@ -30,6 +32,7 @@ pub(super) fn read_goal(
     goal.converting_action = converting.map(|action| action.id.clone());
     table.span("click_window", &mut goal.click_window, WINDOWS);
     table.span("view_window", &mut goal.view_window, WINDOWS);
+    table.span("conversion_delay_min", &mut goal.conversion_delay_min, Span::ZERO..=CONVERSION_DELAY_MAX);
     goal.milestones = read_milestones(&mut table, advertiser, converting);
     read_value(&mut table, &mut goal);
     table.number("prior_rate", &mut goal.prior_rate, PRIOR_RATES);

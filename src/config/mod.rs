@@ -26,7 +26,7 @@ pub use server::{Clock, ServerConfig, Workers};
 
 use crate::settings::{ADVERTISERS_MAX, Advertiser, Arms, GOALS_MAX, Multiplier, Settings};
 use advertiser::read_advertiser;
-use policy::{read_arms, read_learner, read_limits, read_multiplier, read_retention};
+use policy::{read_arms, read_guards, read_learner, read_limits, read_multiplier, read_retention};
 use problem::{Problems, place};
 pub(crate) use table::{Names, Table};
 pub(crate) use value::Range;
@@ -140,6 +140,7 @@ fn read(mut root: Table<'_>) -> Config {
         arms,
         limits: read_section(&mut root, "limits", read_limits),
         retention: read_section(&mut root, "retention", read_retention),
+        guards: read_section(&mut root, "guards", read_guards),
         advertisers: read_advertisers(&mut root, multiplier, arms),
     };
     let has_advertiser = root.has("advertiser");

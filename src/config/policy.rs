@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::value::Range;
 use crate::settings::{
-    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
+    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Guards, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
     Retention, SUPPORT_MAX,
 };
 use crate::units::Span;
@@ -61,6 +61,14 @@ pub(super) fn read_retention(table: &mut Table<'_>) -> Retention {
     retention
 }
 
+/// Reads `[guards]`.
+pub(super) fn read_guards(table: &mut Table<'_>) -> Guards {
+    let mut guards = Guards::default();
+    table.whole("actions_per_minute_max", &mut guards.actions_per_minute_max, 0..=1_000_000);
+    table.span("quarantine", &mut guards.quarantine, Span::minutes(1)..=Span::days(30));
+    guards
+}
+
 /// Reads a multiplier's settings over those that hold where it states none.
 pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Multiplier {
     let mut multiplier = defaults;
@@ -73,5 +81,6 @@ pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Mu
     table.number("max", &mut multiplier.max, Range::Between(1.0, high));
     table.number("prior_variance", &mut multiplier.prior_variance, Range::Above(0.0, 100.0));
     table.whole("support", &mut multiplier.support, 1..=SUPPORT_MAX);
+    table.flag("spend_control", &mut multiplier.spend_control);
     multiplier
 }

@@ -198,6 +198,13 @@ impl<'a> Table<'a> {
         None
     }
 
+    /// Reads a choice between true and false.
+    pub fn flag(&mut self, key: &'static str, into: &mut bool) {
+        if let Some(flag) = self.take(key).and_then(|value| value.flag()) {
+            *into = flag;
+        }
+    }
+
     /// Reads an address and port.
     pub fn address(&mut self, key: &'static str, into: &mut SocketAddr) {
         let Some(value) = self.take(key) else { return };

@@ -102,7 +102,8 @@ const WRONG_GOALS: &[Case] = &[
     (
         "colour = 1",
         &["5:1: goal 'purchase': colour: unknown key: known are name, converting_action, click_window, \
-               view_window, milestones, value, currency, prior_rate, half_life, credit, multiplier"],
+               view_window, conversion_delay_min, milestones, value, currency, prior_rate, half_life, credit, \
+               multiplier"],
     ),
     (
         "[[advertiser.goal]]\nname = \"purchase\"\n[[advertiser.goal]]\nvalue = 1",

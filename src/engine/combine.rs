@@ -23,7 +23,7 @@ pub(super) struct Scored<'a> {
 /// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, or b again where a rule
 /// makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var, a = w q / Σ w q being a goal's
 /// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off
-/// by. Exponent, prior variance and bounds are those of the goal with the largest weight, the first of equals. With one
+/// by. Exponent, prior variance, spend factor and bounds are those of the goal with the largest weight, the first of equals. With one
 /// goal this is that goal's own multiplier.
 ///
 /// `weight` is that of the person's segments. `None` where no goal is given.
@@ -48,7 +48,11 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
         gain: goal.weight * (believed(goal) - goal.signal.baseline) / baseline,
     };
     Some(Combined {
-        multiplier: if neutral.is_some() { NEUTRAL } else { factor(lead.settings, ln_ratio, doubt * doubt, weight) },
+        multiplier: if neutral.is_some() {
+            NEUTRAL
+        } else {
+            factor(lead.settings, ln_ratio, doubt * doubt, weight, lead.signal.spend_factor)
+        },
         suppress: suppression(goals),
         expected: sum(&|goal| goal.signal.p_conversion),
         interval: (sum(&|goal| goal.signal.interval.0), sum(&|goal| goal.signal.interval.1)),
@@ -81,6 +85,8 @@ mod tests {
         Signal {
             goal: GoalCode(goal),
             multiplier: 1.0,
+            treated_multiplier: 1.0,
+            spend_factor: 1.0,
             suppress: None,
             p_conversion: p,
             interval: (p * 0.5, p + 0.5 * (1.0 - p)),
@@ -155,7 +161,7 @@ mod tests {
             p in 1e-6f64..0.999, base in 1e-6f64..0.999, variance in 0.0f64..9.0, weight in 0.001f64..1_000.0,
         ) {
             let settings = Multiplier::default();
-            let own = multiplier(&settings, p, Base { p: base, variance }, 1.0);
+            let own = multiplier(&settings, p, Base { p: base, variance }, 1.0, 1.0);
             let combined = combined(&[(p, base, variance, weight)], &settings).multiplier;
             prop_assert!((combined / own - 1.0).abs() < 1e-9, "{combined} {own}");
         }
@@ -166,7 +172,9 @@ mod tests {
         ) {
             let settings = Multiplier { min: 0.01, max: 10.0, ..Multiplier::default() };
             let sure: Vec<_> = goals.iter().map(|(p, base, _, weight)| (*p, *base, 0.0, *weight)).collect();
-            let own = sure.iter().map(|(p, base, ..)| multiplier(&settings, *p, Base { p: *base, variance: 0.0 }, 1.0));
+            let own = sure.iter().map(|(p, base, ..)| {
+                multiplier(&settings, *p, Base { p: *base, variance: 0.0 }, 1.0, 1.0)
+            });
             let (least, most) = own.fold((f64::MAX, 0.0f64), |(low, high), one| (low.min(one), high.max(one)));
             let certain = combined(&sure, &settings);
             prop_assert!((least * (1.0 - 1e-9)..=most * (1.0 + 1e-9)).contains(&certain.multiplier), "{certain:?}");

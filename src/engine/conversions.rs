@@ -9,7 +9,8 @@ use super::segments::RuleSegments;
 use super::statistics::Memberships;
 use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
-use crate::units::{Span, Timestamp};
+use crate::settings::Goal;
+use crate::units::Timestamp;
 
 /// Number of a conversion, in the order of arrival.
 pub(super) type ConversionId = u64;
@@ -74,11 +75,26 @@ impl Conversion {
     /// else the same user with an item or category that agrees.
     ///
     /// The item decides where both have one, else the category where both have one, else the user alone.
-    pub fn matches(&self, impression: &Impression, click_window: Span, view_window: Span) -> bool {
+    /// Sooner after the impression than the goal's least delay it is not.
+    pub fn matches(&self, impression: &Impression, goal: &Goal) -> bool {
         let is_clicked = impression.clicked_at.is_some_and(|clicked_at| clicked_at <= self.occurred_at);
-        let window = if is_clicked { click_window.max(view_window) } else { view_window };
+        let window = if is_clicked { goal.window() } else { goal.view_window };
         let is_within = impression.shown_at < self.occurred_at && self.occurred_at <= impression.shown_at + window;
-        if self.goal != impression.goal || !is_within {
+        is_within && !self.is_too_soon(impression, goal) && self.is_about(impression)
+    }
+
+    /// Whether it is about that impression, and came after it sooner than any person's does.
+    pub fn came_too_soon(&self, impression: &Impression, goal: &Goal) -> bool {
+        impression.shown_at < self.occurred_at && self.is_too_soon(impression, goal) && self.is_about(impression)
+    }
+
+    fn is_too_soon(&self, impression: &Impression, goal: &Goal) -> bool {
+        self.occurred_at.since(impression.shown_at) < goal.conversion_delay_min
+    }
+
+    /// Whether goal and opportunity, or else user and what is advertised, are the same.
+    fn is_about(&self, impression: &Impression) -> bool {
+        if self.goal != impression.goal {
             return false;
         }
         if let Some(opportunity) = self.opportunity {

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::apply::Refused;
 use super::outcomes::{Before, Learned, Notice};
+use super::profiles::ProfileKey;
 use crate::exposure::{Arm, Exposure};
 use crate::rejection::Rejection;
 use crate::units::Timestamp;
@@ -21,14 +22,21 @@ impl Engine {
         if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
             return Err(Refused::Duplicate);
         }
+        let key = notice.user.map(|user| ProfileKey::of(user, notice.advertiser));
+        if key.is_some_and(|key| self.guards.quarantine().holds(key, shown_at.tick()).is_some()) {
+            self.tally.impressions_quarantined += 1;
+            return Ok(());
+        }
         self.tally.ghost_impressions += 1;
         for (goal, answered) in notice.goals.clone() {
             let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
-            let arm = self.goals[goal.index()].statistics.arm_mut(notice.arm);
-            arm.outcome.impressions.add(1.0, shown_at.tick(), half_life);
-            arm.predicted.add(answered.map_or(0.0, f64::from), shown_at.tick(), half_life);
+            let predicted = answered.map_or(0.0, |answered| f64::from(answered.p));
+            self.goals[goal.index()].statistics.watch(notice.arm, 0, |watched| {
+                watched.outcome.impressions.add(1.0, shown_at.tick(), half_life);
+                watched.predicted.add(predicted, shown_at.tick(), half_life);
+            });
             notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
-            let learned = Learned { is_answered: true, lesson: Default::default() };
+            let learned = Learned { answered: None, lesson: Default::default() };
             self.keep_impression(&notice, goal, learned, Before::default(), shown_at);
         }
         self.changed();

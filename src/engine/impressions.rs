@@ -38,8 +38,8 @@ pub(super) struct Impression {
     pub shown_at: Timestamp,
     pub clicked_at: Option<Timestamp>,
     pub arm: Arm,
-    /// The score is known, so that it counts for its arm.
-    pub is_answered: bool,
+    /// Where the score is known, so that it counts for its arm: the class of its multiplier.
+    pub answered: Option<u8>,
     /// What was learned of it.
     pub lesson: Lesson,
     pub item: Option<ItemKey>,
@@ -271,7 +271,7 @@ impl Impression {
             self.segments.0,
             u64::from(self.standing) | u64::from(self.steps) << 32,
             u64::from(self.is_closed)
-                | u64::from(self.is_answered) << 1
+                | self.answered.map_or(0, |class| u64::from(class) + 1) << 8
                 | u64::from(self.is_climbed) << 2
                 | u64::from(self.is_ghost) << 3,
             self.deadline.0,

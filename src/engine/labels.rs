@@ -15,7 +15,7 @@ use super::conversions::{Conversion, ConversionId, CreditedTo, Share};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
-use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
+use super::statistics::{AdvertiserStatistics, Memberships, Outcome, Watched};
 use crate::exposure::{Feature, of_context};
 use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
@@ -108,15 +108,32 @@ impl Engine {
     /// Joins a new conversion to the impressions that are known already.
     pub(super) fn join_conversion(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id) else { return };
-        let impressions = match (conversion.opportunity, conversion.user) {
-            (Some(opportunity), _) => self.impressions.of_opportunity(opportunity),
-            (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
-            (None, None) => Default::default(),
-        };
-        for impression in impressions {
+        for impression in self.impressions_about(conversion) {
             self.join(impression, id);
         }
         self.credit(id);
+    }
+
+    /// Impressions that a conversion may be about.
+    fn impressions_about(&self, conversion: &Conversion) -> SmallVec<[ImpressionId; 2]> {
+        match (conversion.opportunity, conversion.user) {
+            (Some(opportunity), _) => self.impressions.of_opportunity(opportunity),
+            (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
+            (None, None) => SmallVec::new(),
+        }
+    }
+
+    /// Whether a new conversion came sooner after an impression than a person's does; then whose it is, where known.
+    /// One that is known before the impression it came too soon after only does not join that.
+    pub(super) fn came_too_soon(&self, conversion: &Conversion) -> Option<Option<UserKey>> {
+        let setting = &self.catalog.goal_in_force(conversion.goal)?.setting;
+        if setting.conversion_delay_min == Span::ZERO {
+            return None;
+        }
+        let impressions = self.impressions_about(conversion);
+        let mut impressions = impressions.iter().filter_map(|id| self.impressions.get(*id));
+        let shown = impressions.find(|impression| conversion.came_too_soon(impression, setting))?;
+        Some(conversion.user.or(shown.user))
     }
 
     /// Joins whatever of one user and goal belongs together and is not joined yet: after two ids were linked.
@@ -136,9 +153,7 @@ impl Engine {
         let goal = impression.goal;
         let Some(in_force) = self.catalog.goal_in_force(goal) else { return false };
         let setting = &in_force.setting;
-        if conversion.joined.contains(&impression_id)
-            || !conversion.matches(impression, setting.click_window, setting.view_window)
-        {
+        if conversion.joined.contains(&impression_id) || !conversion.matches(impression, setting) {
             return false;
         }
         conversion.joined.push(impression_id);
@@ -167,7 +182,8 @@ impl Engine {
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
         if impression.is_ghost {
-            state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+            let change = |watched: &mut Watched| watched.outcome.positives.add(sign, shown, half_life);
+            state.statistics.watch(impression.arm, 0, change);
         }
         if impression.features.is_none() {
             return;
@@ -187,8 +203,9 @@ impl Engine {
             let change = |labels: &mut Outcome| labels.positives.add(sign, shown, half_life);
             state.statistics.label(impression.memberships(), impression.done, change);
         }
-        if impression.is_answered {
-            state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        if let Some(class) = impression.answered {
+            let change = |watched: &mut Watched| watched.outcome.positives.add(sign, shown, half_life);
+            state.statistics.watch(impression.arm, class, change);
         }
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);

@@ -14,7 +14,7 @@ use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
-use super::statistics::{Memberships, Outcome, person};
+use super::statistics::{Memberships, Outcome, multiplier_class, person};
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
 use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_features};
@@ -38,8 +38,8 @@ pub(super) struct Notice {
     pub externals: SmallVec<[SegmentCode; 2]>,
     /// `None` when nothing may be learned from it.
     pub features: Option<Arc<[Feature]>>,
-    /// Goals that are in force, each once, with the probability that was answered, where one was.
-    pub goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+    /// Goals that are in force, each once, with what was answered, where anything was.
+    pub goals: SmallVec<[(GoalCode, Option<GoalScore>); 4]>,
     /// It was not shown, because the person is held out.
     pub is_ghost: bool,
 }
@@ -53,8 +53,8 @@ pub(super) struct Before {
 
 /// What an impression has counted for.
 pub(super) struct Learned {
-    /// The score is known.
-    pub is_answered: bool,
+    /// Class of the multiplier, where the score is known.
+    pub answered: Option<u8>,
     pub lesson: Lesson,
 }
 
@@ -86,6 +86,11 @@ impl Engine {
         if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
             return Err(Refused::Duplicate);
         }
+        let key = notice.user.map(|user| ProfileKey::of(user, notice.advertiser));
+        if key.is_some_and(|key| self.guards.quarantine().holds(key, shown_at.tick()).is_some()) {
+            self.tally.impressions_quarantined += 1;
+            return Ok(());
+        }
         let before = self.show_to_person(&notice, shown_at);
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
@@ -94,7 +99,8 @@ impl Engine {
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
             let lesson = self.learn_negative(goal, notice.features.as_deref(), shown_at, share);
-            let learned = Learned { is_answered: answered.is_some(), lesson };
+            let class = answered.map(|answered| multiplier_class(answered.multiplier));
+            let learned = Learned { answered: class, lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
             notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
         }
@@ -114,7 +120,7 @@ impl Engine {
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
         let is_remembered = |user: &UserKey| !self.forgotten.covers(*user, exposure.scored_at);
-        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p)));
+        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(*score)));
         let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
             return Err(Rejection::NotFound { what: "goal of the exposure" }.into());
@@ -205,7 +211,7 @@ impl Engine {
             shown_at,
             clicked_at: None,
             arm: notice.arm,
-            is_answered: learned.is_answered,
+            answered: learned.answered,
             lesson: learned.lesson,
             item: notice.item,
             category: notice.category,
@@ -242,6 +248,10 @@ impl Engine {
             return Err(Refused::Duplicate);
         }
         let (user, advertiser) = (first.user, self.goals[first.goal.index()].advertiser);
+        if user.is_some_and(|root| self.is_held(advertiser, root, occurred_at.tick())) {
+            self.tally.clicks_quarantined += 1;
+            return Ok(());
+        }
         ids.iter().for_each(|id| self.note_click(*id, occurred_at));
         if let Some(root) = user {
             self.note_click_act(advertiser, root, occurred_at.tick());
@@ -285,6 +295,10 @@ impl Engine {
             value: event.value,
             conversion_id: event.conversion_id.as_ref(),
         })?;
+        if user.is_some_and(|root| self.is_held(advertiser, root, occurred_at.tick())) {
+            self.tally.conversions_quarantined += 1;
+            return Ok(());
+        }
         self.note_conversion(conversion);
         Ok(())
     }
@@ -324,9 +338,16 @@ impl Engine {
         })
     }
 
-    /// Takes a checked conversion: the user's history, the impressions it joins, the credit.
+    /// Takes a checked conversion, unless it came too soon: the user's history, the impressions it joins, the credit.
     pub(super) fn note_conversion(&mut self, conversion: Conversion) {
         let (goal, tick) = (conversion.goal, conversion.occurred_at.tick());
+        if let Some(person) = self.came_too_soon(&conversion) {
+            self.tally.conversions_quarantined += 1;
+            person.into_iter().for_each(|root| {
+                self.hold(conversion.advertiser, root, tick);
+            });
+            return;
+        }
         let needed = self.catalog.goal_in_force(goal).map_or(0, |goal| goal.setting.multiplier.support) as usize;
         if let Some(root) = conversion.user {
             let key = ProfileKey::of(root, conversion.advertiser);
@@ -375,7 +396,7 @@ impl Engine {
         &mut self,
         notice: &Notice,
         goal: GoalCode,
-        answered: Option<f32>,
+        answered: Option<GoalScore>,
         before: Before,
         cost: Option<Money>,
         shown_at: Timestamp,
@@ -394,10 +415,15 @@ impl Engine {
             let change = |labels: &mut Outcome| labels.impressions.add(1.0, tick, half_life);
             statistics.label(of, before.done, change);
         }
-        if let (Some(p), Some(_)) = (answered, &notice.features) {
-            let arm = statistics.arm_mut(notice.arm);
-            arm.outcome.impressions.add(1.0, tick, half_life);
-            arm.predicted.add(f64::from(p), tick, half_life);
+        if let (Some(answered), Some(_)) = (answered, &notice.features) {
+            statistics.watch(notice.arm, multiplier_class(answered.multiplier), |watched| {
+                watched.outcome.impressions.add(1.0, tick, half_life);
+                watched.predicted.add(f64::from(answered.p), tick, half_life);
+            });
+        }
+        if let (Some(answered), Some(user), Some(cost)) = (answered, notice.user, cost) {
+            let (amount, multiplier) = (cost.amount.0 as f64, f64::from(answered.multiplier));
+            self.goals[goal.index()].spend.spend(notice.arm, user, amount, multiplier, self.now.tick());
         }
     }
 }

@@ -23,6 +23,11 @@ impl ProfileKey {
     pub fn of(root: UserKey, advertiser: AdvertiserCode) -> ProfileKey {
         ProfileKey(hash::mix(root.0, u64::from(advertiser.0)))
     }
+
+    /// The hash.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// The map that scorers read.

@@ -10,6 +10,7 @@ use super::catalog::{AdvertiserInForce, Catalog, GoalInForce};
 use super::combine;
 use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
+use super::guards::Quarantine;
 use super::multiplier::{Base, Estimate, multiplier};
 use super::paths::SupportedPaths;
 use super::people::Roots;
@@ -36,6 +37,7 @@ use crate::units::{Micros, Timestamp};
 pub(super) struct Shared {
     pub profiles: Arc<SharedProfiles>,
     pub roots: Arc<Roots>,
+    pub quarantine: Arc<Quarantine>,
     pub published: ArcSwap<Published>,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct GoalView {
     /// What is known of a person adds to the log-odds of the context, in the mean.
     pub gap: f64,
     pub readiness: Readiness,
+    /// Factor on all multipliers that keeps spend at what it would be without them.
+    pub spend_factor: f64,
     /// Credited value of a positive impression, in micros.
     pub value: f64,
 }
@@ -84,6 +88,8 @@ struct Person {
     /// Product of the segments' weights.
     weight: f64,
     arm: Arm,
+    /// Acts as no person does.
+    is_quarantined: bool,
 }
 
 impl Scorer {
@@ -221,7 +227,9 @@ impl Scoring<'_> {
         let weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
         let segments = rules.codes().chain(externals.iter().copied()).collect();
         let arm = root.map_or(Arm::Treated, |root| arms::arm(&in_force.arms, root));
-        Person { advertiser, root, profile, segments, externals, weight, arm }
+        let quarantine = |root| self.shared.quarantine.holds(ProfileKey::of(root, advertiser), self.at.tick());
+        let is_quarantined = root.is_some_and(|root| quarantine(root).is_some());
+        Person { advertiser, root, profile, segments, externals, weight, arm, is_quarantined }
     }
 
     /// One factor for all goals of the campaign's objective, where all were scored. `variances` stand in the order of
@@ -258,16 +266,23 @@ impl Scoring<'_> {
         let settings = &in_force.setting.multiplier;
         let base = base(settings.baseline, view, &estimate, seen);
         let neutral = match view.readiness {
-            _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
+            _ if person.is_quarantined => Some(Neutral::Quarantined),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
             _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,
         };
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
-        let factor = || multiplier(settings, estimate.p, base, person.weight);
+        // Of people without an id none is in the control arm, so nobody can say what they would spend.
+        let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
+        let factor = || multiplier(settings, estimate.p, base, person.weight, spend_factor);
+        let treated_multiplier = if neutral.is_some() { NEUTRAL } else { factor() };
+        let is_control = person.arm == Arm::Control;
+        let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
         let signal = Signal {
             goal,
-            multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
+            multiplier: if is_control { NEUTRAL } else { treated_multiplier },
+            treated_multiplier,
+            spend_factor,
             suppress: suppression(in_force, goal, person, self.at),
             p_conversion: estimate.p,
             interval: estimate.interval,
@@ -300,6 +315,8 @@ impl Scoring<'_> {
         Signal {
             goal,
             multiplier: NEUTRAL,
+            treated_multiplier: NEUTRAL,
+            spend_factor: 1.0,
             suppress: None,
             p_conversion: view.baseline,
             interval: (view.baseline, view.baseline),
@@ -330,7 +347,7 @@ impl Scoring<'_> {
             goal: signal.goal,
             logit: signal.logit as f32,
             p: signal.p_conversion as f32,
-            multiplier: signal.multiplier as f32,
+            multiplier: signal.treated_multiplier as f32,
         };
         Exposure {
             schema: FEATURE_SCHEMA,

@@ -101,6 +101,8 @@ pub(super) fn small_settings() -> Settings {
             token: Span::hours(24),
             profile: Span::days(90),
         },
+        // As in frames that are older than the field.
+        guards: Guards::OFF,
     }
 }
 
@@ -137,6 +139,7 @@ fn small_goal() -> Goal {
         converting_action: Some(id("purchase")),
         click_window: Span::days(7),
         view_window: Span::days(1),
+        conversion_delay_min: Span::ZERO,
         milestones: vec![id("view_item")],
         value: Micros(5_000_000),
         currency: Currency::USD,
@@ -151,6 +154,8 @@ fn small_goal() -> Goal {
             max: 4.0,
             prior_variance: 1.5,
             support: 25,
+            // As in frames that are older than the field.
+            spend_control: false,
         },
     }
 }

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use super::counters::CounterLine;
 use super::queue::Refused;
 use super::words;
-use crate::engine::{Applied, ArmPeople, Catalog, Incrementality};
+use crate::engine::{Applied, ArmPeople, Catalog, ClassCounts, Incrementality, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::insight;
@@ -136,6 +136,7 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         reasons: signal.reasons.iter().map(reason).collect(),
         logit: signal.logit,
         correction: signal.correction,
+        spend_factor: signal.spend_factor,
         intercept: signal.intercept,
     }
 }
@@ -187,6 +188,7 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::ControlArm => pb::NeutralReason::ControlArm,
         Neutral::Support => pb::NeutralReason::Support,
         Neutral::NoBaseP => pb::NeutralReason::NoBaseP,
+        Neutral::Quarantined => pb::NeutralReason::Quarantined,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
     }
@@ -249,6 +251,8 @@ pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
         arms: arms.collect(),
         live_impressions: report.live_impressions as u64,
         incrementality: report.incrementality.as_ref().map(incrementality),
+        spend: Some(spend_report(&report.spend)),
+        by_multiplier: report.by_multiplier.iter().map(multiplier_report).collect(),
     }
 }
 
@@ -267,6 +271,22 @@ fn incrementality(of: &Incrementality) -> pb::Incrementality {
         holdout_share: of.holdout_share,
         everybody: of.everybody.map(lift),
         reached: of.reached.map(lift),
+    }
+}
+
+fn multiplier_report(of: &ClassCounts) -> pb::MultiplierReport {
+    let ClassCounts { from, below, impressions, positives, predicted } = *of;
+    pb::MultiplierReport { from, below, impressions, positives, predicted }
+}
+
+fn spend_report(report: &SpendReport) -> pb::SpendReport {
+    pb::SpendReport {
+        treated_micros: report.treated as i64,
+        control_micros: report.control as i64,
+        ratio: report.ratio,
+        ratio_low: report.interval.map(|(low, _)| low),
+        ratio_high: report.interval.map(|(_, high)| high),
+        factor: report.factor,
     }
 }
 
@@ -354,6 +374,7 @@ pub fn user_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insig
         segments: report.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         actions: report.actions.iter().map(did).collect(),
         linked_ids: u32::try_from(report.linked_ids).unwrap_or(u32::MAX),
+        quarantined_until_ms: report.quarantined_until.map(milliseconds),
     }
 }
 

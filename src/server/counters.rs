@@ -99,8 +99,15 @@ const REJECTIONS: [&str; 18] = [
 ];
 
 /// Rules of neutral answers, in the order of the report.
-const NEUTRALS: [Neutral; 6] =
-    [Neutral::NoConsent, Neutral::ControlArm, Neutral::Support, Neutral::Deadline, Neutral::Overload, Neutral::NoBaseP];
+const NEUTRALS: [Neutral; 7] = [
+    Neutral::NoConsent,
+    Neutral::ControlArm,
+    Neutral::Support,
+    Neutral::Deadline,
+    Neutral::Overload,
+    Neutral::NoBaseP,
+    Neutral::Quarantined,
+];
 
 /// Counters since the start. Each is exact; two read together may be an instant apart.
 #[derive(Debug, Default)]
@@ -143,6 +150,7 @@ impl Counters {
             Neutral::Deadline => 3,
             Neutral::Overload => 4,
             Neutral::NoBaseP => 5,
+            Neutral::Quarantined => 6,
         };
         self.neutral[place].fetch_add(1, Ordering::Relaxed);
     }

@@ -10,3 +10,4 @@ pub mod lift;
 pub mod normal;
 pub mod quality;
 pub mod split;
+pub mod tilt;

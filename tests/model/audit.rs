@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inkling::engine::{AudienceCounts, Engine};
+use inkling::engine::{AudienceCounts, ClassCounts, Engine};
 use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, GoalCode, Id, SegmentCode, UserKey};
 use inkling::insight;
@@ -35,7 +35,8 @@ impl Audit<'_> {
         assert!(tally.is_empty(), "not in the engine's tally: {tally:?}");
         let kept = (self.reference.kept().count(), self.reference.kept_conversions().count());
         let sizes = self.engine.sizes().map(|(_, size)| size);
-        assert_eq!(sizes, [self.reference.histories.len(), kept.0, kept.1], "profiles, impressions, conversions");
+        let expected = [self.reference.histories.len(), kept.0, kept.1, self.reference.quarantine.len()];
+        assert_eq!(sizes, expected, "profiles, impressions, conversions, quarantined");
     }
 
     pub fn whole(&self) {
@@ -162,6 +163,7 @@ impl Audit<'_> {
         }
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
         self.arms(code, reference.impressions.iter().filter(is_of), &fading);
+        super::spend::check(reference, self.engine, of, goal, code);
         self.effects(of, goal, code, &fading);
         self.trial(of, goal, code);
         self.readiness(of, goal, code);
@@ -229,14 +231,31 @@ impl Audit<'_> {
 
     fn arms<'b>(&self, code: GoalCode, shown: impl Iterator<Item = &'b Shown>, fading: &Fading) {
         let mut sums: BTreeMap<Arm, [Sum; 3]> = BTreeMap::new();
+        let classes = self.engine.by_multiplier(code);
+        let mut by_class = vec![[Sum::default(); 3]; classes.len()];
+        let is_below =
+            |multiplier: f32, class: &ClassCounts| class.below.is_none_or(|below| f64::from(multiplier) < below);
         for one in shown {
-            if let Some((arm, p)) = one.answered {
+            if let Some((arm, p, multiplier)) = one.answered {
                 let factors = fading.factors(one.shown_at / 1_000);
-                let [impressions, positives, predicted] = sums.entry(arm).or_default();
-                impressions.add(factors, 1.0);
-                positives.add(factors, f64::from(u8::from(one.standing > 0)));
-                predicted.add(factors, f64::from(p));
+                let add = |[impressions, positives, predicted]: &mut [Sum; 3]| {
+                    impressions.add(factors, 1.0);
+                    positives.add(factors, f64::from(u8::from(one.standing > 0)));
+                    predicted.add(factors, f64::from(p));
+                };
+                add(sums.entry(arm).or_default());
+                let is_within = |class: &ClassCounts| class.from <= multiplier.into() && is_below(multiplier, class);
+                let class = classes.iter().position(is_within).unwrap();
+                if arm == Arm::Treated {
+                    add(&mut by_class[class]);
+                }
             }
+        }
+        for (class, [impressions, positives, predicted]) in classes.iter().zip(by_class) {
+            let name = |what| format!("{what} of {class:?}, goal {code:?}");
+            fading.check(class.impressions, impressions, || name("impressions"));
+            fading.check(class.positives, positives, || name("positives"));
+            fading.check(class.predicted, predicted, || name("predicted"));
         }
         for counts in self.engine.arms(code) {
             let [impressions, positives, predicted] = sums.remove(&counts.arm).unwrap_or_default();

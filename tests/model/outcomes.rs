@@ -10,6 +10,7 @@ use inkling::units::Money;
 
 use super::history::{Act, Entry};
 use super::reference::{Reference, item_key};
+use super::spend::Spent;
 
 /// An impression without a score teaches only if its notice is at most this old.
 const FRESH_MS: u64 = 60_000;
@@ -32,8 +33,8 @@ pub struct Shown {
     /// Actions the person had done before, and not since.
     pub done: BTreeSet<Id>,
     pub cost: i64,
-    /// What was answered, and to which arm, where the score is known.
-    pub answered: Option<(Arm, f32)>,
+    /// Arm, probability and multiplier that were answered, where the score is known.
+    pub answered: Option<(Arm, f32, f32)>,
     pub is_learned: bool,
     /// Conversions that joined it and stand, as long as it was kept.
     pub standing: usize,
@@ -96,10 +97,15 @@ impl Reached {
 pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
     let is_clicked = shown.clicked_at.is_some_and(|(counts_from, _)| counts_from <= reached.at);
     let window = if is_clicked { goal.click_window.max(goal.view_window) } else { goal.view_window };
-    let is_within = shown.shown_at < reached.at && reached.at <= shown.shown_at + window.0;
+    let from = shown.shown_at + goal.conversion_delay_min.0.max(1);
+    (from..=shown.shown_at + window.0).contains(&reached.at) && belongs_to(reached, shown)
+}
+
+/// The same, whenever they were.
+pub fn belongs_to(reached: &Reached, shown: &Shown) -> bool {
     let same_goal = (shown.advertiser, &shown.goal) == (reached.advertiser, &reached.goal);
     if let Some(opportunity) = reached.opportunity {
-        return same_goal && is_within && opportunity == shown.opportunity;
+        return same_goal && opportunity == shown.opportunity;
     }
     let agrees = if reached.item.is_some() && shown.item.is_some() {
         reached.item == shown.item
@@ -108,7 +114,7 @@ pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
     } else {
         true
     };
-    same_goal && is_within && agrees && reached.user.is_some() && reached.user == shown.user
+    same_goal && agrees && reached.user.is_some() && reached.user == shown.user
 }
 
 /// Nothing is shown before it is scored, whatever a notice says.
@@ -201,7 +207,9 @@ impl Reference {
                 let goals: Vec<_> = exposure
                     .goals
                     .iter()
-                    .filter_map(|score| named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p)))))
+                    .filter_map(|score| {
+                        named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p, score.multiplier))))
+                    })
                     .collect();
                 // Who was forgotten since does not come back with an old token.
                 let is_forgotten = |user: &u64| self.forgotten.get(user).is_some_and(|at| exposure.scored_at.0 <= *at);
@@ -221,6 +229,9 @@ impl Reference {
                 (shown, goals.map(|goal| (goal, None)).collect())
             }
         };
+        if shown.user.is_some_and(|person| self.quarantined_until(shown.advertiser, person, at / 1_000).is_some()) {
+            return self.count("impressions_quarantined");
+        }
         if is_ghost {
             (shown.is_ghost, shown.is_learned, shown.shown_to) = (true, false, None);
         }
@@ -234,6 +245,10 @@ impl Reference {
                 let deadline = at + self.goal(shown.advertiser, &goal).unwrap().window().0;
                 if let Some(person) = shown.user {
                     self.reach_person(shown.advertiser, &goal, person, at);
+                }
+                if let (Some((arm, ..)), Some(_), false) = (answered, shown.user, shown.is_ghost) {
+                    let (advertiser, goal, minute) = (shown.advertiser, goal.clone(), self.minute);
+                    self.spent.push(Spent { advertiser, goal, arm, cost, minute });
                 }
                 self.impressions.push(Shown { goal, answered, cost, deadline, ..shown.clone() });
                 let new = self.impressions.len() - 1;
@@ -319,13 +334,16 @@ impl Reference {
 
     pub fn click(&mut self, click: &Click, at: u64) {
         let shown = self.clicked(click, at).unwrap();
+        let Shown { advertiser, user, .. } = self.impressions[shown[0]];
+        if user.is_some_and(|person| self.is_held(advertiser, person, at / 1_000)) {
+            return self.count("clicks_quarantined");
+        }
         for one in &shown {
             let counts_from = at.max(self.impressions[*one].shown_at);
             self.impressions[*one].clicked_at = Some((counts_from, at));
             self.touch(*one);
         }
         self.count("clicks");
-        let Shown { advertiser, user, .. } = self.impressions[shown[0]];
         if let Some(person) = user {
             let act = Act { tick: at / 1_000, action: Id::literal("ad_click"), item: None, category: None };
             self.do_act(advertiser, person, act);
@@ -341,6 +359,9 @@ impl Reference {
                 (Some(opportunity.0), user.map(|user| self.root(user)).or_else(shown_to))
             }
         };
+        if user.is_some_and(|person| self.is_held(of, person, at / 1_000)) {
+            return self.count("conversions_quarantined");
+        }
         let value = conversion.value.map(|money| money.amount.0);
         let keys = (item_key(&conversion.item), item_key(&conversion.category));
         let reached = Reached::new(of, conversion.goal.clone(), user, at, value, keys);
@@ -351,6 +372,14 @@ impl Reference {
         let goal = self.goal(reached.advertiser, &reached.goal).unwrap();
         let (default, enough) = (goal.value.0, goal.multiplier.support as usize);
         let suppresses = goal.suppress_after_conversion.is_some();
+        let reached = Reached { opportunity, ..reached };
+        if let Some(person) = self.came_too_soon(&reached) {
+            self.count("conversions_quarantined");
+            if person > 0 {
+                self.hold(reached.advertiser, person, reached.at / 1_000);
+            }
+            return;
+        }
         if let Some(person) = reached.user {
             self.remember(reached.advertiser, person, Entry::Converted(reached.at / 1_000));
             self.note_support(reached.advertiser, format!("goal {}", reached.goal), person, enough);

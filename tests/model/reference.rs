@@ -8,8 +8,10 @@ use inkling::hash;
 use inkling::ids::{Id, UserKey};
 use inkling::settings::{Advertiser, Goal, Settings};
 
+use super::guards::Known;
 use super::history::{Act, Entry, History, Life, position};
 use super::outcomes::{Reached, Shown};
+use super::spend::Spent;
 use super::trial::Trial;
 
 /// Distinct users are told apart up to this number.
@@ -60,6 +62,15 @@ pub struct Reference {
     pub conversions: Vec<Reached>,
     /// By advertiser and the name of an action or, with a mark, of a goal.
     pub support: BTreeMap<(usize, String), Support>,
+    /// What was spent since arms were dealt, where it can be told to whom and at which multiplier.
+    pub spent: Vec<Spent>,
+    /// When the sums of that faded last, in seconds.
+    pub minute: u64,
+    /// Until when somebody is in quarantine, in seconds, and in which minutes who acted lately.
+    pub quarantine: BTreeMap<Known, u64>,
+    pub paces: Vec<(Known, u64)>,
+    /// When was last looked at who may leave, in seconds.
+    pub looked: u64,
     /// Event ids by the advertiser that the event names, if it names one.
     recent: VecDeque<(Option<Id>, Id)>,
     /// Ids that were forgotten, and when last.
@@ -186,7 +197,13 @@ impl Reference {
             Event::Link([one, other]) => self.link(self.root(*one), self.root(*other)),
             Event::Forget(user) => self.forget(self.root(*user)),
             Event::Configured(settings) => {
+                if settings.arms != self.settings.arms {
+                    self.spent.clear();
+                }
                 self.settings = (**settings).clone();
+                if self.minute == 0 {
+                    self.minute = self.now / 1_000;
+                }
                 self.begin_trials();
             }
             Event::Tick => self.tick(),
@@ -196,6 +213,9 @@ impl Reference {
     fn act(&mut self, action: &Action, at: u64, event_id: Option<&Id>) {
         let of = self.advertiser(&action.advertiser).unwrap();
         let person = self.root(action.user);
+        if self.is_quarantined_act(of, person, at / 1_000) {
+            return self.count("actions_quarantined");
+        }
         for goal in self.reached_by(of, &action.action) {
             let value = action.value.map(|money| money.amount.0);
             let keys = (item_key(&action.item), item_key(&action.category));
@@ -259,6 +279,7 @@ impl Reference {
         }
         self.link_in_trials(root, other);
         self.rename(other, root);
+        self.link_guards(other, root);
         let members = self.members(root).into_iter().chain(self.members(other)).collect();
         self.groups.remove(&other);
         self.groups.insert(root, members);
@@ -274,6 +295,7 @@ impl Reference {
         }
         self.drop_person(person);
         self.forget_in_trials(person);
+        self.forget_guards(person);
         let now = self.now;
         self.forgotten.extend(self.members(person).into_iter().map(|member| (member, now)));
         self.groups.remove(&person);
@@ -284,6 +306,8 @@ impl Reference {
     fn tick(&mut self) {
         let most = self.settings.limits.closings_per_tick;
         self.tick_outcomes(most);
+        self.tick_spend();
+        self.tick_guards();
         let accepted_since = self.now.saturating_sub(self.settings.retention.token.0);
         self.forgotten.retain(|_, forgotten_at| *forgotten_at >= accepted_since);
         let unseen_since = self.now.saturating_sub(self.settings.retention.profile.0) / 1_000;

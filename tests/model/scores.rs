@@ -61,7 +61,8 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let furthest = goal.milestones.iter().rev().find(|milestone| !life.times(milestone).is_empty());
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
-        check_numbers(signal, &goal.multiplier, request.targets[0].base_p);
+        let is_held = person.is_some_and(|person| reference.quarantined_until(of, person, tick).is_some());
+        check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held);
         let rest = goal.suppress_after_conversion.map(Span::whole_seconds);
         let latest = history.latest_by_goal.get(&goal.id);
         let is_resting = rest.zip(latest).is_some_and(|(rest, latest)| tick.saturating_sub(*latest) <= rest);
@@ -105,10 +106,11 @@ fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &S
     assert!(combined.parts.iter().map(|part| part.weight).eq(goals.iter().map(|(_, weight)| *weight)));
 }
 
-fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) {
+fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, is_held: bool) {
     let Multiplier { baseline, min, max, .. } = *multiplier;
     let neutral = match signal.readiness {
         _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
+        _ if is_held => Some(Neutral::Quarantined),
         Readiness::Ready if baseline == Baseline::Request && base_p.is_none() => Some(Neutral::NoBaseP),
         Readiness::Ready => None,
         _ => Some(Neutral::Support),
@@ -117,6 +119,8 @@ fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) 
         assert_eq!(signal.baseline, base_p.unwrap_or(signal.p_conversion), "{signal:?}");
     }
     assert_eq!(signal.neutral, neutral, "{signal:?}");
+    let is_as_treated = signal.multiplier == signal.treated_multiplier || signal.arm == Arm::Control;
+    assert!(is_as_treated && (signal.spend_factor == 1.0 || signal.readiness == Readiness::Ready), "{signal:?}");
     let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
     assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
     let (low, high) = signal.interval;

@@ -4,8 +4,8 @@ use inkling::action::ActionKind;
 use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
-    ActionSetting, Advertiser, Arms, Baseline, Campaign, Credit, ExternalSegment, Goal, Learner, Limits, Multiplier,
-    Retention, Rule, RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Baseline, Campaign, Credit, ExternalSegment, Goal, Guards, Learner, Limits,
+    Multiplier, Retention, Rule, RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -79,7 +79,7 @@ impl Swarm {
         Swarm {
             settings: settings(dice),
             weights,
-            users: dice.within(2..=40),
+            users: if dice.percent(20) { dice.within(60..=200) } else { dice.within(2..=40) },
             step_ms: *dice.pick(&[500, 20_000, 600_000, 7_200_000]),
             late: *dice.pick(&[0, 10, 50]),
             ahead: *dice.pick(&[0, 0, 3]),
@@ -95,12 +95,14 @@ pub fn reconfigured(dice: &mut Dice, settings: &Settings) -> Settings {
         limits: Limits { interests_max, ..limits(dice) },
         retention: retention(dice),
         arms: arms(dice),
+        guards: guards(dice),
         ..settings.clone()
     };
     settings.learner.alpha = *dice.pick(&[0.02, 0.1, 0.5]);
     for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
         goal.multiplier.max = *dice.pick(&[1.0, 3.0, 10.0]);
         goal.multiplier.support = *dice.pick(&[1, 3, 25, 1_000]);
+        goal.multiplier.spend_control = dice.percent(90);
     }
     with_room(settings)
 }
@@ -124,11 +126,19 @@ fn settings(dice: &mut Dice) -> Settings {
         arms: arms(dice),
         limits: limits(dice),
         retention: retention(dice),
+        guards: guards(dice),
     })
 }
 
+fn guards(dice: &mut Dice) -> Guards {
+    Guards {
+        actions_per_minute_max: *dice.pick(&[0, 0, 2, 4, 300]),
+        quarantine: *dice.pick(&[Span::minutes(1), Span::minutes(20), Span::days(1)]),
+    }
+}
+
 fn arms(dice: &mut Dice) -> Arms {
-    let control_share = *dice.pick(&[0.0, 0.2, 1.0]);
+    let control_share = *dice.pick(&[0.0, 0.2, 0.5, 1.0]);
     let holdout_share = if control_share < 1.0 { *dice.pick(&[0.0, 0.0, 0.25]) } else { 0.0 };
     Arms { salt: dice.below(3), control_share, holdout_share }
 }
@@ -197,6 +207,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         converting_action: converting.map(id),
         click_window: window(dice),
         view_window: window(dice),
+        conversion_delay_min: *dice.pick(&[Span::ZERO, Span::ZERO, Span::ZERO, Span::seconds(1), Span::minutes(2)]),
         milestones: ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec(),
         value: Micros(dice.within(1_000_000..=9_000_000) as i64),
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
@@ -207,6 +218,7 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         multiplier: Multiplier {
             baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),
             support: *dice.pick(&[1, 3, 25, 1_000]),
+            spend_control: dice.percent(80),
             ..Multiplier::default()
         },
         ..Goal::new(id(name))
