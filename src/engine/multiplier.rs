@@ -28,13 +28,8 @@ impl Estimate {
         let correction = curve.shift(logit);
         let corrected = logit + correction;
         let width = 1.96 * WIDENED * prediction.variance.sqrt();
-        Estimate {
-            logit,
-            correction,
-            p: math::sigmoid(corrected),
-            interval: (math::sigmoid(corrected - width), math::sigmoid(corrected + width)),
-            variance: prediction.variance,
-        }
+        let (p, interval) = math::sigmoids(corrected, width);
+        Estimate { logit, correction, p, interval, variance: prediction.variance }
     }
 }
 
@@ -55,7 +50,7 @@ pub(super) struct Base {
 pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
     let shrink = settings.prior_variance / (settings.prior_variance + spread);
-    let ln_ratio = math::ln(p) - math::ln(base.p);
+    let ln_ratio = math::ln(p / base.p);
     let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
     let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight;
     let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));
