@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use thiserror::Error;
 
-use super::{Known, Learner, Table};
+use super::slot::Known;
+use super::{Learner, Table};
 use crate::learn::{HEADS, LADDER, LANES};
 use crate::settings::Learner as Parameters;
 
