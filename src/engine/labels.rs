@@ -29,8 +29,8 @@ const WAIT_RATE: f64 = 0.15;
 const WAIT_WINDOW_MAX: Span = Span::days(1);
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
-/// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move others; and
-/// impressions whose conversions are yet to come must not be held down again and again.
+/// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move
+/// others; and impressions whose conversions are yet to come must not be held down again and again.
 const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
