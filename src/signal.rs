@@ -1,5 +1,7 @@
 //! The answer: a bid multiplier for each target and goal, and why.
 
+use smallvec::SmallVec;
+
 use crate::exposure::{Arm, Exposure};
 use crate::ids::{ActionCode, GoalCode, SegmentCode};
 use crate::rejection::Rejection;
@@ -49,7 +51,7 @@ pub struct Signal {
     /// Furthest milestone the user has reached.
     pub stage: Option<ActionCode>,
     /// Segments the user is in: rule segments first, then external ones.
-    pub segments: Vec<SegmentCode>,
+    pub segments: SmallVec<[SegmentCode; 8]>,
     /// How far the goal has been learned.
     pub readiness: Readiness,
     /// Why the multiplier is exactly 1, where a rule says so.

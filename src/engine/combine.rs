@@ -93,7 +93,7 @@ mod tests {
             baseline,
             expected_value: Micros(0),
             stage: None,
-            segments: Vec::new(),
+            segments: Default::default(),
             readiness: Readiness::Ready,
             neutral,
             arm: Arm::Treated,

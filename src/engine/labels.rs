@@ -32,8 +32,8 @@ const WAIT_RATE: f64 = 0.15;
 const WAIT_WINDOW_MAX: Span = Span::days(1);
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
-/// The first of them whose probability has moved by less ends the look. Single conversions hardly move others; and
-/// impressions whose conversions are yet to come must not be held down again and again.
+/// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move
+/// others; and impressions whose conversions are yet to come must not be held down again and again.
 const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
@@ -56,14 +56,14 @@ impl Engine {
         let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
         let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
         let (slope, centre) = (state.ladder.slope(), state.ladder.centre(intercept));
-        let lanes = state.learner.logits(features);
+        let (context, of_person) = features.split_at(of_context(features).len());
+        let alone = state.learner.logits(context);
+        let lanes = state.learner.logits_beyond(alone, of_person);
         let centred = lanes[LADDER] - centre;
         let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
-        let context = of_context(features);
-        if context.len() < features.len() {
-            let lanes = state.learner.logits(context);
-            let alone = intercept + state.mixture.mean(&heads(&lanes, slope * (lanes[LADDER] - centre)));
+        if !of_person.is_empty() {
+            let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
             state.gap.add(logit - alone, shown, half_life);
         }
         let mut pulls = [0.0; HEADS];
@@ -211,26 +211,26 @@ impl Engine {
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
         self.changed();
-        self.look_again(id);
+        self.look_again(id, 0.0);
         for _ in 0..LOOKS_MAX {
             let Some(other) = self.goals[goal.index()].latest.next() else { break };
-            if self.look_again(other) < LOOK_WORTH {
+            if !self.look_again(other, LOOK_WORTH) {
                 break;
             }
         }
     }
 
     /// Learns what an impression's label asks for under the current weights, p − y, less what was learned of it
-    /// before, head by head, and returns the largest step.
+    /// before, head by head; where no head's step is as large as `worth`, it learns nothing and says false.
     ///
     /// While the weights stay, this is −1 for a first conversion, +1 for its retraction, and 0 for any other. When many
     /// conversions come at once, the weights do not stay: p rises for impressions that did not convert too. Those then
     /// pull back, as they would have, had they come in between (the stochastic average gradient of Schmidt, Le Roux and
     /// Bach, 2017, keeps the last gradient of each example for the same purpose).
-    fn look_again(&mut self, id: ImpressionId) -> f64 {
+    fn look_again(&mut self, id: ImpressionId, worth: f64) -> bool {
         let now = self.now.tick();
-        let Some(impression) = self.impressions.get_mut(id) else { return 0.0 };
-        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return 0.0 };
+        let Some(impression) = self.impressions.get_mut(id) else { return false };
+        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return false };
         let state = &mut self.goals[impression.goal.index()];
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
         let (intercept, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
@@ -238,9 +238,12 @@ impl Engine {
         let word = state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(intercept));
         let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
+        if steps.iter().all(|step| step.abs() < worth) {
+            return false;
+        }
         state.learner.learn(features, scaled(steps, lesson.share), now);
         lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
-        steps.into_iter().map(f64::abs).fold(0.0, f64::max)
+        true
     }
 
     /// Gives the credit for a conversion to the joined impression that was touched last, to all that are joined, or to
@@ -383,7 +386,7 @@ impl Engine {
         if lesson.waits {
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
             self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
-            self.look_again(id);
+            self.look_again(id, 0.0);
         }
         self.changed();
     }

@@ -28,13 +28,8 @@ impl Estimate {
         let correction = curve.shift(logit);
         let corrected = logit + correction;
         let width = 1.96 * WIDENED * prediction.variance.sqrt();
-        Estimate {
-            logit,
-            correction,
-            p: math::sigmoid(corrected),
-            interval: (math::sigmoid(corrected - width), math::sigmoid(corrected + width)),
-            variance: prediction.variance,
-        }
+        let (p, interval) = math::sigmoids(corrected, width);
+        Estimate { logit, correction, p, interval, variance: prediction.variance }
     }
 }
 
@@ -54,7 +49,7 @@ pub(super) struct Base {
 /// mean of ln ρ under a normal prior around 0.
 pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64, spend_factor: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
-    factor(settings, math::ln(p) - math::ln(base.p), spread, weight, spend_factor)
+    factor(settings, math::ln(p / base.p), spread, weight, spend_factor)
 }
 
 /// The same of a logarithm and its variance.

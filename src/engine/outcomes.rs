@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use smallvec::{Array, SmallVec};
 
 use super::Engine;
@@ -17,7 +18,7 @@ use super::segments::RuleSegments;
 use super::statistics::{Memberships, Outcome, multiplier_class, person};
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
-use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_features};
+use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_into};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
@@ -173,8 +174,8 @@ impl Engine {
             let (item, category) = (notice.item, notice.category);
             let surroundings = Surroundings::default();
             let asked = Asked { at: shown_at, surroundings: &surroundings, item, category, base_p: None };
-            let mut features = FeatureSet::build(&asked, Some(history)).features;
-            sort_features(&mut features);
+            let mut features = ArrayVec::new();
+            sort_into(&mut features, &FeatureSet::build(&asked, Some(history)).features);
             notice.features = Some(Arc::from(features.as_slice()));
         }
         Ok(notice)

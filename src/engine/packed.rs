@@ -30,6 +30,9 @@ const HAS_GOALS: u8 = 2;
 /// Set beside an interest's number of kinds: there were impressions of it.
 const HAS_SHOWN: u8 = 1 << 7;
 
+/// Bytes of one kind of action.
+const ACTION_BYTES: usize = 9;
+
 /// A profile in one piece; nothing at all for that of somebody who has not been seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Packed(Box<[u8]>);
@@ -48,7 +51,16 @@ impl Packed {
 
     /// The profile.
     pub fn get(&self) -> Profile {
-        if self.0.is_empty() { Profile::default() } else { Reader(&self.0).profile() }
+        let mut profile = Profile::default();
+        self.unpack(&mut profile);
+        profile
+    }
+
+    /// Fills in a profile that nothing happened to yet.
+    pub fn unpack(&self, profile: &mut Profile) {
+        if !self.0.is_empty() {
+            Reader(&self.0).fill(profile);
+        }
     }
 }
 
@@ -130,8 +142,7 @@ impl Reader<'_> {
         (both as u16, (both >> 16) as u16)
     }
 
-    fn profile(mut self) -> Profile {
-        let mut profile = Profile::default();
+    fn fill(mut self, profile: &mut Profile) {
         (profile.first_acted, profile.last_acted) = self.pair();
         (profile.sessions, profile.session_actions) = self.counts();
         profile.path = self.bytes();
@@ -144,30 +155,20 @@ impl Reader<'_> {
             let [goals] = self.bytes();
             profile.latest_by_goal = (0..goals).map(|_| self.goal()).collect();
         }
-        for _ in 0..actions {
-            profile.actions.push(self.action());
-        }
+        let (actions, rest) = self.0.split_at(ACTION_BYTES * usize::from(actions));
+        self.0 = rest;
+        profile.actions.extend(actions.as_chunks().0.iter().map(action));
         for _ in 0..counted {
             profile.occurrences.push(self.occurrences());
         }
         while !self.0.is_empty() {
             profile.interests.push(self.interest());
         }
-        profile
     }
 
     fn goal(&mut self) -> (GoalCode, Tick) {
         let [a, b, c, d, e, f] = self.bytes();
         (GoalCode(u16::from_le_bytes([a, b])), Tick(u32::from_le_bytes([c, d, e, f])))
-    }
-
-    fn action(&mut self) -> ActionHistory {
-        let [action, a, b, c, d, e, f, g, h] = self.bytes();
-        ActionHistory {
-            action: ActionCode(action),
-            last: Tick(u32::from_le_bytes([a, b, c, d])),
-            count: f32::from_le_bytes([e, f, g, h]),
-        }
     }
 
     fn occurrences(&mut self) -> Occurrences {
@@ -190,6 +191,14 @@ impl Reader<'_> {
             (interest.last_shown, interest.shown) = (Tick(u32::from_le_bytes([a, b, c, d])), shown);
         }
         interest
+    }
+}
+
+fn action([action, a, b, c, d, e, f, g, h]: &[u8; ACTION_BYTES]) -> ActionHistory {
+    ActionHistory {
+        action: ActionCode(*action),
+        last: Tick(u32::from_le_bytes([*a, *b, *c, *d])),
+        count: f32::from_le_bytes([*e, *f, *g, *h]),
     }
 }
 

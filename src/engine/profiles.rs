@@ -83,7 +83,8 @@ impl Profiles {
             is_new = true;
             Packed::default()
         });
-        let mut profile = entry.get();
+        let mut profile = Profile::default();
+        entry.unpack(&mut profile);
         let before = profile.last_seen();
         let result = change(&mut profile);
         let after = profile.last_seen();
