@@ -123,6 +123,7 @@ impl Engine {
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 intercept: None,
+                level: Default::default(),
                 latest: super::Latest::default(),
             });
         }

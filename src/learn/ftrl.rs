@@ -30,8 +30,8 @@ use crate::settings::Learner as Parameters;
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
 
-/// Learning rate of each lane, relative to the parameters' rate.
-const RATES: [f32; LANES] = [1.0, 0.3, 1.0, 0.3, 1.0];
+/// Learning rate of each lane, relative to the parameters' rate. The ladder's labels are many and come soon.
+const RATES: [f32; LANES] = [1.0, 0.3, 1.0, 0.3, 2.0];
 /// Which lanes see crosses: 1 or 0.
 const SEES_CROSSES: [f32; LANES] = [0.0, 0.0, 1.0, 1.0, 0.0];
 /// Seconds, as a power of two, by which a slot knows when it was last touched: 4.6 hours.
