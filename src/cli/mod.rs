@@ -15,6 +15,7 @@ mod score;
 mod segments;
 mod serve;
 mod signals;
+mod simulate;
 mod track;
 mod words;
 
@@ -43,6 +44,7 @@ enum Command {
     Segments(segments::Segments),
     /// Runs the service until SIGTERM or SIGINT
     Serve(serve::Serve),
+    Simulate(simulate::Simulate),
     Track(track::Track),
 }
 
@@ -59,6 +61,7 @@ impl Cli {
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
         }
     }

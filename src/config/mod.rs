@@ -28,7 +28,8 @@ use crate::settings::{ADVERTISERS_MAX, Advertiser, GOALS_MAX, Multiplier, Settin
 use advertiser::read_advertiser;
 use policy::{read_arms, read_learner, read_limits, read_multiplier, read_retention};
 use problem::{Problems, place};
-use table::{Names, Table};
+pub(crate) use table::{Names, Table};
+pub(crate) use value::Range;
 
 /// Largest configuration in bytes.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -48,16 +49,7 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is no text, or says what is not allowed: see [`ConfigError`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let file = path.display().to_string();
-        let bytes = read_bounded(path, &file)?;
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse(&file, text),
-            Err(error) => {
-                let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to here");
-                let (line, column) = place(good, good.len());
-                Err(ConfigError::NotUtf8 { file, line, column, byte: bytes[error.valid_up_to()] })
-            }
-        }
+        load(path, read)
     }
 
     /// Reads a configuration from a text; `name` stands for it in errors.
@@ -66,27 +58,52 @@ impl Config {
     /// When the text says what is not allowed, up to [`PROBLEMS_MAX`] mistakes at once; mistakes of TOML itself come
     /// alone, as what follows one is guesswork.
     pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
-        if text.len() > CONFIG_BYTES_MAX {
-            return Err(ConfigError::TooLarge { file: name.to_owned() });
-        }
-        let problems = Problems::new(text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        let first = errors.iter().min_by_key(|error| error.span().map_or(0, |span| span.start));
-        let config = match first {
-            Some(error) => {
-                report_syntax(&problems, text, error);
-                None
-            }
-            None => Some(read(&problems, document.get_ref())),
-        };
-        problems.into_result(name)?;
-        Ok(config.expect("a text without problems was read"))
+        parse(name, text, read)
     }
 
     /// These settings, and the defaults of the service.
     pub fn from_settings(settings: Settings) -> Config {
         Config { server: ServerConfig::default(), settings }
     }
+}
+
+/// Reads a TOML file of whatever kind, field by field.
+///
+/// # Errors
+/// Those of [`Config::load`].
+pub(crate) fn load<T>(path: &Path, read: impl FnOnce(Table<'_>) -> T) -> Result<T, ConfigError> {
+    let file = path.display().to_string();
+    let bytes = read_bounded(path, &file)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(&file, text, read),
+        Err(error) => {
+            let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to here");
+            let (line, column) = place(good, good.len());
+            Err(ConfigError::NotUtf8 { file, line, column, byte: bytes[error.valid_up_to()] })
+        }
+    }
+}
+
+/// Reads a TOML text of whatever kind; `name` stands for it in errors.
+///
+/// # Errors
+/// Those of [`Config::parse`].
+pub(crate) fn parse<T>(name: &str, text: &str, read: impl FnOnce(Table<'_>) -> T) -> Result<T, ConfigError> {
+    if text.len() > CONFIG_BYTES_MAX {
+        return Err(ConfigError::TooLarge { file: name.to_owned() });
+    }
+    let problems = Problems::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let first = errors.iter().min_by_key(|error| error.span().map_or(0, |span| span.start));
+    let all = match first {
+        Some(error) => {
+            report_syntax(&problems, text, error);
+            None
+        }
+        None => Some(read(Table::root(&problems, document.get_ref()))),
+    };
+    problems.into_result(name)?;
+    Ok(all.expect("a text without problems was read"))
 }
 
 /// All bytes of a file, as far as it is no larger than a configuration may be.
@@ -114,8 +131,7 @@ fn report_syntax(problems: &Problems<'_>, text: &str, error: &toml::de::Error) {
     });
 }
 
-fn read<'a>(problems: &'a Problems<'a>, document: &'a DeTable<'a>) -> Config {
-    let mut root = Table::root(problems, document);
+fn read(mut root: Table<'_>) -> Config {
     let server = read_section(&mut root, "server", ServerConfig::read);
     let multiplier = read_section(&mut root, "multiplier", |table| read_multiplier(table, Multiplier::default()));
     let settings = Settings {
@@ -126,7 +142,7 @@ fn read<'a>(problems: &'a Problems<'a>, document: &'a DeTable<'a>) -> Config {
         advertisers: read_advertisers(&mut root, multiplier),
     };
     let has_advertiser = root.has("advertiser");
-    root.finish();
+    let problems = root.finish();
     // Where something else is wrong, that is the likely cause, and told already.
     if problems.is_empty() && settings.advertisers.iter().all(|advertiser| advertiser.goals.is_empty()) {
         let why = match has_advertiser {

@@ -96,7 +96,7 @@ struct Found {
 }
 
 /// Gathers all that is wrong with one text, so that one run shows it.
-pub(super) struct Problems<'a> {
+pub(crate) struct Problems<'a> {
     text: &'a str,
     found: RefCell<Vec<Found>>,
     hidden: Cell<usize>,

@@ -15,7 +15,7 @@ use crate::units::Span;
 use crate::wording::{instead, shown};
 
 /// A table of the configuration, with the keys read so far.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     problems: &'a Problems<'a>,
     table: &'a DeTable<'a>,
     /// What the table is about, as messages begin: empty, `learner: ` or `goal 'purchase': `.
@@ -29,7 +29,7 @@ pub(super) struct Table<'a> {
 
 /// Names of one kind and where they were given.
 #[derive(Default)]
-pub(super) struct Names(HashMap<Id, usize>);
+pub(crate) struct Names(HashMap<Id, usize>);
 
 impl Names {
     /// Takes a name for the first time; a second time is reported.
@@ -198,8 +198,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses all keys that were not read.
-    pub fn finish(self) {
+    /// Refuses all keys that were not read; answers with all that was found wrong so far.
+    pub fn finish(self) -> &'a Problems<'a> {
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if !self.read.contains(&name) {
@@ -209,5 +209,6 @@ impl<'a> Table<'a> {
                 self.problems.report(key.span().start, message);
             }
         }
+        self.problems
     }
 }

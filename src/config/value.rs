@@ -16,7 +16,7 @@ use crate::wording::instead;
 const SIZE_UNITS: [(&str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// One value of the configuration, with its place.
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     pub problems: &'a Problems<'a>,
     /// What the value is, as messages begin: `goal 'purchase': view_window`.
     pub label: String,
@@ -25,7 +25,7 @@ pub(super) struct Value<'a> {
 
 /// Which numbers are allowed. None of them contains NaN.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Range {
+pub(crate) enum Range {
     /// Both ends included.
     Between(f64, f64),
     /// The lower end excluded, the upper one included.
@@ -115,6 +115,28 @@ impl<'a> Value<'a> {
         };
         let values = list.iter().map(|value| Value { problems: self.problems, label: self.label.clone(), value });
         Some(values.filter_map(|value| Some((value.id()?, value))).collect())
+    }
+
+    /// The entries of a table of numbers within a range, by their names, in the order of the file.
+    pub fn numbers(&self, range: Range) -> Option<Vec<(Id, f64)>> {
+        let Some(table) = self.value.get_ref().as_table() else {
+            self.refuse("must be a table of numbers: { name = 0.5, … }");
+            return None;
+        };
+        let mut all: Vec<_> = table.iter().collect();
+        all.sort_by_key(|(key, _)| key.span().start);
+        let read = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+            let name: &std::borrow::Cow<'_, str> = key.get_ref();
+            let value = Value { problems: self.problems, label: format!("{}.{name}", self.label), value };
+            let id = Id::new(name.as_ref()).map_err(|error| value.refuse(error)).ok()?;
+            let number = value.number()?;
+            if !range.contains(number) {
+                value.refuse(format_args!("must be {range}"));
+                return None;
+            }
+            Some((id, number))
+        };
+        Some(all.into_iter().filter_map(read).collect())
     }
 
     /// Whether the value is a list without entries.

@@ -16,6 +16,7 @@
 mod discover;
 mod json;
 mod line;
+mod packed;
 mod reader;
 mod writer;
 
@@ -26,6 +27,7 @@ use thiserror::Error;
 
 pub use discover::{Discovery, DiscoveryError};
 pub use line::{Action, Conversion, Impression, Line, LineFault, Opportunity};
+pub use packed::{clearer, unpack};
 pub use reader::JourneyReader;
 pub use writer::JourneyWriter;
 

@@ -1,21 +1,13 @@
 //! Reads a journey log line by line, whatever it is packed in.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::packed::{clearer, unpack};
 use super::{JourneyError, LINE_BYTES_MAX, Line, LineFault};
 use crate::units::Timestamp;
-
-/// Bytes read from the file, and from the decompressor, at once.
-const BUFFER_BYTES: usize = 64 * 1024;
-
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Streams the lines of a log with their numbers, from 1.
 ///
@@ -49,7 +41,7 @@ impl JourneyReader {
     pub fn open_after(path: impl AsRef<Path>, previous: Timestamp) -> Result<JourneyReader, JourneyError> {
         let path = path.as_ref().to_owned();
         let bytes_read = Arc::new(AtomicU64::new(0));
-        match open(&path, Arc::clone(&bytes_read)) {
+        match unpack(&path, Arc::clone(&bytes_read)) {
             Ok((input, bytes_total)) => Ok(JourneyReader {
                 path,
                 input,
@@ -132,44 +124,5 @@ impl Iterator for JourneyReader {
         }
         self.has_ended = true;
         None
-    }
-}
-
-/// Opens the file, looks at its first bytes, and puts the decompressor they ask for before it.
-fn open(path: &Path, bytes_read: Arc<AtomicU64>) -> io::Result<(Box<dyn BufRead + Send>, u64)> {
-    let file = File::open(path)?;
-    let bytes_total = file.metadata()?.len();
-    let mut packed = BufReader::with_capacity(BUFFER_BYTES, Counted { inner: file, bytes_read });
-    let first = packed.fill_buf()?;
-    let input: Box<dyn BufRead + Send> = if first.starts_with(GZIP_MAGIC) {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(packed)))
-    } else if first.starts_with(ZSTD_MAGIC) {
-        let decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
-    } else {
-        Box::new(packed)
-    };
-    Ok((input, bytes_total))
-}
-
-/// Decompressors call a cut stream by the names of their insides.
-fn clearer(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the compressed stream is cut"),
-        _ => error,
-    }
-}
-
-/// Counts the bytes that pass.
-struct Counted<R> {
-    inner: R,
-    bytes_read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.inner.read(buffer)?;
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
     }
 }

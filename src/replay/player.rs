@@ -137,6 +137,11 @@ impl Player {
         })
     }
 
+    /// What was predicted so far, in the order of the log.
+    pub fn predictions(&self) -> &[Prediction] {
+        &self.predictions
+    }
+
     /// Counts a line that could not be read.
     pub fn note_bad_line(&mut self) {
         self.lines.bad += 1;
@@ -304,6 +309,7 @@ impl Player {
             user: *self.users.entry(user).or_insert(next),
             goal,
             p: signal.p_conversion,
+            multiplier: signal.multiplier,
             outcome: Outcome::NotShown,
             traits: self.traits_of(&request, signal, exposure.advertiser),
         };

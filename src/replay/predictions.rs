@@ -27,6 +27,8 @@ pub struct Prediction {
     pub goal: GoalCode,
     /// Predicted probability.
     pub p: f64,
+    /// The factor on the bid that was answered.
+    pub multiplier: f64,
     /// What came of it.
     pub outcome: Outcome,
     /// What was known of it.

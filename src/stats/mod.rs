@@ -7,4 +7,5 @@ pub mod beta;
 pub mod decay;
 pub mod hyperloglog;
 pub mod lift;
+pub mod normal;
 pub mod quality;

@@ -245,7 +245,7 @@ impl Watcher for Watch {
 }
 
 /// Reads a label window: as long as a configuration may make it.
-fn window(text: &str) -> Result<Span, String> {
+pub(super) fn window(text: &str) -> Result<Span, String> {
     match Span::parse(text) {
         Ok(span) if (Span::minutes(1)..=Span::days(90)).contains(&span) => Ok(span),
         Ok(_) => Err("a label window lies between 1m and 90d".to_owned()),
@@ -254,7 +254,7 @@ fn window(text: &str) -> Result<Span, String> {
 }
 
 /// Reads a date, a moment, or a share from 0 to 1.
-fn evaluate_from(text: &str) -> Result<EvaluateFrom, String> {
+pub(super) fn evaluate_from(text: &str) -> Result<EvaluateFrom, String> {
     if let Ok(share) = text.parse::<f64>() {
         return match share {
             0.0..=1.0 => Ok(EvaluateFrom::Share(share)),
@@ -271,7 +271,7 @@ fn evaluate_from(text: &str) -> Result<EvaluateFrom, String> {
 }
 
 /// A moment as a date, with the time of day where it is not midnight; UTC.
-fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     let known = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let Some(moment) = known else { return format!("{} ms", at.0) };
     let text = moment.to_string();

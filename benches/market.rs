@@ -1,0 +1,55 @@
+//! Auctions a second of recorded auctions played again, by policy; the engine in the loop last.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use inkling::hash;
+use inkling::market::draws::Draws;
+use inkling::market::recorded::{
+    Auction, BID_MAX, Bidder, Constant, Inkling, Linear, Ortb, Paced, Random, Rule, Truthful,
+};
+
+const MEAN: f64 = 0.001;
+
+/// Auctions at prices 0 to 299, some 70 in the mean, of which 0.1 % are clicked.
+fn auctions(count: u64) -> Vec<Auction> {
+    let share = |purpose, number| (hash::mix(purpose, number) >> 40) as f64 / f64::from(1 << 24);
+    let auction = |number| {
+        let pctr = 2.0 * MEAN * share(1, number);
+        let price = (300.0 * share(2, number) * share(3, number)) as u32;
+        Auction { pctr, price, slot: (number / 1_000 % 24) as u16, clicked: share(4, number) < pctr }
+    };
+    (0..count).map(auction).collect()
+}
+
+fn policies(criterion: &mut Criterion) {
+    let many = auctions(200_000);
+    let mut group = criterion.benchmark_group("auctions");
+    let episodes = Rule::Episodes { length: 1_000, budget: 10_000, bid_max: BID_MAX };
+    let linear = Linear { bid: 60.0, mean: MEAN };
+    group.throughput(Throughput::Elements(many.len() as u64));
+    let mut bench = |name: &str, rule: Rule, bidder: &dyn Fn() -> Box<dyn Bidder>| {
+        group.bench_function(name, |bencher| bencher.iter(|| rule.replay(black_box(&many), &mut bidder()).total()));
+    };
+    bench("constant", episodes, &|| Box::new(Constant { bid: 60.0, draws: Draws(1) }));
+    bench("random", episodes, &|| Box::new(Random { most: 120.0, draws: Draws(1) }));
+    bench("linear", episodes, &|| Box::new(linear));
+    bench("linear, until spent", Rule::UntilSpent { budget: u64::MAX, block: 1_000 }, &|| Box::new(linear));
+    bench("truthful", episodes, &|| Box::new(Truthful { value: 60.0 }));
+    bench("ortb", episodes, &|| Box::new(Ortb::through(60.0, linear)));
+    bench("paced", episodes, &|| Box::new(Paced::new(10.0, linear, BID_MAX, 1_000)));
+    group.finish();
+    let few = &many[..20_000];
+    let mut group = criterion.benchmark_group("auctions with the engine");
+    group.throughput(Throughput::Elements(few.len() as u64)).sample_size(10);
+    group.bench_function("inkling on linear", |bencher| {
+        bencher.iter(|| {
+            let mut inkling = Inkling::new(linear).expect("default settings are accepted");
+            episodes.replay(black_box(few), &mut inkling).total()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, policies);
+criterion_main!(benches);

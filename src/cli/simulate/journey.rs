@@ -1,0 +1,268 @@
+//! A recorded log at recorded prices: a flat bid, and Inkling's multiplier on it, at equal spend.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::super::replay::{evaluate_from, window};
+use super::{Report, gain_cells, gain_json, share};
+use crate::market::equal_spend::EQUAL;
+use crate::market::landscape::Landscape;
+use crate::market::paired::{Gain, Pair, Sums};
+use crate::market::recorded::{Market, Recorded, World};
+use crate::replay::{EvaluateFrom, Resamples};
+use crate::report::table::{Align, Table, count, percent};
+use crate::units::Span;
+
+#[derive(Debug, Args)]
+pub struct Journey {
+    /// Recorded journey log (NDJSON, plain, gzip or zstd), whose opportunities get prices from --landscape
+    #[arg(long, value_name = "LOG", requires = "landscape")]
+    pub journey: Option<PathBuf>,
+    /// Histogram of market prices: campaign,price_fen_cpm,auctions; of a scenario, in place of its log-normal prices
+    #[arg(long, value_name = "CSV")]
+    pub landscape: Option<PathBuf>,
+    /// Prices of this campaign only [default: of all together]
+    #[arg(long, value_name = "NAME", requires = "landscape")]
+    campaign: Option<String>,
+    /// How long after an impression a conversion counts, for all goals
+    #[arg(long, value_name = "SPAN", value_parser = window, default_value = "1d", requires = "journey")]
+    window: Span,
+    /// Where the evaluated part begins: a date such as 2021-01-01, or a share of the time between the first and the
+    /// last opportunity
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from, requires = "journey")]
+    evaluate_from: EvaluateFrom,
+    /// Share of the auctions that the flat bid wins, at least: it is the least such price
+    #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share, requires = "journey")]
+    win_rate: f64,
+    /// How far prices go with value, −1 to 1: correlation, in a Gaussian copula, of an opportunity's price and of the
+    /// probability that a replay of the whole log predicts for it
+    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation, requires = "journey")]
+    #[arg(allow_negative_numbers = true)]
+    correlation: f64,
+    /// Markets to draw, each with a seed of its own
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub seeds: u32,
+}
+
+/// Reads a correlation.
+fn correlation(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (-1.0..=1.0).contains(number));
+    number.ok_or_else(|| "a correlation lies between -1 and 1".to_owned())
+}
+
+impl Journey {
+    /// Plays a log at prices.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or nothing can be compared.
+    pub fn run(&self, log: &Path, resamples: Resamples) -> anyhow::Result<Report> {
+        let landscape = self.landscape()?;
+        let bid = landscape.quantile(self.win_rate);
+        let market = Market { landscape: &landscape, correlation: self.correlation, bid };
+        let recorded = Recorded::open(&[log.to_owned()], self.window, self.evaluate_from)?;
+        let seeds: Vec<u64> = (0..u64::from(self.seeds)).map(|number| resamples.seed.wrapping_add(number)).collect();
+        let worlds = recorded.worlds(market, &seeds)?;
+        let told = Told::new(log, market, &recorded, &worlds, resamples);
+        Ok(Report { text: told.text(self), json: told.json(self) })
+    }
+
+    /// Reads the prices.
+    ///
+    /// # Errors
+    /// When none are named, or they cannot be read.
+    pub fn landscape(&self) -> anyhow::Result<Landscape> {
+        let path = self.landscape.as_deref().context("--journey needs --landscape")?;
+        let place = || path.display().to_string();
+        let file = File::open(path).with_context(place)?;
+        Landscape::from_csv(BufReader::new(file), self.campaign.as_deref()).with_context(place)
+    }
+}
+
+/// A policy in the mean of the worlds.
+struct Row {
+    name: &'static str,
+    sums: Sums,
+    scale: Option<f64>,
+    ratio: Option<f64>,
+    gain: Option<Gain>,
+}
+
+/// Worlds that were played, with all that is said of them.
+struct Told<'a> {
+    log: &'a Path,
+    market: Market<'a>,
+    recorded: &'a Recorded,
+    worlds: &'a [World],
+    resamples: Resamples,
+    rows: Vec<Row>,
+}
+
+/// Mean over the worlds.
+fn mean(worlds: &[World], of: impl Fn(&World) -> f64) -> f64 {
+    worlds.iter().map(of).sum::<f64>() / worlds.len() as f64
+}
+
+fn mean_sums(worlds: &[Vec<Pair>], of: impl Fn(&Pair) -> Sums) -> Sums {
+    let sum =
+        |pick: fn(&Sums) -> f64| worlds.iter().flatten().map(|pair| pick(&of(pair))).sum::<f64>() / worlds.len() as f64;
+    Sums { impressions: sum(|sums| sums.impressions), hits: sum(|sums| sums.hits), cost: sum(|sums| sums.cost) }
+}
+
+impl<'a> Told<'a> {
+    fn new(
+        log: &'a Path,
+        market: Market<'a>,
+        recorded: &'a Recorded,
+        worlds: &'a [World],
+        resamples: Resamples,
+    ) -> Told<'a> {
+        let pairs = |of: fn(&World) -> &Vec<Pair>| worlds.iter().map(|world| of(world).clone()).collect::<Vec<_>>();
+        let (inkling, taught) = (pairs(|world| &world.inkling), pairs(|world| &world.taught));
+        let flat = mean_sums(&inkling, |pair| pair.base);
+        let row = |name, pairs: &[Vec<Pair>], scale| {
+            let sums = mean_sums(pairs, |pair| pair.policy);
+            let gain = Some(Gain::of(pairs, resamples));
+            Row { name, sums, scale, ratio: Some(sums.cost / flat.cost), gain }
+        };
+        let rows = vec![
+            Row { name: "flat", sums: flat, scale: None, ratio: None, gain: None },
+            row("inkling", &inkling, Some(mean(worlds, |world| world.scale))),
+            row("taught by all", &taught, None),
+        ];
+        Told { log, market, recorded, worlds, resamples, rows }
+    }
+
+    /// The largest departure from equal spend over the worlds.
+    fn worst_ratio(&self) -> f64 {
+        self.worlds.iter().map(|world| (world.ratio - 1.0).abs()).fold(0.0, f64::max)
+    }
+
+    fn text(&self, of: &Journey) -> String {
+        let (opportunities, converting, users) = self.recorded.evaluated();
+        let landscape = self.market.landscape;
+        let mut out = format!(
+            "seeds {} to {}, {} resamples of users and seeds\n\n",
+            self.resamples.seed,
+            self.worlds.last().map_or(0, |world| world.seed),
+            count(f64::from(self.resamples.count)),
+        );
+        let _ = writeln!(
+            out,
+            "LOG: {} opportunities evaluated, {} convert, {} users; {} before or beside them are bid for as well",
+            count(opportunities as f64),
+            count(converting as f64),
+            count(users as f64),
+            count(self.recorded.learned_from() as f64),
+        );
+        let _ = writeln!(
+            out,
+            "PRICES: {} auctions{}, second price; correlation with value {}; what converts costs {:.2} times the mean",
+            count(landscape.total() as f64),
+            of.campaign.as_ref().map_or(String::new(), |campaign| format!(" of campaign {campaign}")),
+            self.market.correlation,
+            mean(self.worlds, |world| world.price_of_hits),
+        );
+        let _ = writeln!(
+            out,
+            "FLAT BID: {}, which wins {} of that landscape\n\nAT EQUAL SPEND, mean of the seeds; won impressions that \
+             convert against those of the flat bid",
+            self.market.bid,
+            percent(landscape.win_rate(self.market.bid)),
+        );
+        let _ = write!(out, "{}", self.table(opportunities));
+        out.push_str(&self.remarks());
+        out
+    }
+
+    fn table(&self, opportunities: usize) -> Table {
+        let mut columns = vec![("", Align::Left)];
+        columns.extend(
+            ["scale", "won", "convert", "cost", "cost a conversion", "spend", "more", "95 % interval", "share"]
+                .map(|head| (head, Align::Right)),
+        );
+        columns.push(("", Align::Left));
+        let mut table = Table::new(&columns);
+        for Row { name, sums, scale, ratio, gain } in &self.rows {
+            let mut cells = vec![
+                (*name).to_owned(),
+                scale.map_or(String::new(), |scale| format!("{scale:.3}")),
+                percent(sums.impressions / opportunities as f64),
+                format!("{:.1}", sums.hits),
+                count(sums.cost),
+                count(sums.cost / sums.hits),
+                ratio.map_or(String::new(), percent),
+            ];
+            cells.extend(gain_cells(gain.as_ref()));
+            table.row(cells);
+        }
+        table
+    }
+
+    fn remarks(&self) -> String {
+        let mut out = String::new();
+        let worst = self.worst_ratio();
+        let _ = writeln!(
+            out,
+            "  inkling learned only from what it won; \"taught by all\" saw every earlier outcome, won or not"
+        );
+        let _ = writeln!(
+            out,
+            "  spend of inkling is off by at most {} in any seed{}",
+            percent(worst),
+            if worst > EQUAL { ": NOT EQUAL, do not compare" } else { "" },
+        );
+        let _ = writeln!(
+            out,
+            "  predicted ÷ observed: {:.2} on what inkling won, {:.2} on all",
+            mean(self.worlds, |world| world.levels.won),
+            mean(self.worlds, |world| world.levels.all),
+        );
+        if let Some(detectable) = self.rows.get(1).and_then(|row| row.gain).and_then(|gain| gain.detectable) {
+            let _ =
+                writeln!(out, "  a difference of {} or more would be found four times of five", percent(detectable));
+        }
+        out
+    }
+
+    fn json(&self, of: &Journey) -> Value {
+        let (opportunities, converting, users) = self.recorded.evaluated();
+        json!({
+            "log": self.log,
+            "seed": self.resamples.seed,
+            "seeds": self.worlds.len(),
+            "resamples": self.resamples.count,
+            "evaluated": { "opportunities": opportunities, "converting": converting, "users": users },
+            "landscape": {
+                "file": of.landscape,
+                "campaign": of.campaign,
+                "auctions": self.market.landscape.total(),
+                "correlation": self.market.correlation,
+            },
+            "flat_bid": self.market.bid,
+            "policies": self.rows.iter().map(|row| json!({
+                "policy": row.name,
+                "scale": row.scale,
+                "impressions": row.sums.impressions,
+                "hits": row.sums.hits,
+                "cost": row.sums.cost,
+                "spend_ratio": row.ratio,
+                "against_flat": gain_json(row.gain.as_ref()),
+            })).collect::<Vec<_>>(),
+            "spend_off_at_most": self.worst_ratio(),
+            "worlds": self.worlds.iter().map(|world| json!({
+                "seed": world.seed,
+                "scale": world.scale,
+                "spend_ratio": world.ratio,
+                "predicted_to_observed": { "won": world.levels.won, "all": world.levels.all },
+                "price_of_converting": world.price_of_hits,
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,366 @@
+//! One policy through one market.
+
+use super::draws::Draws;
+use super::filter::Filter;
+use super::landscape::Landscape;
+use super::pacing::{Pacer, Pacing};
+use super::policy::{Player, Policy};
+use super::scenario::{Attribution, Auction, Scenario};
+use super::shoppers::{MomentKind, Shoppers};
+use super::truth::{Opportunity, Truth};
+use super::world::{Happening, Next, World};
+use crate::math;
+use crate::settings::Settings;
+use crate::stats::normal;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// All that the policies of one seed share.
+pub struct Market<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Its truths.
+    pub truth: &'a Truth,
+    /// Prices, where they are not log-normal.
+    pub landscape: Option<&'a Landscape>,
+    /// What the engine is set to.
+    pub settings: &'a Settings,
+    /// All chance.
+    pub draws: Draws,
+    /// The people of this seed.
+    pub shoppers: Shoppers,
+    /// Mean of the context's probability over the opportunities.
+    pub mean_p: f64,
+}
+
+/// What counted of one policy in one market.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Over all campaigns.
+    pub all: Tally,
+    /// By day, the warm-up included.
+    pub days: Vec<Tally>,
+    /// By campaign.
+    pub campaigns: Vec<Tally>,
+    /// By external segment.
+    pub segments: Vec<Tally>,
+    /// Purchases of everybody, whether an ad was shown or not.
+    pub purchases: u64,
+    /// Mean level of the bids, in micros per mille for a worth of 1.
+    pub level: f64,
+    /// Every auction that counted, where that was asked for.
+    pub auctions: Vec<Held>,
+}
+
+/// Sums over some auctions.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Tally {
+    /// Auctions.
+    pub auctions: u64,
+    /// Won.
+    pub wins: u64,
+    /// Paid, in nanos of the currency.
+    pub nanos: i64,
+    /// Purchases within the window of an ad, each counted for the latest ad.
+    pub conversions: u64,
+    /// Ads with a purchase within their window.
+    pub positives: u64,
+    /// Sum of the true probabilities of the ads shown.
+    pub expected: f64,
+    /// Sum of the probabilities told for the ads shown.
+    pub told: f64,
+    /// Sum of the true probabilities of all auctions, and of those told.
+    pub expected_of_all: f64,
+    /// See there.
+    pub told_of_all: f64,
+}
+
+/// One auction, for what was lost by bidding wrongly in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Held {
+    /// The best other bid, in micros per mille.
+    pub price: f32,
+    /// Our bid, the same.
+    pub bid: f32,
+    /// Relative worth: the bid without the level.
+    pub worth: f32,
+    /// What the filter knows.
+    pub p: f32,
+}
+
+impl Tally {
+    /// Spend in units of the currency.
+    pub fn spend(&self) -> f64 {
+        self.nanos as f64 / 1e9
+    }
+
+    /// Adds another tally.
+    pub fn add(&mut self, other: &Tally) {
+        self.auctions += other.auctions;
+        self.wins += other.wins;
+        self.nanos += other.nanos;
+        self.conversions += other.conversions;
+        self.positives += other.positives;
+        self.expected += other.expected;
+        self.told += other.told;
+        self.expected_of_all += other.expected_of_all;
+        self.told_of_all += other.told_of_all;
+    }
+}
+
+/// An ad that was shown, until its label is known.
+#[derive(Debug, Clone, Copy)]
+struct Impression {
+    at_ms: u64,
+    /// The ad shown to the same person before.
+    before: u32,
+    campaign: u8,
+    segments: u16,
+    counts: bool,
+    /// A purchase may count for it.
+    can_convert: bool,
+    is_positive: bool,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl<'a> Market<'a> {
+    /// The market of one seed.
+    pub fn new(
+        scenario: &'a Scenario,
+        truth: &'a Truth,
+        landscape: Option<&'a Landscape>,
+        settings: &'a Settings,
+        seed: u64,
+    ) -> Market<'a> {
+        let draws = Draws(seed);
+        let shoppers = Shoppers::new(scenario, draws);
+        let asked = shoppers.moments.iter().filter(|moment| moment.kind == MomentKind::Opportunity);
+        let (mut sum, mut count) = (0.0, 0u32);
+        // The mean is a scale only: some thousand opportunities tell it well enough.
+        for moment in asked.step_by(1 + shoppers.moments.len() / 20_000) {
+            let opportunity = truth.opportunity(scenario, draws, *moment, &shoppers.people[moment.person as usize]);
+            sum += truth.p_of_context(&opportunity);
+            count += 1;
+        }
+        let mean_p = (sum / f64::from(count.max(1))).max(1e-12);
+        Market { scenario, truth, landscape, settings, draws, shoppers, mean_p }
+    }
+
+    /// Opportunities of a campaign a day, in the mean.
+    fn auctions_a_day(&self, campaign: usize) -> f64 {
+        let shares: f64 = self.scenario.campaigns.iter().map(|campaign| campaign.share).sum();
+        let share = self.scenario.campaigns[campaign].share / shares;
+        f64::from(self.scenario.shoppers) * self.scenario.activity.ads * share
+    }
+
+    /// Plays a policy. `tuned` is the level of policies that are not paced; `keeps` keeps all auctions.
+    pub fn play(&self, policy: Policy, tuned: f64, keeps: bool) -> Outcome {
+        let world = World::new(self.scenario, self.truth, &self.shoppers, self.draws);
+        let people = self.shoppers.people.len();
+        let player = Player::new(policy, &world, people, self.settings, self.mean_p);
+        let pacing = policy.pacing(self.scenario, self.mean_p, tuned);
+        let pacers = (0..self.scenario.campaigns.len()).map(|campaign| self.pacer(campaign, pacing)).collect();
+        let days = (self.scenario.days + 1) as usize;
+        let outcome = Outcome {
+            days: vec![Tally::default(); days],
+            campaigns: vec![Tally::default(); self.scenario.campaigns.len()],
+            segments: vec![Tally::default(); self.scenario.segments.len()],
+            ..Outcome::default()
+        };
+        Run {
+            shadow: keeps.then(|| Filter::new(&world, people)),
+            market: self,
+            world,
+            player,
+            pacers,
+            is_warm: self.scenario.warm_up_days == 0,
+            latest: vec![NONE; people],
+            impressions: Vec::new(),
+            level_sum: 0.0,
+            outcome,
+        }
+        .play()
+    }
+
+    fn pacer(&self, campaign: usize, pacing: Pacing) -> Pacer {
+        let warm_up = self.scenario.warm_up_days;
+        let days = if warm_up == 0 { self.scenario.days } else { warm_up };
+        let end_ms = u64::from(days) * DAY_MS;
+        let auctions = self.auctions_a_day(campaign) * f64::from(days);
+        Pacer::new(self.scenario, pacing, self.budget(campaign, days), end_ms, auctions)
+    }
+
+    fn budget(&self, campaign: usize, days: u32) -> i64 {
+        self.scenario.campaigns[campaign].budget_per_day.0 * i64::from(days) * 1_000
+    }
+
+    /// What a bid has to reach, in micros per mille, of its normal score.
+    fn price(&self, world: &World<'_>, opportunity: &Opportunity) -> i64 {
+        let score = world.price_score(opportunity);
+        let prices = &self.scenario.prices;
+        let factor = self.scenario.price_factor_at(opportunity.at_ms);
+        let price = match self.landscape {
+            Some(landscape) => landscape.cost_micros(landscape.quantile(normal::cumulative(score))).0 as f64,
+            None => prices.median_cpm.0 as f64 * math::exp(prices.spread * score),
+        };
+        ((price * factor) as i64).max(prices.floor_cpm.0).max(1)
+    }
+}
+
+/// A policy on its way through a market.
+struct Run<'m, 'a> {
+    market: &'m Market<'a>,
+    world: World<'m>,
+    player: Player,
+    pacers: Vec<Pacer>,
+    is_warm: bool,
+    shadow: Option<Filter>,
+    /// By person: the ad shown last, as a place in `impressions`.
+    latest: Vec<u32>,
+    impressions: Vec<Impression>,
+    level_sum: f64,
+    outcome: Outcome,
+}
+
+impl Run<'_, '_> {
+    fn play(mut self) -> Outcome {
+        let ends = self.market.scenario.end_ms();
+        while let Some(next) = self.world.next() {
+            match next {
+                Next::Asked(opportunity) => self.bid(&opportunity),
+                Next::Happened(now, happening) => {
+                    if let Happening::Purchase { person, .. } = happening {
+                        self.purchase(now, person);
+                    }
+                    if now < ends {
+                        self.player.happened(&self.world, now, &happening);
+                        if let Some(shadow) = &mut self.shadow {
+                            shadow.happened(&self.world, now, &happening);
+                        }
+                    }
+                }
+            }
+        }
+        self.outcome.level = self.level_sum / self.outcome.all.auctions.max(1) as f64;
+        self.outcome
+    }
+
+    /// The warm-up ends: budgets are those of the days that count.
+    fn warm(&mut self, now: u64) {
+        let scenario = self.market.scenario;
+        if self.is_warm || now < scenario.counted_from_ms() {
+            return;
+        }
+        self.is_warm = true;
+        let days = scenario.days - scenario.warm_up_days;
+        for (campaign, pacer) in self.pacers.iter_mut().enumerate() {
+            let auctions = self.market.auctions_a_day(campaign) * f64::from(days);
+            pacer.renew(self.market.budget(campaign, days), scenario.end_ms(), auctions);
+        }
+    }
+
+    fn bid(&mut self, opportunity: &Opportunity) {
+        self.warm(opportunity.at_ms);
+        let market = self.market;
+        let p = self.world.p(opportunity);
+        let (worth, told) = self.player.worth(&self.world, opportunity, market.mean_p);
+        let pacer = &mut self.pacers[usize::from(opportunity.campaign)];
+        let level = pacer.level(opportunity.at_ms);
+        let bid = self.player.bid(worth, level, market.scenario.prices.median_cpm.0 as f64);
+        let bid = (bid as i64).min(pacer.left());
+        let price = market.price(&self.world, opportunity);
+        let nanos = match (bid >= price, market.scenario.prices.auction) {
+            (false, _) => None,
+            (true, Auction::Second) => Some(price),
+            (true, Auction::First) => Some(bid),
+        };
+        pacer.paid(nanos.unwrap_or(0));
+        let tally = Tally {
+            auctions: 1,
+            wins: u64::from(nanos.is_some()),
+            nanos: nanos.unwrap_or(0),
+            expected_of_all: p,
+            told_of_all: told.unwrap_or(0.0),
+            expected: if nanos.is_some() { p } else { 0.0 },
+            told: told.filter(|_| nanos.is_some()).unwrap_or(0.0),
+            ..Tally::default()
+        };
+        self.count(opportunity.at_ms, (opportunity.campaign, opportunity.segments), &tally);
+        if self.is_warm {
+            self.level_sum += level;
+            if let Some(shadow) = &mut self.shadow {
+                let p = shadow.p(&self.world, opportunity) as f32;
+                self.outcome.auctions.push(Held { price: price as f32, bid: bid as f32, worth: worth as f32, p });
+            }
+        }
+        if let Some(nanos) = nanos {
+            self.show(opportunity, nanos);
+        }
+    }
+
+    fn show(&mut self, opportunity: &Opportunity, nanos: i64) {
+        let shown = self.world.show(opportunity);
+        self.player.shown(&self.world, opportunity, shown, nanos);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.shown(&self.world, opportunity, shown.responds);
+        }
+        let latest = &mut self.latest[opportunity.person as usize];
+        self.impressions.push(Impression {
+            at_ms: opportunity.at_ms,
+            before: *latest,
+            campaign: opportunity.campaign,
+            segments: opportunity.segments,
+            counts: self.is_warm,
+            can_convert: shown.responds || self.market.scenario.attribution == Attribution::View,
+            is_positive: false,
+        });
+        *latest = (self.impressions.len() - 1) as u32;
+    }
+
+    /// Someone buys: the latest ad within the window has the conversion, all within it are positive.
+    fn purchase(&mut self, now: u64, person: u32) {
+        let (window, scenario) = (self.market.scenario.window.0, self.market.scenario);
+        if (scenario.counted_from_ms()..=scenario.end_ms() + window).contains(&now) {
+            self.outcome.purchases += 1;
+        }
+        let mut place = self.latest[person as usize];
+        let mut is_latest = true;
+        while place != NONE {
+            let number = place as usize;
+            let impression = self.impressions[number];
+            if now - impression.at_ms > window {
+                break;
+            }
+            place = impression.before;
+            if !impression.can_convert {
+                continue;
+            }
+            self.impressions[number].is_positive = true;
+            let tally = Tally {
+                conversions: u64::from(is_latest),
+                positives: u64::from(!impression.is_positive),
+                ..Tally::default()
+            };
+            if impression.counts {
+                self.count(impression.at_ms, (impression.campaign, impression.segments), &tally);
+            }
+            is_latest = false;
+        }
+    }
+
+    fn count(&mut self, at_ms: u64, (campaign, segments): (u8, u16), tally: &Tally) {
+        let outcome = &mut self.outcome;
+        outcome.days[(at_ms / DAY_MS) as usize].add(tally);
+        if at_ms < self.market.scenario.counted_from_ms() {
+            return;
+        }
+        outcome.all.add(tally);
+        outcome.campaigns[usize::from(campaign)].add(tally);
+        for (place, segment) in outcome.segments.iter_mut().enumerate() {
+            if segments >> place & 1 == 1 {
+                segment.add(tally);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The command as a user runs it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use inkling::market::stream::Stream;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn simulate(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let binary = env!("CARGO_BIN_EXE_inkling");
+    let output: Output = Command::new(binary).arg("simulate").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let (code, out, err) = simulate(arguments);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn path(of: &Path) -> &str {
+    of.to_str().unwrap()
+}
+
+/// A file in a directory of its own.
+fn file(directory: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Auctions at prices 1 to 100 in turn, of which every 20th is clicked, with a probability that tells a little.
+fn auctions(count: u32) -> String {
+    let mut text = String::new();
+    for number in 0..count {
+        let clicked = number % 20 == 7;
+        let pctr = if clicked || number % 3 == 0 { 0.08 } else { 0.03 };
+        writeln!(text, "{}\t{}\t{pctr}\t{}", u8::from(clicked), 1 + number * 37 % 100, number / 500 % 24).unwrap();
+    }
+    text
+}
+
+#[test]
+fn auctions_are_played_as_given_and_at_equal_spend() {
+    let directory = TempDir::new().unwrap();
+    let file = file(&directory, "auctions.txt", auctions(6_000));
+    let arguments = [
+        "--auctions",
+        path(&file),
+        "--episode",
+        "500",
+        "--budget-share",
+        "0.2",
+        "--bid",
+        "constant=30",
+        "--resamples",
+        "50",
+    ];
+    let report = json(&[&arguments[..], &["--json"]].concat());
+    assert_eq!((&report["auctions"], &report["clicks"]), (&6_000.into(), &300.into()));
+    // Prices of an episode sum to 25,250; a constant 30 wins 150 of each for 2,325, which the budget allows.
+    assert_eq!(report["rule"]["budget"], 5_050);
+    let constant = &report["as_given"][0];
+    assert_eq!((&constant["impressions"], &constant["cost"]), (&1_800.into(), &27_900.into()));
+    let policies = report["equal_spend"]["policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 7);
+    for policy in policies {
+        let ratio = policy["spend_ratio"].as_f64().unwrap();
+        let is_compared = policy["against_linear"].is_object();
+        assert_eq!(is_compared, (ratio - 1.0).abs() <= 0.01 && policy["policy"] != "linear", "{policy}");
+    }
+    let (code, out, err) = simulate(&arguments);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.starts_with("seed 1, 50 resamples of the 12 episodes\n"), "{out}");
+    for head in ["AUCTIONS: 6,000 with 300 clicks", "AS GIVEN", "AT EQUAL SPEND", "truthful is not compared"] {
+        assert!(out.contains(head), "{head}: {out}");
+    }
+    assert_eq!(simulate(&arguments).1, out);
+}
+
+#[test]
+fn a_log_is_played_at_prices() {
+    let directory = TempDir::new().unwrap();
+    let mut text = Vec::new();
+    for line in (Stream { users: 2_000, days: 20, level: 1.0, ..Stream::default() }).make().lines {
+        line.write(&mut text).unwrap();
+        text.push(b'\n');
+    }
+    let log = file(&directory, "log.ndjson", text);
+    let prices = (1..=100).map(|price| format!("a,{price},{}\nb,{price},1\n", 101 - price)).collect::<String>();
+    let prices = file(&directory, "prices.csv", format!("campaign,price_fen_cpm,auctions\n{prices}"));
+    let arguments = [
+        "--journey",
+        path(&log),
+        "--landscape",
+        path(&prices),
+        "--campaign",
+        "b",
+        "--window",
+        "2h",
+        "--seeds",
+        "3",
+        "--resamples",
+        "50",
+        "--correlation",
+        "0.3",
+    ];
+    let report = json(&[&arguments[..], &["--json"]].concat());
+    assert_eq!((&report["flat_bid"], &report["landscape"]["auctions"]), (&31.into(), &100.into()));
+    assert!(report["spend_off_at_most"].as_f64().unwrap() < 0.01, "{report}");
+    let policies = report["policies"].as_array().unwrap();
+    assert!(policies[2]["hits"].as_f64().unwrap() > policies[0]["hits"].as_f64().unwrap());
+    assert_eq!(report["worlds"].as_array().unwrap().len(), 3);
+    let (code, out, err) = simulate(&arguments);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.starts_with("seeds 1 to 3, 50 resamples of users and seeds\n"), "{out}");
+    assert_eq!(simulate(&arguments).1, out);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let directory = TempDir::new().unwrap();
+    let bad = file(&directory, "bad.txt", "0 1 0.1\n0 x 0.1\n");
+    let good = file(&directory, "good.txt", "0 1 0.1\n");
+    let empty = file(&directory, "empty.csv", "campaign,price_fen_cpm,auctions\n");
+    let (bad, good, empty) = (path(&bad), path(&good), path(&empty));
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&[], 2, "there is no market to simulate"),
+        (&["--auctions", bad], 1, "bad.txt:2: market_price is 'x', allowed is a whole number from 0 to 1000000"),
+        (&["--auctions", "no/such"], 1, "no/such: cannot be opened"),
+        (&["--auctions", good, "--journey", good], 2, "cannot be used with"),
+        (&["--auctions", good, "--bid", "liner=3"], 2, "'liner' is no policy; did you mean 'linear'?"),
+        (&["--auctions", good, "--budget", "0"], 1, "the budget is 0"),
+        (&["--journey", good], 2, "--landscape"),
+        (&["--journey", good, "--landscape", empty], 1, "empty.csv: caused by no auctions; none is known"),
+        (&["--journey", good, "--landscape", empty, "--correlation", "1.5"], 2, "between -1 and 1"),
+    ];
+    for (arguments, code, expected) in cases {
+        let (exited, out, err) = simulate(arguments);
+        assert_eq!((exited, out.as_str()), (Some(code), ""), "{arguments:?}: {err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
+    }
+}
