@@ -122,6 +122,7 @@ impl Engine {
                 calibrator: Calibrator::new(Span::ZERO),
                 spend: SpendControl::new(self.now.tick()),
                 intercept: None,
+                level: Default::default(),
                 latest: super::Latest::default(),
                 trial: None,
             });

@@ -127,6 +127,7 @@ impl Engine {
             bytes.clear();
             bytes.goal(&goal.statistics);
             bytes.number(goal.intercept.unwrap_or(f64::NAN));
+            goal.level.numbers().into_iter().for_each(|number| bytes.number(number));
             goal.gap.counts().into_iter().for_each(|count| bytes.count(count));
             goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
             goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));

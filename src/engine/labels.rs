@@ -54,8 +54,9 @@ impl Engine {
         let state = &mut self.goals[goal.index()];
         let is_frequent = || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
         let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
-        let intercept = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
-        let (slope, centre) = (state.ladder.slope(), state.ladder.centre(intercept));
+        let first = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
+        let intercept = first + state.level.value();
+        let (slope, centre) = (state.ladder.slope(), state.ladder.centre(first));
         let (context, of_person) = features.split_at(of_context(features).len());
         let alone = state.learner.logits(context);
         let lanes = state.learner.logits_beyond(alone, of_person);
@@ -72,7 +73,7 @@ impl Engine {
             state.learner.learn(features, scaled(pulls, share), now);
             state.mixture.learn(intercept, &logits, false, share.into());
         }
-        state.ladder.show(intercept, lanes[LADDER], share.into());
+        state.ladder.show(first, lanes[LADDER], share.into());
         state.calibrator.show(shown_at.0, logit, share.into());
         let p = math::sigmoid(logit + state.calibrator.curve().shift(logit));
         state.statistics.predicted.add(p, shown, half_life);
@@ -193,7 +194,7 @@ impl Engine {
         state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
         if sign > 0.0 && !lesson.waits {
             // A second example: what the heads are mixed by is p ÷ (1 + p), hardly another order where p is small.
-            let intercept = state.intercept.unwrap_or_default();
+            let intercept = state.intercept.unwrap_or_default() + state.level.value();
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), true, share);
         }
         for action in steps_of(impression.steps, &in_force.milestones) {
@@ -233,9 +234,10 @@ impl Engine {
         let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return false };
         let state = &mut self.goals[impression.goal.index()];
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
-        let (intercept, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
+        let (first, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
         let lanes = state.learner.logits(features);
-        let word = state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(intercept));
+        let word = state.ladder.slope() * (lanes[LADDER] - state.ladder.centre(first));
+        let intercept = first + state.level.value();
         let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
         if steps.iter().all(|step| step.abs() < worth) {
@@ -365,8 +367,8 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
-    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, and how right the
-    /// whole is. What has waited for the label is learned.
+    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, how
+    /// high the goal's level is, and how right the whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
         self.climb(id);
         let Some(impression) = self.impressions.close(id) else { return };
@@ -380,10 +382,12 @@ impl Engine {
             return;
         }
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
-        let (intercept, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
-        state.ladder.learn(intercept, lesson.centred.into(), label, share);
+        let (first, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
+        state.ladder.learn(first, lesson.centred.into(), label, share);
+        state.level.learn(lesson.logit.into(), label);
         state.calibrator.close(lesson.logit.into(), label, share);
         if lesson.waits {
+            let intercept = first + state.level.value();
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
             self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
             self.look_again(id, 0.0);

@@ -82,6 +82,7 @@ use crate::learn::calibration::Calibrator;
 use crate::learn::ftrl::Learner;
 use crate::learn::ladder::Ladder;
 use crate::learn::lanes;
+use crate::learn::level::Level;
 use crate::learn::mixture::Mixture;
 use crate::math;
 use crate::settings::{Limits, Retention};
@@ -133,6 +134,8 @@ struct GoalState {
     spend: SpendControl,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
+    /// What is added to the intercept, but for the ladder's lane, which has a centre of its own.
+    level: Level,
     /// The latest impressions that were learned, to be looked at again.
     latest: Latest,
     /// Who is held out, and what comes of it; `None` while nobody is.
@@ -218,7 +221,7 @@ impl Engine {
         let mut view = GoalView {
             model: goal.learner.model(),
             belief: lanes(*goal.mixture.weights(), slope),
-            intercept: intercept - slope * goal.ladder.centre(intercept),
+            intercept: intercept + goal.level.value() - slope * goal.ladder.centre(intercept),
             correction: goal.calibrator.curve(),
             baseline: parent.mean,
             gap: goal.gap.mean(),
