@@ -31,7 +31,7 @@ use inkling::units::{Span, Timestamp};
 
 const DAY_MS: u64 = 86_400_000;
 /// Conversions after which is asked.
-const SEEN: [usize; 6] = [10, 20, 50, 100, 200, 400];
+const SEEN: [usize; 7] = [10, 20, 25, 50, 100, 200, 400];
 /// People of a made-up stream: some 750 purchases.
 const PEOPLE: u32 = 30_000;
 /// Opportunities that are asked about, at most.
@@ -303,23 +303,38 @@ fn draw_panel(svg: &mut String, left: f64, title: &str, points: &[Point]) {
     }
 }
 
-/// One made-up stream for each draw, or the same log with other people drawn.
-fn points(log: Option<&Log>, micro: Micro, draws: u64) -> Result<Vec<Point>> {
-    let mut points: Vec<Point> = SEEN.map(|seen| Point { seen, figures: Default::default() }).into();
-    for seed in 1..=draws {
-        let made = match log {
-            Some(_) => None,
-            None => {
-                let stream = Stream { seed, users: PEOPLE, micro, ..Stream::default() };
-                Some(Log::new(stream.make().lines, stream.window())?)
-            }
-        };
-        let log = log.or(made.as_ref()).expect("one of the two is there");
-        for point in &mut points {
-            if let Some(figures) = log.point(point.seen, seed)? {
-                point.figures.iter_mut().zip(figures).for_each(|(all, figure)| all.push(figure));
-            }
+/// The figures of one draw at each point: of a made-up stream of its own, or of the log, with other people drawn.
+fn figures(log: Option<&Log>, micro: Micro, seed: u64) -> Result<[Option<[Quality; 3]>; SEEN.len()]> {
+    let made = match log {
+        Some(_) => None,
+        None => {
+            let stream = Stream { seed, users: PEOPLE, micro, ..Stream::default() };
+            Some(Log::new(stream.make().lines, stream.window())?)
         }
+    };
+    let log = log.or(made.as_ref()).expect("one of the two is there");
+    let mut figures = [None; SEEN.len()];
+    for (figure, seen) in figures.iter_mut().zip(SEEN) {
+        *figure = log.point(seen, seed)?;
+    }
+    Ok(figures)
+}
+
+/// The figures of all draws, which are shared out among the cores.
+fn points(log: Option<&Log>, micro: Micro, draws: u64) -> Result<Vec<Point>> {
+    let cores = std::thread::available_parallelism()?.get() as u64;
+    let mut drawn = std::thread::scope(|scope| {
+        let of_core = |core: u64| (1 + core..=draws).step_by(cores as usize);
+        let work = |core| move || of_core(core).map(|seed| Ok((seed, figures(log, micro, seed)?))).collect();
+        let workers: Vec<_> = (0..cores).map(|core| scope.spawn(work(core))).collect();
+        let done = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
+        done.collect::<Result<Vec<Vec<_>>>>().map(|parts| parts.concat())
+    })?;
+    drawn.sort_by_key(|(seed, _)| *seed);
+    let mut points: Vec<Point> = SEEN.map(|seen| Point { seen, figures: Default::default() }).into();
+    for (point, figures) in drawn.into_iter().flat_map(|(_, of_draw)| (0..).zip(of_draw)) {
+        let all: &mut [Vec<Quality>; 3] = &mut points[point].figures;
+        all.iter_mut().zip(figures.into_iter().flatten()).for_each(|(all, figure)| all.push(figure));
     }
     points.retain(|point| point.figures[0].len() > 1);
     let least = SEEN[0] * 3 / 2;

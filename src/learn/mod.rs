@@ -8,6 +8,7 @@
 pub mod calibration;
 pub mod ftrl;
 pub mod ladder;
+pub mod level;
 pub mod mixture;
 
 /// Models that learn a goal's label side by side from the same examples, mixed by how well each predicts.
