@@ -105,7 +105,7 @@ impl Engine {
 
     fn configure(&mut self, settings: &Settings) -> Result<(), Refused> {
         self.catalog.check(settings)?;
-        let (learner_before, arms_before) = (self.catalog.settings().learner, self.catalog.settings().arms);
+        let learner_before = self.catalog.settings().learner;
         Arc::make_mut(&mut self.catalog).configure(settings.clone(), self.now.tick());
         self.advertisers.resize_with(self.catalog.advertisers().len(), AdvertiserStatistics::default);
         if settings.learner != learner_before {
@@ -127,12 +127,12 @@ impl Engine {
                 trial: None,
             });
         }
-        if settings.arms != arms_before {
-            self.goals.iter_mut().for_each(|goal| goal.spend.redeal());
-        }
         for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
             if let Some(in_force) = &entry.in_force {
                 goal.calibrator.set_window(in_force.setting.window());
+            }
+            if let Some(advertiser) = self.catalog.in_force(entry.advertiser) {
+                goal.spend.deal(advertiser.arms);
             }
         }
         self.begin_trials();
@@ -155,11 +155,11 @@ impl Engine {
             let Some(id) = self.conversions.due(self.now) else { break };
             self.conversions.remove(id);
         }
-        let (mut is_changed, arms) = (false, self.catalog.settings().arms);
+        let mut is_changed = false;
         for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
             is_changed |= goal.calibrator.advance(self.now.0);
             is_changed |= match entry.in_force.as_ref().is_some_and(|goal| goal.setting.multiplier.spend_control) {
-                true => goal.spend.advance(self.now.tick(), &arms),
+                true => goal.spend.advance(self.now.tick()),
                 false => goal.spend.stop(self.now.tick()),
             };
         }

@@ -207,7 +207,7 @@ impl Engine {
 
     /// What multipliers spend against what would be spent without them. `None` for an unknown goal.
     pub fn spend(&self, goal: GoalCode) -> Option<SpendReport> {
-        self.goals.get(goal.index()).map(|goal| goal.spend.report(&self.catalog.settings().arms))
+        self.goals.get(goal.index()).map(|goal| goal.spend.report())
     }
 
     /// Probability that a flat base bid pays for. `None` for an unknown goal.

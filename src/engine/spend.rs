@@ -37,6 +37,8 @@ pub(super) struct SpendControl {
     correcting: i8,
     /// When the last step was made: to then all sums have faded.
     stepped: Tick,
+    /// As the people of the sums were dealt.
+    arms: Arms,
     /// `None` before anything was spent.
     spent: Option<Box<Spent>>,
 }
@@ -71,7 +73,7 @@ pub struct SpendReport {
 impl SpendControl {
     /// One that has seen nothing yet.
     pub fn new(now: Tick) -> SpendControl {
-        SpendControl { ln_factor: 0.0, correcting: 0, stepped: now, spent: None }
+        SpendControl { ln_factor: 0.0, correcting: 0, stepped: now, arms: Arms::default(), spent: None }
     }
 
     /// The factor on all multipliers.
@@ -99,7 +101,7 @@ impl SpendControl {
     }
 
     /// Moves the factor, once a minute; true where it did.
-    pub fn advance(&mut self, now: Tick, arms: &Arms) -> bool {
+    pub fn advance(&mut self, now: Tick) -> bool {
         let before = self.stepped;
         if !self.step(now) {
             return false;
@@ -114,7 +116,7 @@ impl SpendControl {
         if now > stale_from {
             self.correcting = 0;
             self.ln_factor *= STALE_HALF_LIFE.factor(before.max(stale_from), now);
-        } else if let Some(comparison) = self.compare(arms) {
+        } else if let Some(comparison) = self.compare() {
             self.follow(comparison);
         }
         self.ln_factor != was
@@ -145,24 +147,27 @@ impl SpendControl {
     }
 
     /// What was spent against what would have been, brought to the present factor.
-    fn compare(&self, arms: &Arms) -> Option<Comparison> {
+    fn compare(&self) -> Option<Comparison> {
         let spent = self.spent.as_ref()?;
-        let mut comparison = tilt::compare(&spent.treated, &spent.control, scale(arms)?)?;
+        let mut comparison = tilt::compare(&spent.treated, &spent.control, scale(&self.arms)?)?;
         let then = spent.ln_factors / spent.treated.total();
         let elasticity = comparison.elasticity.clamp(ELASTICITY.0, ELASTICITY.1);
         comparison.ln_ratio += elasticity * (self.ln_factor - then);
         Some(comparison)
     }
 
-    /// Begins anew: other people are in the arms. The factor stays.
-    pub fn redeal(&mut self) {
-        (self.spent, self.correcting) = (None, 0);
+    /// The shares of the advertiser's arms: where they are others than before, other people are in them, and the sums
+    /// begin anew. The factor stays.
+    pub fn deal(&mut self, arms: Arms) {
+        if arms != self.arms {
+            (self.arms, self.spent, self.correcting) = (arms, None, 0);
+        }
     }
 
     /// Forgets everything, as the goal is not controlled; true where the factor was not 1.
     pub fn stop(&mut self, now: Tick) -> bool {
         self.step(now);
-        let stopped = SpendControl::new(self.stepped);
+        let stopped = SpendControl { arms: self.arms, ..SpendControl::new(self.stepped) };
         std::mem::replace(self, stopped).ln_factor != 0.0
     }
 
@@ -177,13 +182,13 @@ impl SpendControl {
     }
 
     /// What it knows.
-    pub fn report(&self, arms: &Arms) -> SpendReport {
+    pub fn report(&self) -> SpendReport {
         let amount = |of: fn(&Spent) -> f64| self.spent.as_ref().map_or(0.0, |spent| of(spent));
-        let comparison = self.compare(arms);
+        let comparison = self.compare();
         let bound = |comparison: &Comparison, width: f64| math::exp(comparison.ln_ratio + width * comparison.error);
         SpendReport {
             treated: amount(|spent| spent.treated.total()),
-            control: amount(|spent| spent.control.total()) * scale(arms).unwrap_or(0.0),
+            control: amount(|spent| spent.control.total()) * scale(&self.arms).unwrap_or(0.0),
             ratio: comparison.as_ref().map(|known| bound(known, 0.0)),
             interval: comparison.as_ref().map(|known| (bound(known, -1.96), bound(known, 1.96))),
             factor: self.factor(),

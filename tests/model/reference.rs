@@ -197,9 +197,10 @@ impl Reference {
             Event::Link([one, other]) => self.link(self.root(*one), self.root(*other)),
             Event::Forget(user) => self.forget(self.root(*user)),
             Event::Configured(settings) => {
-                if settings.arms != self.settings.arms {
-                    self.spent.clear();
-                }
+                let before = std::mem::take(&mut self.spent);
+                let arms = |settings: &Settings, of: usize| settings.arms.of(&settings.advertisers[of]);
+                let is_dealt_as_before = |of| arms(settings, of) == arms(&self.settings, of);
+                self.spent = before.into_iter().filter(|spent| is_dealt_as_before(spent.advertiser)).collect();
                 self.settings = (**settings).clone();
                 if self.minute == 0 {
                     self.minute = self.now / 1_000;

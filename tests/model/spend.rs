@@ -40,7 +40,7 @@ impl Reference {
 /// Compares the sums of one goal, and checks that its factor is one.
 pub fn check(reference: &Reference, engine: &Engine, of: usize, goal: &Id, code: GoalCode) {
     let fading = Fading { now: reference.minute, half_life: MEMORY.whole_seconds(), ahead: 0 };
-    let arms = reference.settings.arms;
+    let arms = reference.settings.arms.of(reference.of(of));
     let mut sums = [Sum::default(); 2];
     for spent in reference.spent.iter().filter(|one| one.advertiser == of && one.goal == *goal) {
         match spent.arm {
