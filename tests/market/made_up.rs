@@ -1,7 +1,5 @@
 //! The made-up market: what it says is true is what comes of it, and comparisons in it are fair.
 
-
-
 use inkling::market::compare::{Contest, EQUAL_SPEND};
 use inkling::market::driven::{BaseBid, settings_of};
 use inkling::market::filter::Filter;
