@@ -3,6 +3,7 @@
 //!     cargo bench --bench engine                    # 10 thousand and 1 million profiles
 //!     cargo bench --bench engine -- --profiles N    # any number
 //!     cargo bench --bench engine -- --memory N      # resident bytes a profile
+//!     cargo bench --bench engine -- --parts N       # what single parts of a score and of an event cost
 //!
 //! Each score is timed by itself and of a random user: in a loop over few users, caches and overlapping memory
 //! accesses flatter by a factor of two. The reference row times nothing at all: what the clock itself costs.
@@ -40,13 +41,23 @@ fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
+/// Changes settings, so that a part of the work is not there.
+type Setup = fn(&mut Advertiser);
+/// Changes a request, so that a part of the work is not asked for.
+type Change = fn(&mut ScoreRequest);
+
 impl Bench {
     fn new(users: u64) -> Bench {
+        Bench::with(users, |_| {})
+    }
+
+    fn with(users: u64, change: Setup) -> Bench {
         let mut advertiser = Advertiser::new(id("acme"));
         let mut goal = Goal::new(id("purchase"));
         goal.milestones = ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec();
         advertiser.goals.push(goal);
         advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
+        change(&mut advertiser);
         let limits = Limits { profiles_max: 100_000_000, live_impressions_max: 10_000_000, ..Limits::default() };
         let settings = Settings { advertisers: vec![advertiser], limits, ..Settings::default() };
         let mut bench =
@@ -121,18 +132,19 @@ impl Bench {
     }
 
     /// Impressions and conversions, so that weights are in use: some for each of 20,000 users.
-    fn learn(&mut self, rounds: u64) -> (f64, f64) {
-        let (mut shown, mut converted) = (0.0, 0.0);
+    fn learn(&mut self, rounds: u64, change: Change) -> (Histogram<u64>, Histogram<u64>) {
+        let (mut shown, mut converted) = (Histogram::new(3).unwrap(), Histogram::new(3).unwrap());
         let scorer = self.engine.scorer();
         for round in 0..rounds {
             let user = self.user();
-            let request = self.request(user);
+            let mut request = self.request(user);
+            change(&mut request);
             let scored = scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
             let of = Shown::Scored(scored.exposure.unwrap());
             let event = Event::Impression(Impression { of, cost: None });
             let start = Instant::now();
             self.apply(event);
-            shown += start.elapsed().as_nanos() as f64;
+            shown.record(start.elapsed().as_nanos() as u64).unwrap();
             self.now += 1;
             if round % 10 == 0 {
                 let event = Event::Conversion(Conversion {
@@ -146,11 +158,11 @@ impl Bench {
                 });
                 let start = Instant::now();
                 self.apply(event);
-                converted += start.elapsed().as_nanos() as f64;
+                converted.record(start.elapsed().as_nanos() as u64).unwrap();
             }
         }
         self.engine.publish();
-        (shown / rounds as f64, converted / rounds.div_ceil(10) as f64)
+        (shown, converted)
     }
 
     /// Mean of one action, over whole batches so that the clock costs nothing.
@@ -173,12 +185,30 @@ impl Bench {
         total / done as f64
     }
 
-    fn scores(&mut self, rounds: u64, tokens: Option<&Tokens>) -> Histogram<u64> {
+    /// Single actions, as far as `change` leaves them what they are.
+    fn single_actions(&mut self, rounds: u64, change: fn(&mut Action)) -> Histogram<u64> {
+        let mut histogram = Histogram::new(3).unwrap();
+        for _ in 0..rounds {
+            let user = self.user();
+            let mut event = self.action(user);
+            if let Event::Action(action) = &mut event {
+                change(action);
+            }
+            let start = Instant::now();
+            self.apply(event);
+            histogram.record(start.elapsed().as_nanos() as u64).unwrap();
+        }
+        self.engine.publish();
+        histogram
+    }
+
+    fn scores(&mut self, rounds: u64, tokens: Option<&Tokens>, change: Change) -> Histogram<u64> {
         let scorer = self.engine.scorer();
         let mut histogram = Histogram::new(3).unwrap();
         for _ in 0..rounds {
             let user = self.user();
-            let request = self.request(user);
+            let mut request = self.request(user);
+            change(&mut request);
             let start = Instant::now();
             let scored = scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
             let token = tokens.map(|tokens| tokens.seal(scored.exposure.as_deref().unwrap()).unwrap());
@@ -203,19 +233,79 @@ fn run(profiles: u64, rounds: u64) {
     let filled = bench.engine.tally().actions;
     let each_ns = start.elapsed().as_nanos() as f64 / filled as f64;
     println!("  filled by {filled} actions at {each_ns:.0} ns each, parsing excluded");
-    let (shown, converted) = bench.learn(rounds / 5);
+    let (shown, converted) = bench.learn(rounds / 5, |_| {});
+    row("reference: reading the clock twice", &clock(rounds));
+    let tokens = Tokens::new(TokenKey::new(1, [7; 16]), Vec::new(), 1);
+    row("score, one target and goal", &bench.scores(rounds, None, |_| {}));
+    row("score, one target and goal, with token", &bench.scores(rounds, Some(&tokens), |_| {}));
+    println!("  {:<44} mean {:>6.0} ns", "apply action", bench.actions(rounds));
+    row("", &bench.single_actions(rounds, |_| {}));
+    for (what, times) in [("apply impression, with learning", &shown), ("apply conversion, with learning", &converted)]
+    {
+        println!("  {what:<44} mean {:>6.0} ns", times.mean());
+        row("", times);
+    }
+}
+
+fn clock(rounds: u64) -> Histogram<u64> {
     let mut clock = Histogram::new(3).unwrap();
     for _ in 0..rounds {
         let start = Instant::now();
         clock.record(start.elapsed().as_nanos() as u64).unwrap();
     }
-    row("reference: reading the clock twice", &clock);
+    clock
+}
+
+/// What single parts cost: medians with and without each of them, the clock taken off. What has no switch in settings,
+/// request or event is not here.
+fn parts(profiles: u64, rounds: u64) {
+    println!("{profiles} profiles, {rounds} rounds, seed {SEED}; medians of single calls");
     let tokens = Tokens::new(TokenKey::new(1, [7; 16]), Vec::new(), 1);
-    row("score, one target and goal", &bench.scores(rounds, None));
-    row("score, one target and goal, with token", &bench.scores(rounds, Some(&tokens)));
-    println!("  {:<44} mean {:>6.0} ns", "apply action", bench.actions(rounds));
-    println!("  {:<44} mean {:>6.0} ns", "apply impression, with learning", shown);
-    println!("  {:<44} mean {:>6.0} ns", "apply conversion, with learning", converted);
+    let clock = clock(rounds).value_at_quantile(0.5) as f64;
+    let median = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.5) as f64 - clock;
+    let show = |what: &str, ns: f64, whole: f64| println!("  {what:<58} {ns:>6.0} ns {:>+6.0} ns", ns - whole);
+    let settings: [(&str, Setup); 3] = [
+        ("as it is", |_| {}),
+        ("no rule segments", |advertiser| advertiser.segments.clear()),
+        ("no milestones: no ladder", |advertiser| advertiser.goals[0].milestones.clear()),
+    ];
+    let requests: [(&str, Change); 6] = [
+        ("no item: neither interest nor crosses with it", |request| request.targets[0].item = None),
+        ("no number: no crosses with it", |request| request.numbers.clear()),
+        ("neither context nor number", |request| {
+            request.context.clear();
+            request.numbers.clear();
+        }),
+        ("nobody seen before", |request| request.users[0].0 ^= 1),
+        ("privacy CONTEXT: no person at all", |request| request.privacy = PrivacyMode::Context),
+        ("all reasons", |request| request.reasons_max = 64),
+    ];
+    let mut wholes = [0.0; 4];
+    for (number, (name, change)) in settings.into_iter().enumerate() {
+        let mut bench = Bench::with(profiles, change);
+        bench.fill();
+        let (shown, converted) = bench.learn(rounds / 5, |_| {});
+        let whole = median(&bench.scores(rounds, None, |_| {}));
+        let acted = median(&bench.single_actions(rounds, |_| {}));
+        let times = [whole, acted, median(&shown), median(&converted)];
+        if number == 0 {
+            wholes = times;
+        }
+        for ((what, ns), whole) in ["score", "action", "impression", "conversion"].into_iter().zip(times).zip(wholes) {
+            show(&format!("{what}, {name}"), ns, whole);
+        }
+        if number == 0 {
+            show("score, with its token", median(&bench.scores(rounds, Some(&tokens), |_| {})), whole);
+            for (name, change) in requests {
+                show(&format!("score, {name}"), median(&bench.scores(rounds, None, change)), whole);
+            }
+            show("action, no item", median(&bench.single_actions(rounds, |action| action.item = None)), acted);
+            let secondary = bench.single_actions(rounds, |action| action.action = id("scroll"));
+            show("action, beside the ladder", median(&secondary), acted);
+            let (shown, _) = bench.learn(rounds / 5, |request| request.privacy = PrivacyMode::Context);
+            show("impression, privacy CONTEXT", median(&shown), wholes[2]);
+        }
+    }
 }
 
 /// Resident bytes a profile, of everything the engine holds; one user in ten has a waiting impression.
@@ -228,7 +318,7 @@ fn memory(profiles: u64) {
     let mut bench = Bench::new(profiles);
     bench.fill();
     let filled = resident();
-    bench.learn(profiles / 10);
+    bench.learn(profiles / 10, |_| {});
     let [(_, kept), ..] = bench.engine.sizes();
     println!("{kept} profiles: {:.0} bytes each", (filled - before) / kept as f64);
     println!("with waiting impressions for one in ten: {:.0} bytes each", (resident() - before) / kept as f64);
@@ -242,8 +332,11 @@ fn main() {
     };
     if arguments.iter().any(|argument| argument == "--test") {
         run(1_000, 500);
+        parts(200, 500);
     } else if let Some(profiles) = number("--memory") {
         memory(profiles);
+    } else if let Some(profiles) = number("--parts") {
+        parts(profiles, 100_000);
     } else if let Some(profiles) = number("--profiles") {
         run(profiles, 200_000);
     } else {

@@ -35,6 +35,8 @@ pub const ALPHA_BOUNDS: (f64, f64) = (0.000_1, 10.0);
 pub const BETA_BOUNDS: (f64, f64) = (0.000_1, 1_000.0);
 /// Bounds of L1 and L2 regularisation.
 pub const PENALTY_BOUNDS: (f64, f64) = (0.0, 1_000.0);
+/// Longest time for which a conversion can keep ads from a user.
+pub const SUPPRESS_MAX: Span = Span::days(365);
 /// Bounds of the product of a user's segment weights.
 pub const WEIGHT_BOUNDS: (f64, f64) = (0.2, 5.0);
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is accepted late, and what is kept how long.
     pub retention: Retention,
+    /// Who acts as no person does.
+    pub guards: Guards,
 }
 
 /// One advertiser.
@@ -68,6 +72,8 @@ pub struct Advertiser {
     pub segments: Vec<RuleSegment>,
     /// Audiences that requests name; at most [`KNOWN_EXTERNALS_MAX`].
     pub externals: Vec<ExternalSegment>,
+    /// Share of users who get none of its ads, 0 to 1; `None` for that of [`Arms`].
+    pub holdout_share: Option<f64>,
 }
 
 /// One action of an advertiser.
@@ -92,6 +98,8 @@ pub struct Goal {
     pub click_window: Span,
     /// A conversion counts for an impression shown at most this long ago, clicked or not.
     pub view_window: Span,
+    /// A conversion sooner after an impression is no person's: it joins nothing, and leads into quarantine. 0 for any.
+    pub conversion_delay_min: Span,
     /// Steps on the way, furthest last; at most [`MILESTONES_MAX`].
     pub milestones: Vec<Id>,
     /// What a conversion without a stated value is worth.
@@ -104,6 +112,8 @@ pub struct Goal {
     pub half_life: Span,
     /// Which impression of several gets the credit.
     pub credit: Credit,
+    /// Who has converted within this time gets no ad; `None` for no such rule. At most [`SUPPRESS_MAX`].
+    pub suppress_after_conversion: Option<Span>,
     /// How a probability becomes a multiplier.
     pub multiplier: Multiplier,
 }
@@ -133,6 +143,8 @@ pub struct Multiplier {
     pub prior_variance: f64,
     /// Distinct users that the goal or one milestone needs before the multiplier leaves 1; at most [`SUPPORT_MAX`].
     pub support: u32,
+    /// Whether one factor on all multipliers keeps what they spend at what the control arm says would be spent without.
+    pub spend_control: bool,
 }
 
 /// What the base bid pays for already.
@@ -235,7 +247,7 @@ pub struct Arms {
     pub salt: u64,
     /// Share of users whose multiplier is always 1, 0 to 1.
     pub control_share: f64,
-    /// Share of users who get no ad, 0 to 1.
+    /// Share of users who get no ad, 0 to 1; an advertiser may have its own.
     pub holdout_share: f64,
 }
 
@@ -259,6 +271,15 @@ pub struct Limits {
     pub closings_per_tick: usize,
     /// Items and categories remembered of a user; the longest untouched gives way.
     pub interests_max: usize,
+}
+
+/// Signs of bots and fraud, and what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guards {
+    /// More actions of one person with one advertiser than this, within a minute, lead into quarantine; 0 for no limit.
+    pub actions_per_minute_max: u32,
+    /// Who is in quarantine stays there until this long after the last act.
+    pub quarantine: Span,
 }
 
 /// What is accepted late, and what is kept how long.
@@ -303,6 +324,17 @@ impl Default for Limits {
     }
 }
 
+impl Guards {
+    /// No limit.
+    pub const OFF: Guards = Guards { actions_per_minute_max: 0, quarantine: Span::hours(1) };
+}
+
+impl Default for Guards {
+    fn default() -> Guards {
+        Guards { actions_per_minute_max: 300, ..Guards::OFF }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Retention {
         Retention {
@@ -317,7 +349,22 @@ impl Default for Retention {
 
 impl Default for Multiplier {
     fn default() -> Multiplier {
-        Multiplier { baseline: Baseline::Context, exponent: 1.0, min: 0.3, max: 3.0, prior_variance: 1.0, support: 25 }
+        Multiplier {
+            baseline: Baseline::Context,
+            exponent: 1.0,
+            min: 0.3,
+            max: 3.0,
+            prior_variance: 1.0,
+            support: 25,
+            spend_control: true,
+        }
+    }
+}
+
+impl Arms {
+    /// The shares that hold for an advertiser.
+    pub fn of(self, advertiser: &Advertiser) -> Arms {
+        Arms { holdout_share: advertiser.holdout_share.unwrap_or(self.holdout_share), ..self }
     }
 }
 
@@ -329,12 +376,14 @@ impl Goal {
             converting_action: None,
             click_window: Span::days(7),
             view_window: Span::days(1),
+            conversion_delay_min: Span::ZERO,
             milestones: Vec::new(),
             value: Micros(0),
             currency: Currency::USD,
             prior_rate: 0.01,
             half_life: Span::days(14),
             credit: Credit::LastTouch,
+            suppress_after_conversion: None,
             multiplier: Multiplier::default(),
         }
     }
@@ -363,6 +412,7 @@ impl Advertiser {
             campaigns: Vec::new(),
             segments: Vec::new(),
             externals: Vec::new(),
+            holdout_share: None,
         }
     }
 

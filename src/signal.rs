@@ -1,5 +1,7 @@
 //! The answer: a bid multiplier for each target and goal, and why.
 
+use smallvec::SmallVec;
+
 use crate::exposure::{Arm, Exposure};
 use crate::ids::{ActionCode, GoalCode, SegmentCode};
 use crate::rejection::Rejection;
@@ -13,6 +15,9 @@ pub const NEUTRAL: f64 = 1.0;
 pub struct Scored {
     /// One signal a goal, in the order asked.
     pub signals: Vec<Signal>,
+    /// One factor for all goals of the campaign's objective; `None` without one, and where not all of its goals were
+    /// asked for.
+    pub combined: Option<Box<Combined>>,
     /// What to seal into the token; `None` when nothing may be learned from this opportunity.
     pub exposure: Option<Box<Exposure>>,
 }
@@ -27,8 +32,13 @@ pub struct Signal {
     pub goal: GoalCode,
     /// Factor on the value of an impression: above 0, at most 10, neutral exactly [`NEUTRAL`]. Never NaN.
     pub multiplier: f64,
-    /// Do not bid at all.
-    pub suppress: bool,
+    /// The multiplier that a treated user would have got: `multiplier` but in the control arm.
+    pub treated_multiplier: f64,
+    /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent
+    /// without them, 0.5 to 2; 1 where it does not apply. The goal's bounds come after it.
+    pub spend_factor: f64,
+    /// Do not bid at all, and why. The multiplier stays what it would be.
+    pub suppress: Option<Suppression>,
     /// Probability of at least one conversion within the goal's window if the ad is shown, 0 to 1 exclusive.
     pub p_conversion: f64,
     /// 95 % interval of `p_conversion`, from the spread of the weights.
@@ -41,7 +51,7 @@ pub struct Signal {
     /// Furthest milestone the user has reached.
     pub stage: Option<ActionCode>,
     /// Segments the user is in: rule segments first, then external ones.
-    pub segments: Vec<SegmentCode>,
+    pub segments: SmallVec<[SegmentCode; 8]>,
     /// How far the goal has been learned.
     pub readiness: Readiness,
     /// Why the multiplier is exactly 1, where a rule says so.
@@ -56,6 +66,40 @@ pub struct Signal {
     pub intercept: f64,
     /// Strongest contributions to the log-odds, as many as were asked for.
     pub reasons: Vec<Reason>,
+}
+
+/// What the bidder shall do for a campaign that is after several goals. Stands for their multipliers, which are not to
+/// be multiplied with each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Combined {
+    /// Factor on the value of an impression, as that of a [`Signal`].
+    pub multiplier: f64,
+    /// Do not bid at all, and why: where that is said for every goal.
+    pub suppress: Option<Suppression>,
+    /// Σ weight × probability, in conversions of weight 1.
+    pub expected: f64,
+    /// 95 % interval of `expected`, with errors of all goals taken to go together.
+    pub interval: (f64, f64),
+    /// Σ weight × the probability that the base bid pays for.
+    pub baseline: f64,
+    /// Why the multiplier is exactly 1: where a rule says so for every goal, that of the goal with the largest weight.
+    pub neutral: Option<Neutral>,
+    /// The arm the user is in.
+    pub arm: Arm,
+    /// What each goal adds, in the order of the campaign's goals.
+    pub parts: Vec<Part>,
+}
+
+/// One goal's part in a combined signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Which goal.
+    pub goal: GoalCode,
+    /// What one of its conversions is worth beside those of the other goals.
+    pub weight: f64,
+    /// What it adds to the ratio of worth to baseline: all gains and 1 sum to it. 0 where the goal is neutral by
+    /// itself.
+    pub gain: f64,
 }
 
 /// How far a goal has been learned.
@@ -87,10 +131,35 @@ pub enum Neutral {
     Support,
     /// The base bid shall pay for the probability that the request states, and it states none.
     NoBaseP,
+    /// The user acts as no person does.
+    Quarantined,
     /// There was no time left to answer well.
     Deadline,
     /// The service had more to do than it can.
     Overload,
+}
+
+/// Why not to bid at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Suppression {
+    /// The user has reached the goal, and the goal gives a rest after that. No would-be impression is to be told of:
+    /// treated users get none either.
+    JustConverted,
+    /// The user is held out. Where the bid would have won, the would-be impression is to be told of.
+    Holdout,
+}
+
+impl Suppression {
+    /// Both, in the order of their counters.
+    pub const ALL: [Suppression; 2] = [Suppression::JustConverted, Suppression::Holdout];
+
+    /// Short fixed name: the label of the counter.
+    pub fn label(self) -> &'static str {
+        match self {
+            Suppression::JustConverted => "just_converted",
+            Suppression::Holdout => "holdout",
+        }
+    }
 }
 
 impl Neutral {
@@ -101,6 +170,7 @@ impl Neutral {
             Neutral::ControlArm => "control_arm",
             Neutral::Support => "support",
             Neutral::NoBaseP => "no_base_p",
+            Neutral::Quarantined => "quarantined",
             Neutral::Deadline => "deadline",
             Neutral::Overload => "overload",
         }

@@ -96,7 +96,7 @@ impl Span {
     }
 
     /// Whole seconds of this span, rounded down.
-    pub fn whole_seconds(self) -> u64 {
+    pub const fn whole_seconds(self) -> u64 {
         self.0 / 1_000
     }
 

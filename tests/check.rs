@@ -45,7 +45,8 @@ fn a_good_file_is_explained() {
         "worth         40.00 USD unless the conversion says",
         "expected      2 % of impressions convert, before there is data",
         "multiplier    0.3 to 4; chance against the context alone, exponent 1, prior variance 1; 1 below 25 users",
-        "newcomers    sign_up, purchase",
+        "suppresses    ads to who has converted within 30d",
+        "newcomers    sign_up, purchase; combined 0.2 × sign_up + 1 × purchase",
         "hesitating_shoppers     × 1.3   count(view_item, 7d) >= 3 and stage < begin_checkout and not \
          did(purchase, 30d)",
         "cart_abandoners         × 1.5   did(add_to_cart, 7d) and not did(purchase, 7d)",

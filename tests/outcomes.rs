@@ -160,7 +160,7 @@ fn a_segment_named_twice_in_a_request_weighs_once() {
         reasons_max: 64,
     };
     let scored = shop.engine.scorer().score(Timestamp(NOW), &request).remove(0).unwrap();
-    assert_eq!(scored.signals[0].segments, [EXTERNAL]);
+    assert_eq!(scored.signals[0].segments.as_slice(), [EXTERNAL]);
     assert_eq!(scored.exposure.unwrap().externals.as_slice(), [EXTERNAL]);
 }
 

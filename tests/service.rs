@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use harness::{Service, action, event, impression, purchase, score_request, settings, target, token};
 use inkling::config::Config;
+use inkling::ids::Id;
 use inkling::pb::v1 as pb;
+use inkling::settings::{Campaign, Goal};
 use tokio_stream::StreamExt;
 use tonic::Code;
 
@@ -456,5 +458,38 @@ async fn reflection_lists_all_services() {
         assert!(names.contains(&format!("inkling.v1.{name}")), "{names:?}");
     }
     assert!(names.contains(&"grpc.health.v1.Health".to_owned()), "{names:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_out_user_gets_one_factor_for_both_goals_and_no_ad() {
+    let mut settings = settings();
+    let acme = &mut settings.advertisers[0];
+    acme.goals.push(Goal::new(Id::literal("sign_up")));
+    let goals = ["purchase", "sign_up"].map(Id::literal);
+    let objective = goals.iter().cloned().zip([1.0, 0.2]).collect();
+    acme.campaigns = vec![Campaign { id: Id::literal("spring"), goals: goals.to_vec(), objective }];
+    acme.holdout_share = Some(1.0);
+    let service = Service::start_with(Config::from_settings(settings)).await;
+    let target = pb::Target { campaign: "spring".into(), ..target("acme") };
+    let result = service.score(score_request("o1", "u1", vec![target])).await.results.remove(0);
+    let combined = result.combined.as_ref().unwrap();
+    assert!(combined.suppress && result.signals.iter().all(|signal| signal.suppress), "{result:?}");
+    assert_eq!((combined.suppress_reason(), combined.arm()), (pb::SuppressReason::Holdout, pb::Arm::Holdout));
+    assert_eq!((combined.multiplier, combined.neutral()), (1.0, pb::NeutralReason::Support));
+    let parts: Vec<_> = combined.parts.iter().map(|part| (part.goal.as_str(), part.weight)).collect();
+    assert_eq!(parts, [("purchase", 1.0), ("sign_up", 0.2)]);
+    let worth = result.signals[0].p_conversion + 0.2 * result.signals[1].p_conversion;
+    assert!((combined.expected - worth).abs() < 1e-12);
+    assert_eq!(service.counter("inkling_suppressed_signals_total", "reason=\"holdout\"").await, 2);
+    let of = Some(pb::ghost_impression::Of::Token(result.token));
+    let ghost = event(pb::event::Body::GhostImpression(pb::GhostImpression { of }));
+    assert_eq!(service.track(vec![ghost, purchase("u1")]).await.accepted, 2);
+    let asked = pb::GetGoalRequest { advertiser: "acme".into(), goal: "purchase".into() };
+    let report = service.insight().get_goal(asked).await.unwrap().into_inner();
+    let told = report.incrementality.unwrap();
+    let people = told.holdout.unwrap();
+    assert_eq!((people.reached, people.converters, told.holdout_share), (1, 1, 1.0));
+    assert_eq!((told.everybody, told.reached, report.impressions), (None, None, 0.0));
     service.stop().await;
 }

@@ -47,6 +47,9 @@ fn summary(settings: &Settings) -> String {
 fn describe(config: &Config, out: &mut String) -> fmt::Result {
     for advertiser in &config.settings.advertisers {
         writeln!(out, "\nADVERTISER {}", advertiser.id)?;
+        if let Some(share) = advertiser.holdout_share {
+            writeln!(out, "  Holds out {} % of users", percent(share))?;
+        }
         advertiser.goals.iter().try_for_each(|goal| describe_goal(goal, advertiser, out))?;
         describe_campaigns(advertiser, out)?;
         describe_segments(advertiser, out)?;
@@ -77,8 +80,10 @@ fn describe_goal(goal: &Goal, advertiser: &Advertiser, out: &mut String) -> fmt:
         out,
         "counts",
         format_args!(
-            "up to {} after an impression that was clicked, {} after one that was only viewed; {credit}",
-            goal.click_window, goal.view_window
+            "up to {} after an impression that was clicked, {} after one that was only viewed; {credit}{}",
+            goal.click_window,
+            goal.view_window,
+            too_soon(goal)
         ),
     )?;
     line(out, "milestones", ladder(goal, advertiser))?;
@@ -86,7 +91,18 @@ fn describe_goal(goal: &Goal, advertiser: &Advertiser, out: &mut String) -> fmt:
     let rate = (goal.prior_rate * 1e6).round() / 1e4;
     line(out, "expected", format_args!("{rate} % of impressions convert, before there is data"))?;
     line(out, "memory", format_args!("statistics count half after {}", goal.half_life))?;
+    if let Some(rest) = goal.suppress_after_conversion {
+        line(out, "suppresses", format_args!("ads to who has converted within {rest}"))?;
+    }
     line(out, "multiplier", multiplier(&goal.multiplier))
+}
+
+/// What happens to conversions that come too soon.
+fn too_soon(goal: &Goal) -> String {
+    match goal.conversion_delay_min {
+        crate::units::Span::ZERO => String::new(),
+        delay => format!("; quarantined within {delay} of one"),
+    }
 }
 
 /// The way to the goal: "view_item 50 → add_to_cart 70 → purchase".
@@ -104,15 +120,17 @@ fn ladder(goal: &Goal, advertiser: &Advertiser) -> String {
 }
 
 fn multiplier(multiplier: &Multiplier) -> String {
-    let Multiplier { baseline, exponent, min, max, prior_variance, support } = multiplier;
+    let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control } = multiplier;
     let baseline = match baseline {
         Baseline::Goal => "the goal's mean",
         Baseline::Context => "the context alone",
         Baseline::Request => "the bidder's own probability",
     };
+    let spend = if *spend_control { "spends what control would" } else { "spends what it spends" };
+    let least = words::several(*support as usize, "user");
     format!(
-        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; 1 below {}",
-        words::several(*support as usize, "user")
+        "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; \
+         1 below {least}; {spend}"
     )
 }
 
@@ -123,7 +141,10 @@ fn describe_campaigns(advertiser: &Advertiser, out: &mut String) -> fmt::Result 
     }
     advertiser.campaigns.iter().try_for_each(|campaign| {
         let goals: Vec<&str> = campaign.goals.iter().map(crate::ids::Id::as_str).collect();
-        writeln!(out, "    {:<width$}  {}", campaign.id.as_str(), goals.join(", "))
+        let weighed = |(goal, weight): &(crate::ids::Id, f64)| format!("{weight} × {goal}");
+        let weights: Vec<String> = campaign.objective.iter().map(weighed).collect();
+        let combined = if weights.is_empty() { String::new() } else { format!("; combined {}", weights.join(" + ")) };
+        writeln!(out, "    {:<width$}  {}{combined}", campaign.id.as_str(), goals.join(", "))
     })
 }
 
@@ -168,13 +189,18 @@ fn describe_actions(advertiser: &Advertiser, out: &mut String) -> fmt::Result {
     })
 }
 
+/// A share in percent, to two places.
+fn percent(share: f64) -> f64 {
+    (share * 1e4).round() / 1e2
+}
+
 /// Characters of the longest name; 0 without names.
 fn widest<'n>(names: impl Iterator<Item = &'n str>) -> usize {
     names.map(|name| name.chars().count()).max().unwrap_or(0)
 }
 
 fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
-    let Settings { learner, arms, limits, retention, .. } = settings;
+    let Settings { learner, arms, limits, retention, guards, .. } = settings;
     let goals: usize = settings.advertisers.iter().map(|advertiser| advertiser.goals.len()).sum();
     writeln!(out, "\nALL ADVERTISERS")?;
     line(
@@ -196,7 +222,6 @@ fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
             words::count(slots)
         ),
     )?;
-    let percent = |share: f64| (share * 1e4).round() / 1e2;
     let (control, holdout) = (percent(arms.control_share), percent(arms.holdout_share));
     line(
         out,
@@ -237,7 +262,12 @@ fn describe_common(settings: &Settings, out: &mut String) -> fmt::Result {
             retention.lateness, retention.clock_skew, retention.retraction, retention.token
         ),
     )?;
-    line(out, "forgets", format_args!("users unseen for {}", retention.profile))
+    line(out, "forgets", format_args!("users unseen for {}", retention.profile))?;
+    let quarantined = match guards.actions_per_minute_max {
+        0 => "nobody for many actions".to_owned(),
+        most => format!("users with more than {} a minute", words::several(most as usize, "action")),
+    };
+    line(out, "quarantines", format_args!("{quarantined}; until quiet for {}", guards.quarantine))
 }
 
 fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {

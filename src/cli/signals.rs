@@ -26,6 +26,10 @@ pub fn block(asked: &v1::ScoreRequest, answer: &v1::ScoreResponse) -> String {
             text += &format!("{head} · {}\n", signal.goal);
             text.extend(lines(signal).into_iter().map(|(name, value)| format!("  {name:<12}{value}\n")));
         }
+        if let Some(combined) = &result.combined {
+            text += &format!("{head} · combined\n");
+            text.extend(combined_lines(combined).into_iter().map(|(name, value)| format!("  {name:<12}{value}\n")));
+        }
         if !result.token.is_empty() {
             text += &format!("  {:<12}{}\n", "token", result.token);
         }
@@ -39,7 +43,7 @@ fn refused(rejection: &v1::Rejection) -> String {
 
 /// What a signal says, by name.
 fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
-    let suppress = if signal.suppress { ", do not bid" } else { "" };
+    let suppress = suppress(signal.suppress, signal.suppress_reason());
     let mut lines = vec![
         ("multiplier", format!("× {:.3}{}{suppress}", signal.multiplier, neutral(signal.neutral()))),
         (
@@ -56,6 +60,11 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
         ("readiness", readiness(signal.readiness.unwrap_or_default())),
         ("arm", arm(signal.arm()).to_owned()),
     ];
+    // A service that does not state the factor has none.
+    if signal.spend_factor != 0.0 && signal.spend_factor != 1.0 {
+        let words = "in the multiplier, so that all of them together spend what would be spent without";
+        lines.push(("spend", format!("× {:.3} {words}", signal.spend_factor)));
+    }
     if !signal.stage.is_empty() {
         lines.push(("stage", signal.stage.clone()));
     }
@@ -70,6 +79,28 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// What a combined signal says, by name.
+fn combined_lines(combined: &v1::Combined) -> Vec<(&'static str, String)> {
+    let suppress = suppress(combined.suppress, combined.suppress_reason());
+    let part = |part: &v1::CombinedPart| format!("{} × {} {:+.3}", part.weight, part.goal, part.gain);
+    let parts: Vec<String> = combined.parts.iter().map(part).collect();
+    let v1::Combined { expected, low, high, baseline, .. } = combined;
+    vec![
+        ("multiplier", format!("× {:.3}{}{suppress}", combined.multiplier, neutral(combined.neutral()))),
+        ("worth", format!("{expected:.4} ({low:.4} … {high:.4}) conversions, base bid pays for {baseline:.4}")),
+        ("adds", parts.join(", ")),
+    ]
+}
+
+fn suppress(is_suppressed: bool, reason: v1::SuppressReason) -> &'static str {
+    match reason {
+        v1::SuppressReason::JustConverted => ", do not bid: the user has just converted",
+        v1::SuppressReason::Holdout => ", do not bid: the user is held out",
+        v1::SuppressReason::Unspecified if is_suppressed => ", do not bid",
+        v1::SuppressReason::Unspecified => "",
+    }
+}
+
 fn neutral(reason: v1::NeutralReason) -> &'static str {
     match reason {
         v1::NeutralReason::Unspecified => "",
@@ -77,6 +108,7 @@ fn neutral(reason: v1::NeutralReason) -> &'static str {
         v1::NeutralReason::ControlArm => ", neutral: the user is in the control arm",
         v1::NeutralReason::Support => ", neutral: too few users have come far enough to learn from",
         v1::NeutralReason::NoBaseP => ", neutral: the request states no base_p to compare with",
+        v1::NeutralReason::Quarantined => ", neutral: the user acts as no person does",
         v1::NeutralReason::Deadline => ", neutral: there was no time left",
         v1::NeutralReason::Overload => ", neutral: the service has too much to do",
     }
@@ -130,11 +162,24 @@ mod tests {
             readiness: Some(v1::Readiness { state: State::Warming.into(), users: 1, needed: 25 }),
             neutral: v1::NeutralReason::Support.into(),
             arm: v1::Arm::Treated.into(),
+            spend_factor: 0.95,
             reasons: vec![reason("everybody's rate: ×1.00", false), reason("hour 5 UTC: ×1.00", true)],
             ..Default::default()
         };
         let rejection = Some(v1::Rejection { code: "unknown_advertiser".into(), message: "who?".into() });
-        let answered = v1::TargetResult { signals: vec![signal], token: "AU".into(), ..Default::default() };
+        let part = |goal: &str, weight, gain| v1::CombinedPart { goal: goal.into(), weight, gain };
+        let combined = Some(v1::Combined {
+            multiplier: 1.25,
+            suppress: true,
+            suppress_reason: v1::SuppressReason::Holdout.into(),
+            expected: 0.03,
+            low: 0.01,
+            high: 0.0612,
+            baseline: 0.02,
+            parts: vec![part("purchase", 1.0, 0.75), part("sign_up", 0.2, -0.25)],
+            ..Default::default()
+        });
+        let answered = v1::TargetResult { signals: vec![signal], combined, token: "AU".into(), ..Default::default() };
         let results = vec![answered, v1::TargetResult { rejection: rejection.clone(), ..Default::default() }];
         let expected = "\
 o1 · u1 · acme · sku-7 · purchase
@@ -143,10 +188,15 @@ o1 · u1 · acme · sku-7 · purchase
   worth       0.400000 an impression, in the goal's currency
   readiness   warming: 1 of 25 users
   arm         treated: the multiplier is meant
+  spend       × 0.950 in the multiplier, so that all of them together spend what would be spent without
   stage       add_to_cart
   segments    cart_abandoners, p/1
   reasons     everybody's rate: ×1.00
               hour 5 UTC: ×1.00 (shares its weight with another)
+o1 · u1 · acme · sku-7 · combined
+  multiplier  × 1.250, do not bid: the user is held out
+  worth       0.0300 (0.0100 … 0.0612) conversions, base bid pays for 0.0200
+  adds        1 × purchase +0.750, 0.2 × sign_up -0.250
   token       AU
 o1 · u1 · nobody: refused: unknown_advertiser: who?
 ";

@@ -1,19 +1,29 @@
 //! One advertiser: its actions, goals, campaigns and segments.
 
 use super::goal::read_goal;
-use super::policy::{HALF_LIVES, NOT_BUILT};
+use super::policy::HALF_LIVES;
 use super::segment::read_segments;
 use super::table::{Names, Table};
-use super::value::Value;
+use super::value::{Range, Value};
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT};
 use crate::ids::Id;
 use crate::opportunity::GOALS_PER_TARGET_MAX;
-use crate::settings::{ACTIONS_MAX, ActionSetting, Advertiser, CAMPAIGNS_MAX, Campaign, Multiplier};
+use crate::settings::{ACTIONS_MAX, ActionSetting, Advertiser, Arms, CAMPAIGNS_MAX, Campaign, Multiplier};
+use crate::wording::instead;
+
+/// Bounds of what a conversion of one goal is worth beside those of the others.
+const OBJECTIVE_WEIGHTS: Range = Range::Above(0.0, 1_000.0);
 
 /// Reads one `[[advertiser]]`; `None` if its name is no good.
-pub(super) fn read_advertiser(mut table: Table<'_>, names: &mut Names, defaults: Multiplier) -> Option<Advertiser> {
+pub(super) fn read_advertiser(
+    mut table: Table<'_>,
+    names: &mut Names,
+    defaults: Multiplier,
+    arms: Arms,
+) -> Option<Advertiser> {
     let id = table.identify("advertiser", "id", names);
     let mut advertiser = Advertiser::new(id.clone().unwrap_or_else(|| Id::literal("unnamed")));
+    advertiser.holdout_share = read_holdout_share(&mut table, arms);
     read_actions(table.list("action", "advertiser.action"), &mut advertiser);
     let mut goal_names = Names::default();
     for goal in table.list("goal", "advertiser.goal") {
@@ -24,6 +34,16 @@ pub(super) fn read_advertiser(mut table: Table<'_>, names: &mut Names, defaults:
     read_segments(table.list("segment", "advertiser.segment"), &mut advertiser);
     table.finish();
     id.map(|_| advertiser)
+}
+
+fn read_holdout_share(table: &mut Table<'_>, arms: Arms) -> Option<f64> {
+    let mut share = 0.0;
+    let value = table.number("holdout_share", &mut share, Range::Between(0.0, 1.0))?;
+    if arms.control_share + share > 1.0 {
+        let room = 1.0 - arms.control_share;
+        value.refuse(format_args!("control_share in [arms] is {}, which leaves {room}", arms.control_share));
+    }
+    Some(share)
 }
 
 /// Reads the actions that an advertiser adds to the standard ones, or changes.
@@ -98,16 +118,37 @@ fn read_campaigns(tables: Vec<Table<'_>>, advertiser: &mut Advertiser) {
     for mut table in tables {
         let id = table.identify("campaign", "name", &mut names);
         let goals = read_campaign_goals(&mut table, advertiser);
-        if let Some(value) = table.take("objective") {
-            value.refuse(format_args!("one signal combined from several goals {NOT_BUILT}: leave it out"));
-        }
+        let objective = read_objective(&mut table, &goals);
         if advertiser.campaigns.len() == CAMPAIGNS_MAX {
             table.refuse(format_args!("an advertiser has at most {CAMPAIGNS_MAX} campaigns"));
             return;
         }
-        advertiser.campaigns.extend(id.map(|id| Campaign { id, goals, objective: Vec::new() }));
+        advertiser.campaigns.extend(id.map(|id| Campaign { id, goals, objective }));
         table.finish();
     }
+}
+
+/// Reads what a conversion of each goal is worth beside those of the others, in the order of the campaign's goals.
+fn read_objective(table: &mut Table<'_>, goals: &[Id]) -> Vec<(Id, f64)> {
+    let Some(part) = table.part("objective") else { return Vec::new() };
+    let (known, entries): (Vec<&str>, _) = (goals.iter().map(Id::as_str).collect(), part.entries());
+    if entries.is_empty() {
+        part.refuse("objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or leave it out");
+    }
+    let mut weights = Vec::new();
+    for (name, value) in &entries {
+        let Some(place) = known.iter().position(|goal| goal == name) else {
+            value.refuse(format_args!("unknown goal of this campaign: {}", instead(name, &known)));
+            continue;
+        };
+        match value.number() {
+            Some(weight) if OBJECTIVE_WEIGHTS.contains(weight) => weights.push((place, weight)),
+            Some(_) => value.refuse(format_args!("must be {OBJECTIVE_WEIGHTS}")),
+            None => {}
+        }
+    }
+    weights.sort_by_key(|(place, _)| *place);
+    weights.into_iter().map(|(place, weight)| (goals[place].clone(), weight)).collect()
 }
 
 fn read_campaign_goals(table: &mut Table<'_>, advertiser: &Advertiser) -> Vec<Id> {

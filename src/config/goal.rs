@@ -2,16 +2,18 @@
 
 use std::ops::RangeInclusive;
 
-use super::policy::{HALF_LIVES, NOT_BUILT, read_multiplier};
+use super::policy::{HALF_LIVES, read_multiplier};
 use super::table::{Names, Table};
 use super::value::{Range, Value};
 use crate::action::{ActionKind, standard};
 use crate::ids::Id;
-use crate::settings::{ActionSetting, Advertiser, Credit, Goal, MILESTONES_MAX, Multiplier};
+use crate::settings::{ActionSetting, Advertiser, Credit, Goal, MILESTONES_MAX, Multiplier, SUPPRESS_MAX};
 use crate::units::{Currency, MICROS_MAX, Micros, Span};
 
 /// Shortest and longest wait of an impression for its conversion.
 const WINDOWS: RangeInclusive<Span> = Span::minutes(1)..=Span::days(90);
+/// Longest time within which a conversion may be said to come too soon.
+const CONVERSION_DELAY_MAX: Span = Span::hours(1);
 /// Bounds of the rate expected before anything is known: within them its log-odds are a sensible start.
 const PRIOR_RATES: Range = Range::Between(0.000_001, 0.9);
 /// The standard actions that are milestones of a goal which lists none, as far as they stand below it.
@@ -30,15 +32,14 @@ pub(super) fn read_goal(
     goal.converting_action = converting.map(|action| action.id.clone());
     table.span("click_window", &mut goal.click_window, WINDOWS);
     table.span("view_window", &mut goal.view_window, WINDOWS);
+    table.span("conversion_delay_min", &mut goal.conversion_delay_min, Span::ZERO..=CONVERSION_DELAY_MAX);
     goal.milestones = read_milestones(&mut table, advertiser, converting);
     read_value(&mut table, &mut goal);
     table.number("prior_rate", &mut goal.prior_rate, PRIOR_RATES);
     table.span("half_life", &mut goal.half_life, HALF_LIVES);
     let credit = [("last_touch", Credit::LastTouch), ("even", Credit::Even)];
-    let stated = table.choice("credit", &mut goal.credit, &credit);
-    if let Some(value) = stated.filter(|_| goal.credit == Credit::Even) {
-        value.refuse(format_args!("{NOT_BUILT}: must be \"last_touch\""));
-    }
+    table.choice("credit", &mut goal.credit, &credit);
+    read_suppress(&mut table, &mut goal);
     goal.multiplier = defaults;
     if let Some(mut part) = table.part("multiplier") {
         goal.multiplier = read_multiplier(&mut part, defaults);
@@ -46,6 +47,14 @@ pub(super) fn read_goal(
     }
     table.finish();
     id.map(|_| goal)
+}
+
+fn read_suppress(table: &mut Table<'_>, goal: &mut Goal) {
+    let mut rest = Span::ZERO;
+    if table.has("suppress_after_conversion") {
+        table.span("suppress_after_conversion", &mut rest, Span::seconds(1)..=SUPPRESS_MAX);
+        goal.suppress_after_conversion = Some(rest);
+    }
 }
 
 fn read_value(table: &mut Table<'_>, goal: &mut Goal) {

@@ -24,9 +24,9 @@ use toml::de::DeTable;
 pub use problem::{ConfigError, PROBLEMS_MAX, Problem};
 pub use server::{Clock, ServerConfig, Workers};
 
-use crate::settings::{ADVERTISERS_MAX, Advertiser, GOALS_MAX, Multiplier, Settings};
+use crate::settings::{ADVERTISERS_MAX, Advertiser, Arms, GOALS_MAX, Multiplier, Settings};
 use advertiser::read_advertiser;
-use policy::{read_arms, read_learner, read_limits, read_multiplier, read_retention};
+use policy::{read_arms, read_guards, read_learner, read_limits, read_multiplier, read_retention};
 use problem::{Problems, place};
 pub(crate) use table::{Names, Table};
 pub(crate) use value::Range;
@@ -134,12 +134,14 @@ fn report_syntax(problems: &Problems<'_>, text: &str, error: &toml::de::Error) {
 fn read(mut root: Table<'_>) -> Config {
     let server = read_section(&mut root, "server", ServerConfig::read);
     let multiplier = read_section(&mut root, "multiplier", |table| read_multiplier(table, Multiplier::default()));
+    let arms = read_section(&mut root, "arms", read_arms);
     let settings = Settings {
         learner: read_section(&mut root, "learner", read_learner),
-        arms: read_section(&mut root, "arms", read_arms),
+        arms,
         limits: read_section(&mut root, "limits", read_limits),
         retention: read_section(&mut root, "retention", read_retention),
-        advertisers: read_advertisers(&mut root, multiplier),
+        guards: read_section(&mut root, "guards", read_guards),
+        advertisers: read_advertisers(&mut root, multiplier, arms),
     };
     let has_advertiser = root.has("advertiser");
     let problems = root.finish();
@@ -154,14 +156,15 @@ fn read(mut root: Table<'_>) -> Config {
     Config { server, settings }
 }
 
-fn read_advertisers(root: &mut Table<'_>, multiplier: Multiplier) -> Vec<Advertiser> {
+fn read_advertisers(root: &mut Table<'_>, multiplier: Multiplier, arms: Arms) -> Vec<Advertiser> {
     let mut names = Names::default();
     let tables = root.list("advertiser", "advertiser");
     if tables.len() > ADVERTISERS_MAX {
         root.refuse(format_args!("there are {} advertisers: at most {ADVERTISERS_MAX}", tables.len()));
     }
     let tables = tables.into_iter().take(ADVERTISERS_MAX);
-    let advertisers: Vec<_> = tables.filter_map(|table| read_advertiser(table, &mut names, multiplier)).collect();
+    let read = |table| read_advertiser(table, &mut names, multiplier, arms);
+    let advertisers: Vec<_> = tables.filter_map(read).collect();
     let goals: usize = advertisers.iter().map(|advertiser| advertiser.goals.len()).sum();
     if goals > GOALS_MAX {
         root.refuse(format_args!("there are {goals} goals over all advertisers: at most {GOALS_MAX}"));

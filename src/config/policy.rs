@@ -3,16 +3,13 @@
 use super::table::Table;
 use super::value::Range;
 use crate::settings::{
-    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
+    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Guards, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
     Retention, SUPPORT_MAX,
 };
 use crate::units::Span;
 
 /// Shortest and longest half-life of a statistic.
 pub(super) const HALF_LIVES: std::ops::RangeInclusive<Span> = Span::minutes(1)..=Span::days(3_650);
-
-/// Ends every refusal of what has its place in the vocabulary, but no effect yet.
-pub(super) const NOT_BUILT: &str = "is not built yet";
 
 /// Reads `[learner]`.
 pub(super) fn read_learner(table: &mut Table<'_>) -> Learner {
@@ -31,13 +28,10 @@ pub(super) fn read_arms(table: &mut Table<'_>) -> Arms {
     let mut arms = Arms::default();
     table.whole("salt", &mut arms.salt, 0..=i64::MAX as u64);
     table.number("control_share", &mut arms.control_share, Range::Between(0.0, 1.0));
-    let holdout = table.number("holdout_share", &mut arms.holdout_share, Range::Between(0.0, 1.0));
+    table.number("holdout_share", &mut arms.holdout_share, Range::Between(0.0, 1.0));
     let sum = arms.control_share + arms.holdout_share;
     if sum > 1.0 {
         table.refuse(format_args!("control_share and holdout_share sum to {sum}: at most 1"));
-    }
-    if let Some(value) = holdout.filter(|_| arms.holdout_share > 0.0) {
-        value.refuse(format_args!("the holdout arm {NOT_BUILT}: must be 0"));
     }
     arms
 }
@@ -67,6 +61,14 @@ pub(super) fn read_retention(table: &mut Table<'_>) -> Retention {
     retention
 }
 
+/// Reads `[guards]`.
+pub(super) fn read_guards(table: &mut Table<'_>) -> Guards {
+    let mut guards = Guards::default();
+    table.whole("actions_per_minute_max", &mut guards.actions_per_minute_max, 0..=1_000_000);
+    table.span("quarantine", &mut guards.quarantine, Span::minutes(1)..=Span::days(30));
+    guards
+}
+
 /// Reads a multiplier's settings over those that hold where it states none.
 pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Multiplier {
     let mut multiplier = defaults;
@@ -79,5 +81,6 @@ pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Mu
     table.number("max", &mut multiplier.max, Range::Between(1.0, high));
     table.number("prior_variance", &mut multiplier.prior_variance, Range::Above(0.0, 100.0));
     table.whole("support", &mut multiplier.support, 1..=SUPPORT_MAX);
+    table.flag("spend_control", &mut multiplier.spend_control);
     multiplier
 }

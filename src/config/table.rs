@@ -118,6 +118,16 @@ impl<'a> Table<'a> {
         list.iter().filter_map(table).collect()
     }
 
+    /// All keys with their values, where any key may stand.
+    pub fn entries(&self) -> Vec<(&'a str, Value<'a>)> {
+        let entry = |(key, value): (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+            let name: &'a str = key.get_ref();
+            let label = format!("{}{}{}", self.about, self.path, shown(name));
+            (name, Value { problems: self.problems, label, value })
+        };
+        self.table.iter().map(entry).collect()
+    }
+
     /// Whether the key is there, with whatever value.
     pub fn has(&self, key: &str) -> bool {
         self.table.get(key).is_some()
@@ -186,6 +196,13 @@ impl<'a> Table<'a> {
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         value.refuse(format_args!("must be {}", words.join(" or ")));
         None
+    }
+
+    /// Reads a choice between true and false.
+    pub fn flag(&mut self, key: &'static str, into: &mut bool) {
+        if let Some(flag) = self.take(key).and_then(|value| value.flag()) {
+            *into = flag;
+        }
     }
 
     /// Reads an address and port.

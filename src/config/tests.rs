@@ -83,7 +83,10 @@ const WRONG_GOALS: &[Case] = &[
     ),
     ("prior_rate = 0", &["5:14: goal 'purchase': prior_rate = 0: must be between 0.000001 and 0.9"]),
     ("prior_rate = 1.0", &["5:14: goal 'purchase': prior_rate = 1.0: must be between 0.000001 and 0.9"]),
-    ("credit = \"even\"", &["5:10: goal 'purchase': credit = \"even\": is not built yet: must be \"last_touch\""]),
+    (
+        "suppress_after_conversion = \"0s\"",
+        &["5:29: goal 'purchase': suppress_after_conversion = \"0s\": must be between 1s and 365d"],
+    ),
     ("credit = \"first\"", &["5:10: goal 'purchase': credit = \"first\": must be \"last_touch\" or \"even\""]),
     (
         "multiplier = { baseline = \"flat\", min = 1.5, max = 12, miin = 1 }",
@@ -99,7 +102,8 @@ const WRONG_GOALS: &[Case] = &[
     (
         "colour = 1",
         &["5:1: goal 'purchase': colour: unknown key: known are name, converting_action, click_window, \
-               view_window, milestones, value, currency, prior_rate, half_life, credit, multiplier"],
+               view_window, conversion_delay_min, milestones, value, currency, prior_rate, half_life, credit, \
+               multiplier"],
     ),
     (
         "[[advertiser.goal]]\nname = \"purchase\"\n[[advertiser.goal]]\nvalue = 1",
@@ -154,9 +158,22 @@ const WRONG_PARTS: &[Case] = &[
         "[[advertiser.campaign]]\nname = \"spring\"\ngoals = []\nobjective = { purchase = 1.0 }",
         &[
             "7:9: campaign 'spring': goals = []: must name 1 to 32 goals",
-            "8:13: campaign 'spring': objective = { purchase = 1.0 }: one signal combined from several goals is \
-                 not built yet: leave it out",
+            "8:26: campaign 'spring': objective.purchase = 1.0: unknown goal of this campaign: none is known",
         ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\n\
+         objective = { purchases = 1.0, purchase = 0 }",
+        &[
+            "8:27: campaign 'spring': objective.purchases = 1.0: unknown goal of this campaign: did you mean \
+                 'purchase'?",
+            "8:43: campaign 'spring': objective.purchase = 0: must be above 0 and at most 1000",
+        ],
+    ),
+    (
+        "[[advertiser.campaign]]\nname = \"spring\"\ngoals = [\"purchase\"]\nobjective = {}",
+        &["8:13: campaign 'spring': objective is empty: weigh a goal, such as objective = { purchase = 1.0 }, or \
+               leave it out"],
     ),
     (
         "[[advertiser.campaign]]\nname = \"spring\"",
@@ -247,9 +264,12 @@ const WRONG_SECTIONS: &[Case] = &[
         "[arms]\ncontrol_share = 0.75\nholdout_share = 0.5\nsalt = -1",
         &[
             "5:1: arms: control_share and holdout_share sum to 1.25: at most 1",
-            "7:17: arms: holdout_share = 0.5: the holdout arm is not built yet: must be 0",
             "8:8: arms: salt = -1: must be between 0 and 9223372036854775807",
         ],
+    ),
+    (
+        "[arms]\ncontrol_share = 0.75\n[[advertiser]]\nid = \"other\"\nholdout_share = 0.5",
+        &["9:17: advertiser 'other': holdout_share = 0.5: control_share in [arms] is 0.75, which leaves 0.25"],
     ),
     ("[arms]\ncontrol_share = 1.01", &["6:17: arms: control_share = 1.01: must be between 0 and 1"]),
     ("[limits]\nprofiles_max = 0", &["6:16: limits: profiles_max = 0: must be between 1 and 1000000000"]),

@@ -157,6 +157,15 @@ impl<'a> Value<'a> {
         number
     }
 
+    /// The value of a flag.
+    pub fn flag(&self) -> Option<bool> {
+        let flag = self.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.refuse("must be true or false, without quotes");
+        }
+        flag
+    }
+
     /// The value of a whole number.
     pub fn integer(&self) -> Option<i64> {
         let integer = self.as_integer();

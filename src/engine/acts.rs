@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::apply::Refused;
+use super::conversions::Conversion;
 use super::outcomes::Reached;
 use super::paths::Noted;
 use super::profile::Act;
@@ -40,9 +41,15 @@ impl Engine {
             category: action.category.as_ref().map(|category| hash::item_key(category.as_str())),
         };
         let root = self.people.root(action.user);
-        if in_force.converts {
-            self.convert_by_action(action, root, &act, occurred_at, event_id)?;
+        let conversions = match in_force.converts {
+            true => self.conversions_by_action(action, root, &act, occurred_at, event_id)?,
+            false => Vec::new(),
+        };
+        if self.is_quarantined_act(advertiser, root, act.tick) {
+            self.tally.actions_quarantined += 1;
+            return Ok(());
         }
+        conversions.into_iter().for_each(|conversion| self.note_conversion(conversion));
         self.tally.actions += 1;
         if in_force.position.is_some() {
             self.step(advertiser, root, &act, occurred_at);
@@ -52,14 +59,14 @@ impl Engine {
     }
 
     /// An action that some goals name as theirs is their conversion. Refused as a whole, or taken as a whole.
-    fn convert_by_action(
-        &mut self,
+    fn conversions_by_action(
+        &self,
         action: &Action,
         root: UserKey,
         act: &Act,
         occurred_at: Timestamp,
         event_id: Option<&Id>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Vec<Conversion>, Refused> {
         let advertiser = self.advertiser(&action.advertiser)?;
         let goals = &self.catalog.in_force(advertiser).expect("the advertiser is in force").goals;
         let is_reached = |goal: &&GoalCode| {
@@ -80,8 +87,7 @@ impl Engine {
                 conversion_id: event_id,
             })?);
         }
-        conversions.into_iter().for_each(|conversion| self.note_conversion(conversion));
-        Ok(())
+        Ok(conversions)
     }
 
     /// Counts a click on an ad as an action of the user.
@@ -152,6 +158,7 @@ impl Engine {
         }
         for goal in 0..self.goals.len() {
             let code = GoalCode(goal as u16);
+            self.merge_participants(code, root, other);
             self.impressions.move_user(other, root, code);
             self.conversions.move_user(other, root, code);
             self.goals[goal].statistics.support.rename(other.0, root.0);
@@ -175,6 +182,7 @@ impl Engine {
     }
 
     fn merge_profiles(&mut self, advertiser: AdvertiserCode, root: UserKey, other: UserKey) {
+        self.guards.merge(ProfileKey::of(other, advertiser), ProfileKey::of(root, advertiser));
         let Some(theirs) = self.profiles.remove(ProfileKey::of(other, advertiser)) else { return };
         let in_force = self.catalog.in_force(advertiser);
         let known = |action| in_force.and_then(|in_force| in_force.action(action));
@@ -192,7 +200,9 @@ impl Engine {
     pub(super) fn forget(&mut self, user: UserKey) {
         let root = self.people.root(user);
         for (code, statistics) in self.advertisers.iter_mut().enumerate() {
-            self.profiles.remove(ProfileKey::of(root, AdvertiserCode(code as u16)));
+            let key = ProfileKey::of(root, AdvertiserCode(code as u16));
+            self.profiles.remove(key);
+            self.guards.forget(key);
             statistics.support.iter_mut().for_each(|support| support.forget(root.0));
         }
         for (goal, state) in self.goals.iter_mut().enumerate() {
@@ -205,6 +215,7 @@ impl Engine {
             }
             state.statistics.support.forget(root.0);
         }
+        self.forget_participant(root);
         for member in self.people.members(root) {
             self.forgotten.insert(member, self.now);
         }

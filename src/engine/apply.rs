@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::spend::SpendControl;
 use super::statistics::AdvertiserStatistics;
 use crate::event::{Event, Record};
 use crate::hash;
@@ -85,10 +86,7 @@ impl Engine {
         match &record.event {
             Event::Action(action) => self.act(action, occurred_at, record.event_id.as_ref()),
             Event::Impression(impression) => self.show(impression, occurred_at),
-            Event::GhostImpression(_) => {
-                self.tally.ghost_impressions += 1;
-                Ok(())
-            }
+            Event::GhostImpression(exposure) => self.would_show(exposure, occurred_at),
             Event::Click(click) => self.click(click, occurred_at),
             Event::Conversion(conversion) => self.convert(conversion, occurred_at),
             Event::Retraction(retraction) => self.retract(retraction),
@@ -107,7 +105,7 @@ impl Engine {
 
     fn configure(&mut self, settings: &Settings) -> Result<(), Refused> {
         self.catalog.check(settings)?;
-        let learner_before = self.catalog.settings().learner;
+        let (learner_before, arms_before) = (self.catalog.settings().learner, self.catalog.settings().arms);
         Arc::make_mut(&mut self.catalog).configure(settings.clone(), self.now.tick());
         self.advertisers.resize_with(self.catalog.advertisers().len(), AdvertiserStatistics::default);
         if settings.learner != learner_before {
@@ -122,16 +120,22 @@ impl Engine {
                 gap: Default::default(),
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
+                spend: SpendControl::new(self.now.tick()),
                 intercept: None,
                 level: Default::default(),
                 latest: super::Latest::default(),
+                trial: None,
             });
+        }
+        if settings.arms != arms_before {
+            self.goals.iter_mut().for_each(|goal| goal.spend.redeal());
         }
         for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
             if let Some(in_force) = &entry.in_force {
                 goal.calibrator.set_window(in_force.setting.window());
             }
         }
+        self.begin_trials();
         self.changed();
         Ok(())
     }
@@ -151,14 +155,19 @@ impl Engine {
             let Some(id) = self.conversions.due(self.now) else { break };
             self.conversions.remove(id);
         }
-        let mut is_corrected = false;
-        for goal in &mut self.goals {
-            is_corrected |= goal.calibrator.advance(self.now.0);
+        let (mut is_changed, arms) = (false, self.catalog.settings().arms);
+        for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
+            is_changed |= goal.calibrator.advance(self.now.0);
+            is_changed |= match entry.in_force.as_ref().is_some_and(|goal| goal.setting.multiplier.spend_control) {
+                true => goal.spend.advance(self.now.tick(), &arms),
+                false => goal.spend.stop(self.now.tick()),
+            };
         }
-        if is_corrected {
+        if is_changed {
             self.changed();
         }
         self.forgotten.expire(self.now - self.retention().token);
+        self.guards.expire(self.now.tick());
         let unseen_since = (self.now - self.retention().profile).tick();
         for _ in 0..most {
             if !self.profiles.evict_before(unseen_since) {

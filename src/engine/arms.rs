@@ -8,12 +8,23 @@ use crate::settings::Arms;
 /// Arms are dealt in steps of 1 / this.
 const DEALS: u64 = 1_000_000;
 
+/// Shares of all people by the arm's number, as they are dealt.
+pub(super) fn shares(settings: &Arms) -> [f64; 3] {
+    let [control, holdout] =
+        [settings.control_share, settings.holdout_share].map(|share| upto(share) as f64 / DEALS as f64);
+    [1.0 - control - holdout, control, holdout]
+}
+
+/// Deals below which a share lies.
+fn upto(share: f64) -> u64 {
+    (share * DEALS as f64) as u64
+}
+
 /// The arm of a person by the root id: the same for as long as salt and shares stay.
 ///
 /// Control takes the lowest draws and holdout the highest, so that enlarging a share moves nobody between the two.
 pub(super) fn arm(settings: &Arms, root: UserKey) -> Arm {
     let draw = (hash::mix(settings.salt, root.0) >> 20) % DEALS;
-    let upto = |share: f64| (share * DEALS as f64) as u64;
     if draw < upto(settings.control_share) {
         Arm::Control
     } else if draw >= DEALS - upto(settings.holdout_share) {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::combine::Objective;
 use super::kept::Kept;
 use super::segments::Membership;
 use crate::action::ActionKind;
@@ -12,7 +13,7 @@ use crate::hash::KeyHasher;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, Id, SegmentCode};
 use crate::rejection::Rejection;
 use crate::settings::{
-    ACTIONS_MAX, ADVERTISERS_MAX, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
+    ACTIONS_MAX, ADVERTISERS_MAX, Arms, GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, RULE_SEGMENTS_MAX, Rule, Settings,
 };
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
@@ -61,8 +62,18 @@ pub(super) struct AdvertiserInForce {
     pub external_weights: Vec<f64>,
     /// Distinct users of a milestone that are told apart: as many as the most demanding goal asks for.
     pub support: usize,
-    /// Goals of each campaign.
-    pub campaigns: HashMap<Id, Vec<GoalCode>, KeyHasher>,
+    /// Shares of the arms among its users.
+    pub arms: Arms,
+    /// What each campaign is after.
+    pub campaigns: HashMap<Id, CampaignInForce, KeyHasher>,
+}
+
+/// What the settings say of a campaign.
+#[derive(Debug, Clone)]
+pub(super) struct CampaignInForce {
+    /// Goals it bids for.
+    pub goals: Vec<GoalCode>,
+    pub objective: Objective,
 }
 
 /// What the settings say of an action.
@@ -298,9 +309,13 @@ impl Catalog {
             }
             entry.register_segments(advertiser, &mut in_force);
             for campaign in &advertiser.campaigns {
-                let codes = campaign.goals.iter().filter_map(|goal| entry.goals.find(goal.as_str()));
-                in_force.campaigns.insert(campaign.id.clone(), codes.map(|number| entry.goal_codes[number]).collect());
+                let code = |goal: &Id| entry.goals.find(goal.as_str()).map(|number| entry.goal_codes[number]);
+                let goals = campaign.goals.iter().filter_map(code).collect();
+                let weighed = campaign.objective.iter().filter(|(_, weight)| *weight > 0.0);
+                let objective = weighed.filter_map(|(goal, weight)| Some((code(goal)?, *weight))).collect();
+                in_force.campaigns.insert(campaign.id.clone(), CampaignInForce { goals, objective });
             }
+            in_force.arms = settings.arms.of(advertiser);
             entry.in_force = Some(in_force);
         }
         for entry in &mut self.entries {

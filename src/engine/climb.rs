@@ -1,5 +1,7 @@
 //! Steps on the way to a goal that impressions lead to, and what the goal's ladder learns from them.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::impressions::ImpressionId;
 use super::profile::Act;
@@ -29,9 +31,9 @@ impl Engine {
     ///
     /// Items and categories have to agree as for conversions. A step after the goal itself tells nothing more.
     pub(super) fn step(&mut self, advertiser: AdvertiserCode, root: UserKey, act: &Act, occurred_at: Timestamp) {
-        let goals = self.catalog.in_force(advertiser).map(|in_force| in_force.goals.clone()).unwrap_or_default();
-        for goal in goals {
-            let Some(in_force) = self.catalog.goal_in_force(goal) else { continue };
+        let catalog = Arc::clone(&self.catalog);
+        for goal in catalog.in_force(advertiser).iter().flat_map(|in_force| in_force.goals.iter().copied()) {
+            let Some(in_force) = catalog.goal_in_force(goal) else { continue };
             let mut steps = in_force.milestones.iter().take(MILESTONES_MAX);
             let Some(place) = steps.position(|step| *step == act.action) else { continue };
             let half_life = in_force.half_life;

@@ -9,7 +9,8 @@ use super::segments::RuleSegments;
 use super::statistics::Memberships;
 use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
-use crate::units::{Span, Timestamp};
+use crate::settings::Goal;
+use crate::units::Timestamp;
 
 /// Number of a conversion, in the order of arrival.
 pub(super) type ConversionId = u64;
@@ -25,8 +26,24 @@ pub(super) enum CreditedTo {
     Nobody,
     /// No impression led to it.
     Organic,
-    /// The impression that was touched last.
-    Impression(ImpressionId),
+    /// The impressions that share it, in equal parts.
+    Impressions,
+}
+
+/// One impression's part in the credit for a conversion. Audiences are kept here, because the impression may be let go
+/// before the conversion is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Share {
+    pub impression: ImpressionId,
+    pub segments: RuleSegments,
+    pub externals: Box<[SegmentCode]>,
+}
+
+impl Share {
+    /// The audiences it is counted in.
+    pub fn memberships(&self) -> Memberships<'_> {
+        Memberships { rules: self.segments, externals: &self.externals }
+    }
 }
 
 /// A goal that was reached.
@@ -47,29 +64,37 @@ pub(super) struct Conversion {
     /// Impressions it is joined to.
     pub joined: SmallVec<[ImpressionId; 2]>,
     pub credit: CreditedTo,
-    /// Audiences of the impression it is credited to. Kept here, because that impression may be let go before this
-    /// conversion is taken back.
-    pub segments: RuleSegments,
-    pub externals: Box<[SegmentCode]>,
+    /// Who shares the credit; nobody unless it went to impressions.
+    pub shares: SmallVec<[Share; 1]>,
     /// When it is let go.
     pub deadline: Timestamp,
 }
 
 impl Conversion {
-    /// The audiences it is counted in, where it is credited to an impression.
-    pub fn memberships(&self) -> Memberships<'_> {
-        Memberships { rules: self.segments, externals: &self.externals }
-    }
-
     /// Whether this conversion is one of that impression's: same goal, in its window, and the same opportunity or
     /// else the same user with an item or category that agrees.
     ///
     /// The item decides where both have one, else the category where both have one, else the user alone.
-    pub fn matches(&self, impression: &Impression, click_window: Span, view_window: Span) -> bool {
+    /// Sooner after the impression than the goal's least delay it is not.
+    pub fn matches(&self, impression: &Impression, goal: &Goal) -> bool {
         let is_clicked = impression.clicked_at.is_some_and(|clicked_at| clicked_at <= self.occurred_at);
-        let window = if is_clicked { click_window.max(view_window) } else { view_window };
+        let window = if is_clicked { goal.window() } else { goal.view_window };
         let is_within = impression.shown_at < self.occurred_at && self.occurred_at <= impression.shown_at + window;
-        if self.goal != impression.goal || !is_within {
+        is_within && !self.is_too_soon(impression, goal) && self.is_about(impression)
+    }
+
+    /// Whether it is about that impression, and came after it sooner than any person's does.
+    pub fn came_too_soon(&self, impression: &Impression, goal: &Goal) -> bool {
+        impression.shown_at < self.occurred_at && self.is_too_soon(impression, goal) && self.is_about(impression)
+    }
+
+    fn is_too_soon(&self, impression: &Impression, goal: &Goal) -> bool {
+        self.occurred_at.since(impression.shown_at) < goal.conversion_delay_min
+    }
+
+    /// Whether goal and opportunity, or else user and what is advertised, are the same.
+    fn is_about(&self, impression: &Impression) -> bool {
+        if self.goal != impression.goal {
             return false;
         }
         if let Some(opportunity) = self.opportunity {
@@ -93,6 +118,11 @@ pub(super) struct Conversions {
 impl Conversions {
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    /// The number that the next conversion gets.
+    pub fn next(&self) -> ConversionId {
+        self.next
     }
 
     pub fn get(&self, id: ConversionId) -> Option<&Conversion> {
@@ -203,13 +233,19 @@ impl Conversion {
             match self.credit {
                 CreditedTo::Nobody => u64::MAX,
                 CreditedTo::Organic => u64::MAX - 1,
-                CreditedTo::Impression(id) => id,
+                CreditedTo::Impressions => self.shares.first().map_or(0, |share| share.impression),
             },
             self.deadline.0,
-            self.segments.0,
+            self.shares.first().map_or(0, |share| share.segments.0),
             self.joined.len() as u64,
         ];
         words.iter().chain(&self.joined).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
+        for (place, share) in self.shares.iter().enumerate() {
+            if place > 0 {
+                bytes.extend_from_slice(&share.impression.to_le_bytes());
+                bytes.extend_from_slice(&share.segments.0.to_le_bytes());
+            }
+            share.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! [`FEATURE_SCHEMA`](crate::exposure::FEATURE_SCHEMA): exposures of the old one are then not learned from.
 
 use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::catalog::AdvertiserInForce;
 use super::cause::Cause;
@@ -87,7 +88,8 @@ fn count_bucket(count: f32) -> u8 {
 /// Place of a time among the recency bounds.
 fn recency_bucket(now: Tick, then: Tick) -> u8 {
     let age = now.since(then);
-    RECENCY_BOUNDS_S.iter().position(|bound| age <= *bound).unwrap_or(RECENCY_BOUNDS_S.len()) as u8
+    // They rise, so these are the first ones. To count them takes no branch that could be guessed wrong.
+    RECENCY_BOUNDS_S.iter().map(|bound| u8::from(age > *bound)).sum()
 }
 
 /// Sign and ⌊log₂(1 + 4 |number|)⌋.
@@ -268,8 +270,11 @@ impl FeatureSet {
     }
 
     fn push_actions(&mut self, history: &History<'_>, now: Tick) {
-        let mut latest: ArrayVec<_, 255> = history.profile.actions.iter().collect();
-        latest.sort_unstable_by_key(|done| (std::cmp::Reverse(done.last), done.action));
+        let mut latest: SmallVec<[&ActionHistory; 16]> = history.profile.actions.iter().collect();
+        // Which come first matters only where not all find room.
+        if 2 * latest.len() > self.features.remaining_capacity() {
+            latest.sort_unstable_by_key(|done| (std::cmp::Reverse(done.last), done.action));
+        }
         for done in latest {
             let action = done.action;
             let known = history.in_force.action(action);

@@ -45,6 +45,8 @@ enum Kind {
     Forgotten = 13,
     Kept = 14,
     Path = 15,
+    Trial = 16,
+    Guard = 17,
 }
 
 /// Adds up the hashes of entries.
@@ -84,6 +86,7 @@ impl Engine {
         for (place, (at, user)) in self.forgotten.iter().enumerate() {
             sum.add(Kind::Forgotten, place as u64, &[at.0.to_le_bytes(), user.0.to_le_bytes()].concat());
         }
+        self.guards.image(&mut |number, bytes| sum.add(Kind::Guard, number, bytes));
         self.digest_statistics(&mut sum);
         for (place, (_, count)) in self.tally.entries().into_iter().enumerate() {
             sum.add(Kind::Tally, place as u64, &count.to_le_bytes());
@@ -129,11 +132,16 @@ impl Engine {
             goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
             goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
             goal.calibrator.numbers(&mut |number| bytes.number(number));
+            goal.spend.numbers(&mut |number| bytes.number(number));
             goal.latest.words().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             bytes.extend_from_slice(&goal.learner.collisions().to_le_bytes());
             bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());
             sum.add(Kind::Goal, code as u64, &bytes);
             let number = (code as u64) << 32;
+            if let Some(trial) = &goal.trial {
+                let number = |root| crate::hash::mix(root, code as u64);
+                trial.image(&mut |root, bytes| sum.add(Kind::Trial, number(root), bytes));
+            }
             goal.learner.image(&mut |piece, bytes| sum.add(Kind::Weights, number | u64::from(piece), bytes));
         }
     }
@@ -200,9 +208,9 @@ impl Bytes for Vec<u8> {
         self.list(&goal.steps, Bytes::outcome);
         self.count(&goal.organic);
         self.outcome(&goal.outcome);
-        for arm in &goal.arms {
-            self.outcome(&arm.outcome);
-            self.count(&arm.predicted);
+        for watched in goal.arms.iter().chain(&goal.by_multiplier) {
+            self.outcome(&watched.outcome);
+            self.count(&watched.predicted);
         }
         self.count(&goal.predicted);
         self.support(&goal.support);

@@ -38,8 +38,8 @@ pub(super) struct Impression {
     pub shown_at: Timestamp,
     pub clicked_at: Option<Timestamp>,
     pub arm: Arm,
-    /// The score is known, so that it counts for its arm.
-    pub is_answered: bool,
+    /// Where the score is known, so that it counts for its arm: the class of its multiplier.
+    pub answered: Option<u8>,
     /// What was learned of it.
     pub lesson: Lesson,
     pub item: Option<ItemKey>,
@@ -59,6 +59,8 @@ pub(super) struct Impression {
     pub is_climbed: bool,
     /// The label window has closed.
     pub is_closed: bool,
+    /// It would have been shown, had the person not been held out: it teaches nothing, gets no credit and no click.
+    pub is_ghost: bool,
     /// When the label window closes, or, once it has, when the impression is let go.
     pub deadline: Timestamp,
 }
@@ -249,9 +251,9 @@ impl Impression {
         self.shown_at + CLIMB_WINDOW
     }
 
-    /// Key of those with which it shares its conversions; `None` where nobody is known.
+    /// Key of those with which it shares its conversions; `None` where nobody is known, and where it shares none.
     fn crowd(&self) -> Option<u64> {
-        self.user.map(|user| crowd(user, self.goal, self.item, self.category))
+        self.user.filter(|_| !self.is_ghost).map(|user| crowd(user, self.goal, self.item, self.category))
     }
 
     fn image(&self, bytes: &mut Vec<u8>) {
@@ -268,7 +270,10 @@ impl Impression {
             item(self.category),
             self.segments.0,
             u64::from(self.standing) | u64::from(self.steps) << 32,
-            u64::from(self.is_closed) | u64::from(self.is_answered) << 1 | u64::from(self.is_climbed) << 2,
+            u64::from(self.is_closed)
+                | self.answered.map_or(0, |class| u64::from(class) + 1) << 8
+                | u64::from(self.is_climbed) << 2
+                | u64::from(self.is_ghost) << 3,
             self.deadline.0,
             self.externals.len() as u64,
             self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),

@@ -3,22 +3,25 @@
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted; where windows are
 //! short it is learned when they close. The *credit* for a
-//! conversion goes to one impression, or to none, and sums to the conversions. Both are functions of which
+//! conversion goes to one impression, to all in equal parts, or to none, and sums to the conversions. Both are functions of which
 //! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
 //! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
+use smallvec::SmallVec;
+
 use super::Engine;
 use super::climb::steps_of;
-use super::conversions::{ConversionId, CreditedTo};
+use super::conversions::{Conversion, ConversionId, CreditedTo, Share};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
-use super::statistics::{AdvertiserStatistics, Memberships, Outcome};
+use super::statistics::{AdvertiserStatistics, Memberships, Outcome, Watched};
 use crate::exposure::{Feature, of_context};
 use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
 use crate::math;
+use crate::settings::Credit;
 use crate::units::{Span, Timestamp};
 
 /// Where the label is known so soon, waiting for it costs nothing.
@@ -29,8 +32,8 @@ const WAIT_RATE: f64 = 0.15;
 const WAIT_WINDOW_MAX: Span = Span::days(1);
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
-/// The first of them whose probability has moved by less ends the look. Single conversions hardly move others; and
-/// impressions whose conversions are yet to come must not be held down again and again.
+/// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move
+/// others; and impressions whose conversions are yet to come must not be held down again and again.
 const LOOK_WORTH: f64 = 0.1;
 
 impl Engine {
@@ -54,14 +57,14 @@ impl Engine {
         let first = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
         let intercept = first + state.level.value();
         let (slope, centre) = (state.ladder.slope(), state.ladder.centre(first));
-        let lanes = state.learner.logits(features);
+        let (context, of_person) = features.split_at(of_context(features).len());
+        let alone = state.learner.logits(context);
+        let lanes = state.learner.logits_beyond(alone, of_person);
         let centred = lanes[LADDER] - centre;
         let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
-        let context = of_context(features);
-        if context.len() < features.len() {
-            let lanes = state.learner.logits(context);
-            let alone = intercept + state.mixture.mean(&heads(&lanes, slope * (lanes[LADDER] - centre)));
+        if !of_person.is_empty() {
+            let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
             state.gap.add(logit - alone, shown, half_life);
         }
         let mut pulls = [0.0; HEADS];
@@ -94,8 +97,10 @@ impl Engine {
     /// that was let go since, and stays so until it has a new one.
     pub(super) fn join_impression(&mut self, id: ImpressionId) {
         let Some(impression) = self.impressions.get(id) else { return };
+        let is_ghost = impression.is_ghost;
         for conversion in self.conversions.candidates(impression) {
-            if self.join(id, conversion) {
+            // The ad was not shown: whatever the conversion is credited to stays.
+            if self.join(id, conversion) && !is_ghost {
                 self.credit(conversion);
             }
         }
@@ -104,15 +109,32 @@ impl Engine {
     /// Joins a new conversion to the impressions that are known already.
     pub(super) fn join_conversion(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id) else { return };
-        let impressions = match (conversion.opportunity, conversion.user) {
-            (Some(opportunity), _) => self.impressions.of_opportunity(opportunity),
-            (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
-            (None, None) => Default::default(),
-        };
-        for impression in impressions {
+        for impression in self.impressions_about(conversion) {
             self.join(impression, id);
         }
         self.credit(id);
+    }
+
+    /// Impressions that a conversion may be about.
+    fn impressions_about(&self, conversion: &Conversion) -> SmallVec<[ImpressionId; 2]> {
+        match (conversion.opportunity, conversion.user) {
+            (Some(opportunity), _) => self.impressions.of_opportunity(opportunity),
+            (None, Some(user)) => self.impressions.of_user(user, conversion.goal),
+            (None, None) => SmallVec::new(),
+        }
+    }
+
+    /// Whether a new conversion came sooner after an impression than a person's does; then whose it is, where known.
+    /// One that is known before the impression it came too soon after only does not join that.
+    pub(super) fn came_too_soon(&self, conversion: &Conversion) -> Option<Option<UserKey>> {
+        let setting = &self.catalog.goal_in_force(conversion.goal)?.setting;
+        if setting.conversion_delay_min == Span::ZERO {
+            return None;
+        }
+        let impressions = self.impressions_about(conversion);
+        let mut impressions = impressions.iter().filter_map(|id| self.impressions.get(*id));
+        let shown = impressions.find(|impression| conversion.came_too_soon(impression, setting))?;
+        Some(conversion.user.or(shown.user))
     }
 
     /// Joins whatever of one user and goal belongs together and is not joined yet: after two ids were linked.
@@ -132,18 +154,18 @@ impl Engine {
         let goal = impression.goal;
         let Some(in_force) = self.catalog.goal_in_force(goal) else { return false };
         let setting = &in_force.setting;
-        if conversion.joined.contains(&impression_id)
-            || !conversion.matches(impression, setting.click_window, setting.view_window)
-        {
+        if conversion.joined.contains(&impression_id) || !conversion.matches(impression, setting) {
             return false;
         }
         conversion.joined.push(impression_id);
         impression.standing = impression.standing.saturating_add(1);
         let released = conversion.deadline.max(impression.deadline);
         let (is_first, is_closed) = (impression.standing == 1, impression.is_closed);
+        if is_first && !impression.is_ghost {
+            self.tally.positives += 1;
+        }
         if is_first {
             let converted_at = conversion.occurred_at;
-            self.tally.positives += 1;
             self.relabel(impression_id, converted_at, 1.0);
         }
         if is_closed {
@@ -155,14 +177,18 @@ impl Engine {
     /// Makes an impression's label positive (`sign` 1), by a conversion of some time, or takes that back (−1).
     fn relabel(&mut self, id: ImpressionId, converted_at: Timestamp, sign: f64) {
         let Some(impression) = self.impressions.get(id) else { return };
-        if impression.features.is_none() {
-            return;
-        }
         let Some(in_force) = self.catalog.goal_in_force(impression.goal) else { return };
         // Counted as of the impression, so that numerator and denominator of a rate fade alike.
         let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
         let goal = impression.goal;
         let state = &mut self.goals[goal.index()];
+        if impression.is_ghost {
+            let change = |watched: &mut Watched| watched.outcome.positives.add(sign, shown, half_life);
+            state.statistics.watch(impression.arm, 0, change);
+        }
+        if impression.features.is_none() {
+            return;
+        }
         state.statistics.outcome.positives.add(sign, shown, half_life);
         let (lesson, share) = (&impression.lesson, impression.lesson.share.into());
         state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
@@ -178,33 +204,34 @@ impl Engine {
             let change = |labels: &mut Outcome| labels.positives.add(sign, shown, half_life);
             state.statistics.label(impression.memberships(), impression.done, change);
         }
-        if impression.is_answered {
-            state.statistics.arm_mut(impression.arm).outcome.positives.add(sign, shown, half_life);
+        if let Some(class) = impression.answered {
+            let change = |watched: &mut Watched| watched.outcome.positives.add(sign, shown, half_life);
+            state.statistics.watch(impression.arm, class, change);
         }
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.positives.add(sign, shown, wide);
         self.everything.positives.add(sign, shown, wide);
         self.changed();
-        self.look_again(id);
+        self.look_again(id, 0.0);
         for _ in 0..LOOKS_MAX {
             let Some(other) = self.goals[goal.index()].latest.next() else { break };
-            if self.look_again(other) < LOOK_WORTH {
+            if !self.look_again(other, LOOK_WORTH) {
                 break;
             }
         }
     }
 
     /// Learns what an impression's label asks for under the current weights, p − y, less what was learned of it
-    /// before, head by head, and returns the largest step.
+    /// before, head by head; where no head's step is as large as `worth`, it learns nothing and says false.
     ///
     /// While the weights stay, this is −1 for a first conversion, +1 for its retraction, and 0 for any other. When many
     /// conversions come at once, the weights do not stay: p rises for impressions that did not convert too. Those then
     /// pull back, as they would have, had they come in between (the stochastic average gradient of Schmidt, Le Roux and
     /// Bach, 2017, keeps the last gradient of each example for the same purpose).
-    fn look_again(&mut self, id: ImpressionId) -> f64 {
+    fn look_again(&mut self, id: ImpressionId, worth: f64) -> bool {
         let now = self.now.tick();
-        let Some(impression) = self.impressions.get_mut(id) else { return 0.0 };
-        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return 0.0 };
+        let Some(impression) = self.impressions.get_mut(id) else { return false };
+        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return false };
         let state = &mut self.goals[impression.goal.index()];
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
         let (first, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
@@ -213,31 +240,53 @@ impl Engine {
         let intercept = first + state.level.value();
         let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
+        if steps.iter().all(|step| step.abs() < worth) {
+            return false;
+        }
         state.learner.learn(features, scaled(steps, lesson.share), now);
         lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
-        steps.into_iter().map(f64::abs).fold(0.0, f64::max)
+        true
     }
 
-    /// Gives the credit for a conversion to the joined impression that was touched last, or to none.
+    /// Gives the credit for a conversion to the joined impression that was touched last, to all that are joined, or to
+    /// none.
     fn credit(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id) else { return };
+        let Some(in_force) = self.catalog.goal_in_force(conversion.goal) else { return };
+        let shares = match in_force.setting.credit {
+            Credit::LastTouch => self.last_touch(conversion).into_iter().collect(),
+            Credit::Even => self.even_shares(conversion),
+        };
+        let credit = if shares.is_empty() { CreditedTo::Organic } else { CreditedTo::Impressions };
+        if credit == conversion.credit && shares == conversion.shares {
+            return;
+        }
+        self.count_credit(id, -1.0);
+        let conversion = self.conversions.get_mut(id).expect("looked up above");
+        (conversion.credit, conversion.shares) = (credit, shares);
+        self.count_credit(id, 1.0);
+    }
+
+    /// All credit to the kept impression that was touched last.
+    fn last_touch(&self, conversion: &Conversion) -> Option<Share> {
         let touched = |id: &ImpressionId| {
-            let impression = self.impressions.get(*id)?;
+            let impression = self.impressions.get(*id).filter(|impression| !impression.is_ghost)?;
             let clicked_at = impression.clicked_at.filter(|at| *at <= conversion.occurred_at);
             // Of two touched at the same moment, not the one that arrived later: that would be chance.
             Some((clicked_at.unwrap_or(impression.shown_at), impression.opportunity, *id))
         };
-        let last = conversion.joined.iter().filter_map(touched).max();
-        let credit = last.map_or(CreditedTo::Organic, |(.., impression)| CreditedTo::Impression(impression));
-        if credit == conversion.credit {
-            return;
-        }
-        let impression = last.and_then(|(.., impression)| self.impressions.get(impression));
-        let (segments, externals) = impression.map(|one| (one.segments, one.externals.clone())).unwrap_or_default();
-        self.count_credit(id, -1.0);
-        let conversion = self.conversions.get_mut(id).expect("looked up above");
-        (conversion.credit, conversion.segments, conversion.externals) = (credit, segments, externals);
-        self.count_credit(id, 1.0);
+        let (.., last) = conversion.joined.iter().filter_map(touched).max()?;
+        self.impressions.get(last).map(|impression| impression.share(last))
+    }
+
+    /// A part for each joined impression: for those let go since, too, if they had one.
+    fn even_shares(&self, conversion: &Conversion) -> SmallVec<[Share; 1]> {
+        let share = |id: &ImpressionId| {
+            let known = conversion.shares.iter().find(|share| share.impression == *id);
+            let kept = || self.impressions.get(*id).filter(|impression| !impression.is_ghost);
+            known.cloned().or_else(|| kept().map(|impression| impression.share(*id)))
+        };
+        conversion.joined.iter().filter_map(share).collect()
     }
 
     /// Adds a conversion to what it is credited to, or takes it away.
@@ -249,10 +298,16 @@ impl Engine {
         match conversion.credit {
             CreditedTo::Nobody => {}
             CreditedTo::Organic => statistics.organic.add(sign, tick, half_life),
-            CreditedTo::Impression(_) => statistics.each(conversion.memberships(), |cell| {
-                cell.conversions.add(sign, tick, half_life);
-                cell.value.add(sign * conversion.value as f64, tick, half_life);
-            }),
+            CreditedTo::Impressions => {
+                let part = sign / conversion.shares.len() as f64;
+                let value = part * conversion.value as f64;
+                for share in &conversion.shares {
+                    statistics.each(share.memberships(), |cell| {
+                        cell.conversions.add(part, tick, half_life);
+                        cell.value.add(value, tick, half_life);
+                    });
+                }
+            }
         }
     }
 
@@ -260,6 +315,8 @@ impl Engine {
     pub(super) fn take_back(&mut self, id: ConversionId) {
         let Some(conversion) = self.conversions.get(id).cloned() else { return };
         self.count_credit(id, -1.0);
+        self.uncount_trial_conversion(id);
+        self.correct_just_converted(id);
         for impression_id in &conversion.joined {
             let Some(impression) = self.impressions.get_mut(*impression_id) else { continue };
             impression.standing = impression.standing.saturating_sub(1);
@@ -317,6 +374,7 @@ impl Engine {
         let Some(impression) = self.impressions.close(id) else { return };
         let label = impression.standing > 0;
         match label {
+            _ if impression.is_ghost => {}
             true => self.tally.closed_positive += 1,
             false => self.tally.closed_negative += 1,
         }
@@ -332,7 +390,7 @@ impl Engine {
             let intercept = first + state.level.value();
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
             self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
-            self.look_again(id);
+            self.look_again(id, 0.0);
         }
         self.changed();
     }
@@ -378,6 +436,11 @@ impl Impression {
             (Some(theirs), Some(ours), _, _) | (_, _, Some(theirs), Some(ours)) => theirs == ours,
             _ => true,
         }
+    }
+
+    /// Its part in the credit for a conversion.
+    fn share(&self, id: ImpressionId) -> Share {
+        Share { impression: id, segments: self.segments, externals: self.externals.clone() }
     }
 
     /// The audiences it counts for.

@@ -16,14 +16,18 @@ mod catalog;
 mod cause;
 mod climb;
 mod clock;
+mod combine;
 mod conversions;
 mod explain;
 mod features;
 mod forgotten;
 mod gap;
+mod ghosts;
+mod guards;
 mod image;
 mod impressions;
 pub mod interest;
+mod just_converted;
 mod kept;
 mod labels;
 mod latest;
@@ -39,8 +43,10 @@ mod questions;
 mod recent;
 mod score;
 mod segments;
+mod spend;
 mod statistics;
 mod tally;
+mod trial;
 
 use std::sync::Arc;
 
@@ -48,15 +54,18 @@ pub use apply::Applied;
 pub use catalog::{AdvertiserEntry, Catalog, GoalEntry};
 pub use clock::tick_due;
 pub use image::Digest;
-pub use questions::{ArmCounts, AudienceCounts, CellCounts};
+pub use questions::{ArmCounts, AudienceCounts, CellCounts, ClassCounts};
 pub use score::Scorer;
+pub use spend::{FACTOR_BOUNDS, SpendReport};
 pub use tally::Tally;
+pub use trial::{ArmPeople, Incrementality};
 
 use arc_swap::ArcSwap;
 
 use conversions::Conversions;
 use forgotten::Forgotten;
 use gap::Gap;
+use guards::Guards;
 use impressions::Impressions;
 use latest::Latest;
 use paths::Paths;
@@ -64,7 +73,9 @@ use people::People;
 use profiles::Profiles;
 use recent::RecentEvents;
 use score::{GoalView, Published, Shared};
+use spend::SpendControl;
 use statistics::{AdvertiserStatistics, GoalStatistics, Outcome};
+use trial::Trial;
 
 use crate::ids::{AdvertiserCode, GoalCode};
 use crate::learn::calibration::Calibrator;
@@ -93,6 +104,7 @@ pub struct Engine {
     conversions: Conversions,
     recent: RecentEvents,
     forgotten: Forgotten,
+    guards: Guards,
     /// By advertiser code.
     advertisers: Vec<AdvertiserStatistics>,
     /// By goal code.
@@ -118,20 +130,25 @@ struct GoalState {
     ladder: Ladder,
     /// Predicted against observed.
     calibrator: Calibrator,
+    /// Keeps what multipliers spend at what would be spent without them.
+    spend: SpendControl,
     /// Log-odds that the weights add to: the parent's rate when the first impression was learned.
     intercept: Option<f64>,
     /// What is added to the intercept, but for the ladder's lane, which has a centre of its own.
     level: Level,
     /// The latest impressions that were learned, to be looked at again.
     latest: Latest,
+    /// Who is held out, and what comes of it; `None` while nobody is.
+    trial: Option<Box<Trial>>,
 }
 
 impl Default for Engine {
     fn default() -> Engine {
-        let (people, profiles) = (People::default(), Profiles::default());
+        let (people, profiles, guards) = (People::default(), Profiles::default(), Guards::default());
         let shared = Shared {
             profiles: Arc::clone(profiles.shared()),
             roots: Arc::clone(people.roots()),
+            quarantine: Arc::clone(guards.quarantine()),
             published: ArcSwap::default(),
         };
         Engine {
@@ -145,6 +162,7 @@ impl Default for Engine {
             conversions: Conversions::default(),
             recent: RecentEvents::default(),
             forgotten: Forgotten::default(),
+            guards,
             advertisers: Vec::new(),
             goals: Vec::new(),
             everything: Outcome::default(),
@@ -208,6 +226,7 @@ impl Engine {
             baseline: parent.mean,
             gap: goal.gap.mean(),
             readiness: self.readiness(code),
+            spend_factor: goal.spend.factor(),
             value: 0.0,
         };
         if let Some(in_force) = self.catalog.goal_in_force(code) {

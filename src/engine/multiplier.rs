@@ -28,13 +28,8 @@ impl Estimate {
         let correction = curve.shift(logit);
         let corrected = logit + correction;
         let width = 1.96 * WIDENED * prediction.variance.sqrt();
-        Estimate {
-            logit,
-            correction,
-            p: math::sigmoid(corrected),
-            interval: (math::sigmoid(corrected - width), math::sigmoid(corrected + width)),
-            variance: prediction.variance,
-        }
+        let (p, interval) = math::sigmoids(corrected, width);
+        Estimate { logit, correction, p, interval, variance: prediction.variance }
     }
 }
 
@@ -48,16 +43,20 @@ pub(super) struct Base {
 }
 
 /// The factor on the value of an impression: ρ^exponent with ρ = p ÷ base, its logarithm shrunk as far as ρ is
-/// uncertain, times the segments' weights, within the goal's bounds.
+/// uncertain, times the segments' weights and the goal's spend factor, within the goal's bounds.
 ///
 /// Shrinkage: ln ρ · τ² / (τ² + Var ln ρ), with τ² = `prior_variance` and Var ln ρ = (1 − p)² Var logit, the posterior
 /// mean of ln ρ under a normal prior around 0.
-pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64) -> f64 {
+pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64, spend_factor: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
+    factor(settings, math::ln(p / base.p), spread, weight, spend_factor)
+}
+
+/// The same of a logarithm and its variance.
+pub(super) fn factor(settings: &Multiplier, ln_ratio: f64, spread: f64, weight: f64, spend_factor: f64) -> f64 {
     let shrink = settings.prior_variance / (settings.prior_variance + spread);
-    let ln_ratio = math::ln(p) - math::ln(base.p);
     let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
-    let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight;
+    let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight * spend_factor;
     let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));
     if factor.is_finite() && least <= most { factor.clamp(least, most) } else { NEUTRAL }
 }
@@ -69,11 +68,13 @@ mod tests {
     #[test]
     fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
         let settings = Multiplier::default();
-        let check = |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance }, weight);
+        let check = |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance }, weight, 1.0);
         assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
         assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
         assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
         assert!((check(0.01, 0.0, 1.5) - 1.5).abs() < 1e-9);
+        let controlled = multiplier(&settings, 0.02, Base { p: 0.01, variance: 0.0 }, 1.0, 0.9);
+        assert!((controlled - 1.8).abs() < 1e-9);
         assert_eq!(check(0.9, 0.0, 1.0), 3.0, "the goal's largest");
         assert_eq!(check(1e-6, 0.0, 1.0), 0.3, "the goal's smallest");
         assert!(check(0.02, 1.0, 1.0) < 1.5 && check(0.02, 1.0, 1.0) > 1.3);
@@ -85,7 +86,7 @@ mod tests {
         for p in [1e-300, 0.5, 1.0 - 1e-16, f64::NAN] {
             for baseline in [0.0, 1e-300, 1.0, f64::NAN] {
                 let base = Base { p: baseline, variance: 0.0 };
-                let factor = multiplier(&settings, p, base, f64::INFINITY);
+                let factor = multiplier(&settings, p, base, f64::INFINITY, 2.0);
                 assert!((MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor), "{p} {baseline}: {factor}");
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use smallvec::{Array, SmallVec};
 
 use super::Engine;
@@ -14,10 +15,10 @@ use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
-use super::statistics::{Memberships, Outcome, person};
+use super::statistics::{Memberships, Outcome, multiplier_class, person};
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
-use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_features};
+use crate::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore, sort_into};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
@@ -28,32 +29,34 @@ use crate::units::{Money, Span, Timestamp};
 const UNSCORED_AGE_MAX: Span = Span::seconds(60);
 
 /// An impression as the engine takes it, of whichever kind of notice.
-struct Notice {
-    opportunity: OpportunityKey,
-    advertiser: AdvertiserCode,
-    user: Option<UserKey>,
-    item: Option<ItemKey>,
-    category: Option<ItemKey>,
-    arm: Arm,
-    externals: SmallVec<[SegmentCode; 2]>,
+pub(super) struct Notice {
+    pub opportunity: OpportunityKey,
+    pub advertiser: AdvertiserCode,
+    pub user: Option<UserKey>,
+    pub item: Option<ItemKey>,
+    pub category: Option<ItemKey>,
+    pub arm: Arm,
+    pub externals: SmallVec<[SegmentCode; 2]>,
     /// `None` when nothing may be learned from it.
-    features: Option<Arc<[Feature]>>,
-    /// Goals that are in force, each once, with the probability that was answered, where one was.
-    goals: SmallVec<[(GoalCode, Option<f32>); 4]>,
+    pub features: Option<Arc<[Feature]>>,
+    /// Goals that are in force, each once, with what was answered, where anything was.
+    pub goals: SmallVec<[(GoalCode, Option<GoalScore>); 4]>,
+    /// It was not shown, because the person is held out.
+    pub is_ghost: bool,
 }
 
 /// What the person was in and had done when an impression was shown; nothing of somebody unknown.
 #[derive(Debug, Clone, Copy, Default)]
-struct Before {
+pub(super) struct Before {
     rules: RuleSegments,
     done: ActionSet,
 }
 
 /// What an impression has counted for.
-struct Learned {
-    /// The score is known.
-    is_answered: bool,
-    lesson: Lesson,
+pub(super) struct Learned {
+    /// Class of the multiplier, where the score is known.
+    pub answered: Option<u8>,
+    pub lesson: Lesson,
 }
 
 /// A goal as it was reached, before it is checked.
@@ -84,6 +87,11 @@ impl Engine {
         if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
             return Err(Refused::Duplicate);
         }
+        let key = notice.user.map(|user| ProfileKey::of(user, notice.advertiser));
+        if key.is_some_and(|key| self.guards.quarantine().holds(key, shown_at.tick()).is_some()) {
+            self.tally.impressions_quarantined += 1;
+            return Ok(());
+        }
         let before = self.show_to_person(&notice, shown_at);
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
@@ -92,8 +100,10 @@ impl Engine {
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
             let lesson = self.learn_negative(goal, notice.features.as_deref(), shown_at, share);
-            let learned = Learned { is_answered: answered.is_some(), lesson };
+            let class = answered.map(|answered| multiplier_class(answered.multiplier));
+            let learned = Learned { answered: class, lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
+            notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
         }
         if notice.user.is_some() {
             self.bound_profiles();
@@ -102,7 +112,7 @@ impl Engine {
         Ok(())
     }
 
-    fn notice_of_exposure(&self, exposure: &Exposure) -> Result<Notice, Refused> {
+    pub(super) fn notice_of_exposure(&self, exposure: &Exposure) -> Result<Notice, Refused> {
         if exposure.schema != FEATURE_SCHEMA {
             return Err(Rejection::Token(TokenRefusal::Version).into());
         }
@@ -111,7 +121,7 @@ impl Engine {
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
         let is_remembered = |user: &UserKey| !self.forgotten.covers(*user, exposure.scored_at);
-        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(score.p)));
+        let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(*score)));
         let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
             return Err(Rejection::NotFound { what: "goal of the exposure" }.into());
@@ -126,6 +136,7 @@ impl Engine {
             externals: once_each(exposure.externals.iter().copied(), |segment| *segment),
             features: Some(Arc::from(exposure.features.as_slice())),
             goals,
+            is_ghost: false,
         })
     }
 
@@ -147,10 +158,11 @@ impl Engine {
             user: Some(root),
             item: unscored.item.as_ref().map(|item| hash::item_key(item.as_str())),
             category: unscored.category.as_ref().map(|category| hash::item_key(category.as_str())),
-            arm: arms::arm(&self.catalog.settings().arms, root),
+            arm: arms::arm(&in_force.arms, root),
             externals: SmallVec::new(),
             features: None,
             goals,
+            is_ghost: false,
         };
         let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
         let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
@@ -162,8 +174,8 @@ impl Engine {
             let (item, category) = (notice.item, notice.category);
             let surroundings = Surroundings::default();
             let asked = Asked { at: shown_at, surroundings: &surroundings, item, category, base_p: None };
-            let mut features = FeatureSet::build(&asked, Some(history)).features;
-            sort_features(&mut features);
+            let mut features = ArrayVec::new();
+            sort_into(&mut features, &FeatureSet::build(&asked, Some(history)).features);
             notice.features = Some(Arc::from(features.as_slice()));
         }
         Ok(notice)
@@ -183,7 +195,7 @@ impl Engine {
         })
     }
 
-    fn keep_impression(
+    pub(super) fn keep_impression(
         &mut self,
         notice: &Notice,
         goal: GoalCode,
@@ -200,7 +212,7 @@ impl Engine {
             shown_at,
             clicked_at: None,
             arm: notice.arm,
-            is_answered: learned.is_answered,
+            answered: learned.answered,
             lesson: learned.lesson,
             item: notice.item,
             category: notice.category,
@@ -212,6 +224,7 @@ impl Engine {
             steps: 0,
             is_climbed: !is_learned,
             is_closed: false,
+            is_ghost: notice.is_ghost,
             deadline: shown_at + window,
         });
         if is_learned {
@@ -228,13 +241,18 @@ impl Engine {
             Click::User { user, advertiser } => self.latest_shown(*user, advertiser, occurred_at)?,
         };
         let ids = self.impressions.of_opportunity(opportunity);
-        let Some(first) = ids.first().and_then(|id| self.impressions.get(*id)) else {
+        let first = ids.first().and_then(|id| self.impressions.get(*id)).filter(|first| !first.is_ghost);
+        let Some(first) = first else {
             return Err(Rejection::NotFound { what: "impression of the click" }.into());
         };
         if first.clicked_at.is_some() {
             return Err(Refused::Duplicate);
         }
         let (user, advertiser) = (first.user, self.goals[first.goal.index()].advertiser);
+        if user.is_some_and(|root| self.is_held(advertiser, root, occurred_at.tick())) {
+            self.tally.clicks_quarantined += 1;
+            return Ok(());
+        }
         ids.iter().for_each(|id| self.note_click(*id, occurred_at));
         if let Some(root) = user {
             self.note_click_act(advertiser, root, occurred_at.tick());
@@ -249,7 +267,8 @@ impl Engine {
         let advertiser = self.advertiser(advertiser)?;
         let goals = &self.catalog.in_force(advertiser).expect("found by name, so in force").goals;
         let ids = goals.iter().flat_map(|goal| self.impressions.of_user(root, *goal));
-        let shown = |id: ImpressionId| self.impressions.get(id).map(|one| (one.shown_at, id, one.opportunity));
+        let real = |id: ImpressionId| self.impressions.get(id).filter(|one| !one.is_ghost);
+        let shown = |id: ImpressionId| real(id).map(|one| (one.shown_at, id, one.opportunity));
         let latest = ids.filter_map(shown).filter(|(shown_at, ..)| *shown_at <= before).max();
         latest.map(|(.., opportunity)| opportunity).ok_or(Rejection::NotFound { what: "impression of the click" })
     }
@@ -277,6 +296,10 @@ impl Engine {
             value: event.value,
             conversion_id: event.conversion_id.as_ref(),
         })?;
+        if user.is_some_and(|root| self.is_held(advertiser, root, occurred_at.tick())) {
+            self.tally.conversions_quarantined += 1;
+            return Ok(());
+        }
         self.note_conversion(conversion);
         Ok(())
     }
@@ -311,15 +334,21 @@ impl Engine {
             key,
             joined: SmallVec::new(),
             credit: CreditedTo::Nobody,
-            segments: RuleSegments::default(),
-            externals: Box::default(),
+            shares: SmallVec::new(),
             deadline: reached.occurred_at + retention.retraction,
         })
     }
 
-    /// Takes a checked conversion: the user's history, the impressions it joins, the credit.
+    /// Takes a checked conversion, unless it came too soon: the user's history, the impressions it joins, the credit.
     pub(super) fn note_conversion(&mut self, conversion: Conversion) {
         let (goal, tick) = (conversion.goal, conversion.occurred_at.tick());
+        if let Some(person) = self.came_too_soon(&conversion) {
+            self.tally.conversions_quarantined += 1;
+            person.into_iter().for_each(|root| {
+                self.hold(conversion.advertiser, root, tick);
+            });
+            return;
+        }
         let needed = self.catalog.goal_in_force(goal).map_or(0, |goal| goal.setting.multiplier.support) as usize;
         if let Some(root) = conversion.user {
             let key = ProfileKey::of(root, conversion.advertiser);
@@ -329,6 +358,8 @@ impl Engine {
         }
         let id = self.conversions.insert(conversion);
         self.join_conversion(id);
+        self.count_trial_conversion(id);
+        self.note_just_converted(id);
         self.tally.conversions += 1;
         while self.conversions.len() > self.limits().conversions_max {
             let Some(oldest) = self.conversions.due(Timestamp(u64::MAX)) else { break };
@@ -366,7 +397,7 @@ impl Engine {
         &mut self,
         notice: &Notice,
         goal: GoalCode,
-        answered: Option<f32>,
+        answered: Option<GoalScore>,
         before: Before,
         cost: Option<Money>,
         shown_at: Timestamp,
@@ -385,10 +416,15 @@ impl Engine {
             let change = |labels: &mut Outcome| labels.impressions.add(1.0, tick, half_life);
             statistics.label(of, before.done, change);
         }
-        if let (Some(p), Some(_)) = (answered, &notice.features) {
-            let arm = statistics.arm_mut(notice.arm);
-            arm.outcome.impressions.add(1.0, tick, half_life);
-            arm.predicted.add(f64::from(p), tick, half_life);
+        if let (Some(answered), Some(_)) = (answered, &notice.features) {
+            statistics.watch(notice.arm, multiplier_class(answered.multiplier), |watched| {
+                watched.outcome.impressions.add(1.0, tick, half_life);
+                watched.predicted.add(f64::from(answered.p), tick, half_life);
+            });
+        }
+        if let (Some(answered), Some(user), Some(cost)) = (answered, notice.user, cost) {
+            let (amount, multiplier) = (cost.amount.0 as f64, f64::from(answered.multiplier));
+            self.goals[goal.index()].spend.spend(notice.arm, user, amount, multiplier, self.now.tick());
         }
     }
 }

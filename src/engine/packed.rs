@@ -9,6 +9,7 @@
 //! | 12 | first and latest action (4 each), sessions, actions in the latest one (2 each) |
 //! | 11 | path (8), flags, kinds of action, counted kinds |
 //! | 12 or 0 | latest impression and conversion (4 each), impressions, conversions (2 each) |
+//! | 1 and 6 a goal, or 0 | number of goals that suppress after a conversion; code (2), latest conversion (4) |
 //! | 9 a kind of action | code, latest time (4), decayed count (4) |
 //! | 2 a counted kind, 4 a time | code, number of times, times |
 //! | 11 an item or category | key, latest act (4 each), latest kind, streak, kinds and a flag |
@@ -19,13 +20,18 @@
 
 use super::interest::Interest;
 use super::profile::{ActionHistory, Occurrences, Profile};
-use crate::ids::{ActionCode, ItemKey};
+use crate::ids::{ActionCode, GoalCode, ItemKey};
 use crate::units::Tick;
 
 /// There were impressions or conversions.
 const HAS_OUTCOMES: u8 = 1;
+/// There were conversions of goals that suppress.
+const HAS_GOALS: u8 = 2;
 /// Set beside an interest's number of kinds: there were impressions of it.
 const HAS_SHOWN: u8 = 1 << 7;
+
+/// Bytes of one kind of action.
+const ACTION_BYTES: usize = 9;
 
 /// A profile in one piece; nothing at all for that of somebody who has not been seen yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,14 +51,24 @@ impl Packed {
 
     /// The profile.
     pub fn get(&self) -> Profile {
-        if self.0.is_empty() { Profile::default() } else { Reader(&self.0).profile() }
+        let mut profile = Profile::default();
+        self.unpack(&mut profile);
+        profile
+    }
+
+    /// Fills in a profile that nothing happened to yet.
+    pub fn unpack(&self, profile: &mut Profile) {
+        if !self.0.is_empty() {
+            Reader(&self.0).fill(profile);
+        }
     }
 }
 
 fn write(profile: &Profile, bytes: &mut Vec<u8>) {
     let has_outcomes =
         (profile.last_shown, profile.last_converted, profile.shown, profile.conversions) != (Tick(0), Tick(0), 0, 0);
-    let flags = if has_outcomes { HAS_OUTCOMES } else { 0 };
+    let has_goals = !profile.latest_by_goal.is_empty();
+    let flags = if has_outcomes { HAS_OUTCOMES } else { 0 } | if has_goals { HAS_GOALS } else { 0 };
     bytes.extend_from_slice(&pair(profile.first_acted, profile.last_acted));
     bytes.extend_from_slice(&counts(profile.sessions, profile.session_actions));
     bytes.extend_from_slice(&profile.path);
@@ -61,6 +77,9 @@ fn write(profile: &Profile, bytes: &mut Vec<u8>) {
     if has_outcomes {
         bytes.extend_from_slice(&pair(profile.last_shown, profile.last_converted));
         bytes.extend_from_slice(&counts(profile.shown, profile.conversions));
+    }
+    if has_goals {
+        write_goals(profile, bytes);
     }
     for history in &profile.actions {
         let ([a, b, c, d], [e, f, g, h]) = (history.last.0.to_le_bytes(), history.count.to_le_bytes());
@@ -71,6 +90,16 @@ fn write(profile: &Profile, bytes: &mut Vec<u8>) {
         kept.ticks.iter().for_each(|tick| bytes.extend_from_slice(&tick.0.to_le_bytes()));
     }
     profile.interests.iter().for_each(|interest| write_interest(interest, bytes));
+}
+
+/// An advertiser may have 1,024 goals; beyond 255 of one person, the rest is left out.
+fn write_goals(profile: &Profile, bytes: &mut Vec<u8>) {
+    let goals = &profile.latest_by_goal[..profile.latest_by_goal.len().min(255)];
+    bytes.push(goals.len() as u8);
+    for (goal, latest) in goals {
+        let ([a, b], [c, d, e, f]) = (goal.0.to_le_bytes(), latest.0.to_le_bytes());
+        bytes.extend_from_slice(&[a, b, c, d, e, f]);
+    }
 }
 
 fn write_interest(interest: &Interest, bytes: &mut Vec<u8>) {
@@ -113,8 +142,7 @@ impl Reader<'_> {
         (both as u16, (both >> 16) as u16)
     }
 
-    fn profile(mut self) -> Profile {
-        let mut profile = Profile::default();
+    fn fill(mut self, profile: &mut Profile) {
         (profile.first_acted, profile.last_acted) = self.pair();
         (profile.sessions, profile.session_actions) = self.counts();
         profile.path = self.bytes();
@@ -123,25 +151,24 @@ impl Reader<'_> {
             (profile.last_shown, profile.last_converted) = self.pair();
             (profile.shown, profile.conversions) = self.counts();
         }
-        for _ in 0..actions {
-            profile.actions.push(self.action());
+        if flags & HAS_GOALS != 0 {
+            let [goals] = self.bytes();
+            profile.latest_by_goal = (0..goals).map(|_| self.goal()).collect();
         }
+        let (actions, rest) = self.0.split_at(ACTION_BYTES * usize::from(actions));
+        self.0 = rest;
+        profile.actions.extend(actions.as_chunks().0.iter().map(action));
         for _ in 0..counted {
             profile.occurrences.push(self.occurrences());
         }
         while !self.0.is_empty() {
             profile.interests.push(self.interest());
         }
-        profile
     }
 
-    fn action(&mut self) -> ActionHistory {
-        let [action, a, b, c, d, e, f, g, h] = self.bytes();
-        ActionHistory {
-            action: ActionCode(action),
-            last: Tick(u32::from_le_bytes([a, b, c, d])),
-            count: f32::from_le_bytes([e, f, g, h]),
-        }
+    fn goal(&mut self) -> (GoalCode, Tick) {
+        let [a, b, c, d, e, f] = self.bytes();
+        (GoalCode(u16::from_le_bytes([a, b])), Tick(u32::from_le_bytes([c, d, e, f])))
     }
 
     fn occurrences(&mut self) -> Occurrences {
@@ -164,6 +191,14 @@ impl Reader<'_> {
             (interest.last_shown, interest.shown) = (Tick(u32::from_le_bytes([a, b, c, d])), shown);
         }
         interest
+    }
+}
+
+fn action([action, a, b, c, d, e, f, g, h]: &[u8; ACTION_BYTES]) -> ActionHistory {
+    ActionHistory {
+        action: ActionCode(*action),
+        last: Tick(u32::from_le_bytes([*a, *b, *c, *d])),
+        count: f32::from_le_bytes([*e, *f, *g, *h]),
     }
 }
 
@@ -214,7 +249,7 @@ mod tests {
         /// Whatever happens to someone, what is kept is what was.
         #[test]
         fn what_is_kept_is_what_was(
-            happenings in proptest::collection::vec((0u8..5, any::<u8>(), any::<u16>(), 0u32..40), 0..400),
+            happenings in proptest::collection::vec((0u8..6, any::<u8>(), any::<u16>(), 0u32..40), 0..400),
         ) {
             let mut profile = Profile::default();
             let (mut kept, mut buffer) = (Packed::default(), Vec::new());
@@ -224,6 +259,7 @@ mod tests {
                     0 => profile.show(tick, item.map(ItemKey), None),
                     1 if action > 250 => profile.convert(tick),
                     1 => profile.retract(),
+                    5 => profile.note_goal(GoalCode(u16::from(action)), tick),
                     _ => {
                         profile.act(act(action.max(1), tick.0, item), INTERESTS_MAX);
                     }

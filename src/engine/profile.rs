@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::action_set::ActionSet;
 use super::catalog::ActionInForce;
 use super::interest::Interest;
+use super::just_converted::LatestByGoal;
 use crate::ids::{ActionCode, ItemKey};
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
@@ -45,6 +46,8 @@ pub struct Profile {
     pub interests: SmallVec<[Interest; 4]>,
     /// Occurrences of the actions that rules count; none where no rule does.
     pub(super) occurrences: SmallVec<[Occurrences; 1]>,
+    /// Latest conversion of each goal that suppresses after one.
+    pub(super) latest_by_goal: LatestByGoal,
 }
 
 /// How often and when an action was done.
@@ -233,6 +236,7 @@ impl Profile {
             let keep = usize::from(occurrences(theirs.action));
             theirs.ticks.iter().for_each(|tick| self.note_occurrence(theirs.action, *tick, keep));
         }
+        other.latest_by_goal.iter().for_each(|(goal, tick)| self.note_goal(*goal, *tick));
         self.merge_interests(other.interests, interests_max);
     }
 
@@ -267,6 +271,12 @@ impl Profile {
         for kept in &self.occurrences {
             bytes.extend_from_slice(&[kept.action.0, kept.ticks.len() as u8]);
             kept.ticks.iter().for_each(|tick| bytes.extend_from_slice(&tick.0.to_le_bytes()));
+        }
+        for (goal, latest) in &self.latest_by_goal {
+            // No action has the code 0.
+            bytes.push(0);
+            bytes.extend_from_slice(&goal.0.to_le_bytes());
+            bytes.extend_from_slice(&latest.0.to_le_bytes());
         }
     }
 }

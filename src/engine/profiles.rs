@@ -23,6 +23,11 @@ impl ProfileKey {
     pub fn of(root: UserKey, advertiser: AdvertiserCode) -> ProfileKey {
         ProfileKey(hash::mix(root.0, u64::from(advertiser.0)))
     }
+
+    /// The hash.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// The map that scorers read.
@@ -78,7 +83,8 @@ impl Profiles {
             is_new = true;
             Packed::default()
         });
-        let mut profile = entry.get();
+        let mut profile = Profile::default();
+        entry.unpack(&mut profile);
         let before = profile.last_seen();
         let result = change(&mut profile);
         let after = profile.last_seen();

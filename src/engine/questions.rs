@@ -3,7 +3,8 @@
 use super::Engine;
 use super::profile::{ActionHistory, Profile};
 use super::profiles::ProfileKey;
-use super::statistics::{AdvertiserStatistics, Audience, Cell, Outcome};
+use super::spend::SpendReport;
+use super::statistics::{AdvertiserStatistics, Audience, Cell, MULTIPLIER_CLASSES, Outcome, Watched};
 use crate::action::HALF_LIFE_DEFAULT;
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
@@ -45,6 +46,21 @@ pub struct CellCounts {
 pub struct ArmCounts {
     /// Which arm.
     pub arm: Arm,
+    /// Impressions whose score is known.
+    pub impressions: f64,
+    /// Of those, with a conversion so far.
+    pub positives: f64,
+    /// Sum of the probabilities that were answered.
+    pub predicted: f64,
+}
+
+/// Predicted against observed of the treated arm's impressions whose multiplier was of one class, decayed to now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassCounts {
+    /// The multiplier was at least this …
+    pub from: f64,
+    /// … and below this; `None` for the last class.
+    pub below: Option<f64>,
     /// Impressions whose score is known.
     pub impressions: f64,
     /// Of those, with a conversion so far.
@@ -172,6 +188,28 @@ impl Engine {
         Arm::ALL.map(counts).to_vec()
     }
 
+    /// Predicted against observed of the treated arm, by class of the multiplier, lowest first: whoever wins most where
+    /// too much was predicted sees it here (the winner's curse).
+    pub fn by_multiplier(&self, goal: GoalCode) -> Vec<ClassCounts> {
+        let Some(half_life) = self.catalog.goal_in_force(goal).map(|goal| goal.half_life) else { return Vec::new() };
+        let (watched, tick) = (&self.goals[goal.index()].statistics.by_multiplier, self.now.tick());
+        let from = std::iter::once(0.0).chain(MULTIPLIER_CLASSES);
+        let below = MULTIPLIER_CLASSES.into_iter().map(Some).chain([None]);
+        let counts = |((from, below), watched): ((f64, Option<f64>), &Watched)| ClassCounts {
+            from,
+            below,
+            impressions: watched.outcome.impressions.at(tick, half_life),
+            positives: watched.outcome.positives.at(tick, half_life),
+            predicted: watched.predicted.at(tick, half_life),
+        };
+        from.zip(below).zip(watched).map(counts).collect()
+    }
+
+    /// What multipliers spend against what would be spent without them. `None` for an unknown goal.
+    pub fn spend(&self, goal: GoalCode) -> Option<SpendReport> {
+        self.goals.get(goal.index()).map(|goal| goal.spend.report(&self.catalog.settings().arms))
+    }
+
     /// Probability that a flat base bid pays for. `None` for an unknown goal.
     pub fn baseline(&self, goal: GoalCode) -> Option<f64> {
         (goal.index() < self.goals.len()).then(|| self.goal_view(goal, self.now.tick()).baseline)
@@ -231,11 +269,12 @@ impl Engine {
     }
 
     /// Profiles, impressions and conversions that are kept.
-    pub fn sizes(&self) -> [(&'static str, usize); 3] {
+    pub fn sizes(&self) -> [(&'static str, usize); 4] {
         [
             ("profiles", self.profiles.len()),
             ("live_impressions", self.impressions.len()),
             ("kept_conversions", self.conversions.len()),
+            ("quarantined", self.guards.len()),
         ]
     }
 }

@@ -6,28 +6,28 @@ use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 
 use super::arms;
-use super::catalog::{AdvertiserInForce, Catalog};
+use super::catalog::{AdvertiserInForce, Catalog, GoalInForce};
+use super::combine;
 use super::explain;
 use super::features::{Asked, FeatureSet, History, Surroundings};
+use super::guards::Quarantine;
 use super::multiplier::{Base, Estimate, multiplier};
 use super::paths::SupportedPaths;
 use super::people::Roots;
 use super::profile::Profile;
 use super::profiles::{ProfileKey, SharedProfiles};
 use super::segments::RuleSegments;
-use crate::exposure::{
-    Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, FEATURES_MAX, Feature, GoalScore, sort_features,
-};
+use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_into};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::learn::PerLane;
 use crate::learn::calibration::Curve;
-use crate::learn::ftrl::Model;
+use crate::learn::ftrl::{Model, Prediction};
 use crate::math;
 use crate::opportunity::{GOALS_PER_TARGET_MAX, PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::{Baseline, RULE_SEGMENTS_MAX};
-use crate::signal::{NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals};
+use crate::signal::{Combined, NEUTRAL, Neutral, Readiness, Reason, Scored, Signal, Signals, Suppression};
 use crate::units::{Micros, Timestamp};
 
 /// What scorers and the engine share.
@@ -35,6 +35,7 @@ use crate::units::{Micros, Timestamp};
 pub(super) struct Shared {
     pub profiles: Arc<SharedProfiles>,
     pub roots: Arc<Roots>,
+    pub quarantine: Arc<Quarantine>,
     pub published: ArcSwap<Published>,
 }
 
@@ -63,6 +64,8 @@ pub(super) struct GoalView {
     /// What is known of a person adds to the log-odds of the context, in the mean.
     pub gap: f64,
     pub readiness: Readiness,
+    /// Factor on all multipliers that keeps spend at what it would be without them.
+    pub spend_factor: f64,
     /// Credited value of a positive impression, in micros.
     pub value: f64,
 }
@@ -83,6 +86,24 @@ struct Person {
     /// Product of the segments' weights.
     weight: f64,
     arm: Arm,
+    /// Acts as no person does.
+    is_quarantined: bool,
+}
+
+impl Person {
+    /// Somebody of whom nothing is known yet.
+    fn nobody(advertiser: AdvertiserCode) -> Person {
+        Person {
+            advertiser,
+            root: None,
+            profile: Profile::default(),
+            segments: ArrayVec::new(),
+            externals: ArrayVec::new(),
+            weight: 1.0,
+            arm: Arm::Treated,
+            is_quarantined: false,
+        }
+    }
 }
 
 impl Scorer {
@@ -135,11 +156,12 @@ impl Scoring<'_> {
         let in_force = catalog.in_force(advertiser).ok_or_else(unknown)?;
         let goals = self.goals(target, advertiser, in_force)?;
         if self.request.privacy == PrivacyMode::Neutral {
-            let signals = goals.iter().map(|goal| self.without_consent(*goal)).collect();
-            return Ok(Scored { signals, exposure: None });
+            let signals: Vec<Signal> = goals.iter().map(|goal| self.without_consent(*goal)).collect();
+            let combined = self.combined(target, in_force, &signals, &[], 1.0);
+            return Ok(Scored { signals, combined, exposure: None });
         }
         if person.as_ref().is_none_or(|known| known.advertiser != advertiser) {
-            *person = Some(self.person(advertiser, in_force));
+            self.look_up(person.insert(Person::nobody(advertiser)), in_force);
         }
         let person = person.as_ref().expect("set just above");
         let asked = Asked {
@@ -154,9 +176,12 @@ impl Scoring<'_> {
         let history = person.root.map(|_| history);
         let set = FeatureSet::build(&asked, history);
         let seen = Seen { target, asked: &asked, history, set: &set };
-        let signals: Vec<Signal> = goals.iter().map(|goal| self.signal(*goal, person, &seen)).collect();
-        let exposure = self.exposure(target, person, &asked, set.features, &signals);
-        Ok(Scored { signals, exposure: Some(Box::new(exposure)) })
+        let scored = goals.iter().map(|goal| self.signal(*goal, person, &seen));
+        let (signals, variances): (Vec<Signal>, ArrayVec<f64, GOALS_PER_TARGET_MAX>) = scored.unzip();
+        let combined = self.combined(target, in_force, &signals, &variances, person.weight);
+        let mut exposure = Box::new(self.exposure(person, &seen, &signals));
+        sort_into(&mut exposure.features, &set.features);
+        Ok(Scored { signals, combined, exposure: Some(exposure) })
     }
 
     /// The goals asked for: the target's, else those of its campaign, which must then be configured, else all of the
@@ -182,68 +207,104 @@ impl Scoring<'_> {
             })?),
             None => None,
         };
-        let goals = campaign.filter(|goals| !goals.is_empty()).unwrap_or(&in_force.goals);
+        let goals = campaign.map(|campaign| &campaign.goals).filter(|goals| !goals.is_empty());
+        let goals = goals.unwrap_or(&in_force.goals);
         Ok(goals.iter().copied().take(GOALS_PER_TARGET_MAX).collect())
     }
 
-    /// The first of the request's users that has a profile, else the first.
-    fn person(&self, advertiser: AdvertiserCode, in_force: &AdvertiserInForce) -> Person {
+    /// Finds out about the person: the first of the request's users that has a profile, else the first.
+    fn look_up(&self, person: &mut Person, in_force: &AdvertiserInForce) {
+        let advertiser = person.advertiser;
         let is_known = self.request.privacy == PrivacyMode::Full;
-        let users = self.request.users.iter().filter(|_| is_known).map(|user| self.shared.roots.root(*user));
-        let mut root = None;
-        let mut profile = Profile::default();
-        for user in users {
-            root = root.or(Some(user));
+        for user in self.request.users.iter().filter(|_| is_known).map(|user| self.shared.roots.root(*user)) {
+            person.root = person.root.or(Some(user));
             if let Some(kept) = self.shared.profiles.get(&ProfileKey::of(user, advertiser)) {
-                (root, profile) = (Some(user), kept.get());
+                person.root = Some(user);
+                kept.unpack(&mut person.profile);
                 break;
             }
         }
         let catalog = &self.published.catalog;
         let named = self.request.segments.iter().filter_map(|name| catalog.external(advertiser, name.as_str()));
-        let mut externals = ArrayVec::<_, EXPOSED_SEGMENTS_MAX>::new();
+        let externals = &mut person.externals;
         for segment in named {
             if !externals.is_full() && !externals.contains(&segment) {
                 externals.push(segment);
             }
         }
-        let rules = match root {
-            Some(_) => RuleSegments::of(in_force, &profile, &externals, self.at.tick()),
+        let rules = match person.root {
+            Some(_) => RuleSegments::of(in_force, &person.profile, externals, self.at.tick()),
             None => RuleSegments::default(),
         };
         let weights = in_force.segments.iter().filter(|segment| rules.contains(segment.code)).map(|one| one.weight);
         let external_weight = |code: &SegmentCode| in_force.external_weights.get(code.index() - RULE_SEGMENTS_MAX);
-        let weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
-        let segments = rules.codes().chain(externals.iter().copied()).collect();
-        let arm = root.map_or(Arm::Treated, |root| arms::arm(&catalog.settings().arms, root));
-        Person { advertiser, root, profile, segments, externals, weight, arm }
+        person.weight = weights.chain(externals.iter().filter_map(external_weight).copied()).product();
+        person.segments.extend(rules.codes().chain(externals.iter().copied()));
+        person.arm = person.root.map_or(Arm::Treated, |root| arms::arm(&in_force.arms, root));
+        let quarantine = |root| self.shared.quarantine.holds(ProfileKey::of(root, advertiser), self.at.tick());
+        person.is_quarantined = person.root.is_some_and(|root| quarantine(root).is_some());
     }
 
-    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> Signal {
+    /// One factor for all goals of the campaign's objective, where all were scored. `variances` stand in the order of
+    /// the signals; none for 0.
+    fn combined(
+        &self,
+        target: &Target,
+        in_force: &AdvertiserInForce,
+        signals: &[Signal],
+        variances: &[f64],
+        weight: f64,
+    ) -> Option<Box<Combined>> {
+        let campaign = in_force.campaigns.get(target.campaign.as_ref()?)?;
+        let scored = |(goal, weight): &(GoalCode, f64)| {
+            let place = signals.iter().position(|signal| signal.goal == *goal)?;
+            Some(combine::Scored {
+                signal: &signals[place],
+                variance: variances.get(place).copied().unwrap_or(0.0),
+                weight: *weight,
+                settings: &self.published.catalog.goal_in_force(*goal)?.setting.multiplier,
+            })
+        };
+        let goals: Option<ArrayVec<_, GOALS_PER_TARGET_MAX>> =
+            campaign.objective.iter().take(GOALS_PER_TARGET_MAX).map(scored).collect();
+        combine::combine(&goals?, weight).map(Box::new)
+    }
+
+    /// Answers for one goal; with it the spread of the difference to what its probability is compared with.
+    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> (Signal, f64) {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
-        let prediction = view.model.predict(&view.belief, &seen.set.features);
+        let (of_context, of_person) = seen.set.features.split_at(seen.set.context);
+        let context = view.model.predict(&view.belief, of_context);
+        let prediction = view.model.predict_beyond(&view.belief, context, of_person);
         let estimate = Estimate::new(view.intercept, prediction, &view.correction);
         let settings = &in_force.setting.multiplier;
-        let base = base(settings.baseline, view, &estimate, seen);
+        let base = base(settings.baseline, view, &estimate, context, seen);
         let neutral = match view.readiness {
-            _ if person.arm == Arm::Control => Some(Neutral::ControlArm),
+            _ if person.is_quarantined => Some(Neutral::Quarantined),
             Readiness::Cold | Readiness::Warming { .. } => Some(Neutral::Support),
             _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,
         };
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
-        let factor = || multiplier(settings, estimate.p, base, person.weight);
-        Signal {
+        // Of people without an id none is in the control arm, so nobody can say what they would spend.
+        let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
+        let factor = || multiplier(settings, estimate.p, base, person.weight, spend_factor);
+        let treated_multiplier = if neutral.is_some() { NEUTRAL } else { factor() };
+        let is_control = person.arm == Arm::Control;
+        let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
+        let signal = Signal {
             goal,
-            multiplier: if neutral.is_some() { NEUTRAL } else { factor() },
-            suppress: false,
+            multiplier: if is_control { NEUTRAL } else { treated_multiplier },
+            treated_multiplier,
+            spend_factor,
+            suppress: suppression(in_force, goal, person, self.at),
             p_conversion: estimate.p,
             interval: estimate.interval,
             baseline: base.p,
             expected_value: Micros((estimate.p * view.value) as i64),
             stage: furthest(&in_force.milestones, &person.profile),
-            segments: person.segments.to_vec(),
+            segments: person.segments.as_slice().into(),
             readiness: view.readiness,
             neutral,
             arm: person.arm,
@@ -251,7 +312,8 @@ impl Scoring<'_> {
             correction: estimate.correction,
             intercept: view.intercept,
             reasons: self.reasons(view, seen),
-        }
+        };
+        (signal, base.variance)
     }
 
     /// The strongest contributions, as many as were asked for.
@@ -268,13 +330,15 @@ impl Scoring<'_> {
         Signal {
             goal,
             multiplier: NEUTRAL,
-            suppress: false,
+            treated_multiplier: NEUTRAL,
+            spend_factor: 1.0,
+            suppress: None,
             p_conversion: view.baseline,
             interval: (view.baseline, view.baseline),
             baseline: view.baseline,
             expected_value: Micros((view.baseline * view.value) as i64),
             stage: None,
-            segments: Vec::new(),
+            segments: Default::default(),
             readiness: view.readiness,
             neutral: Some(Neutral::NoConsent),
             arm: Arm::Treated,
@@ -285,20 +349,14 @@ impl Scoring<'_> {
         }
     }
 
-    fn exposure(
-        &self,
-        target: &Target,
-        person: &Person,
-        asked: &Asked<'_>,
-        mut features: ArrayVec<Feature, FEATURES_MAX>,
-        signals: &[Signal],
-    ) -> Exposure {
-        sort_features(&mut features);
+    /// What to seal, but for the features.
+    fn exposure(&self, person: &Person, seen: &Seen<'_>, signals: &[Signal]) -> Exposure {
+        let target = seen.target;
         let score = |signal: &Signal| GoalScore {
             goal: signal.goal,
             logit: signal.logit as f32,
             p: signal.p_conversion as f32,
-            multiplier: signal.multiplier as f32,
+            multiplier: signal.treated_multiplier as f32,
         };
         Exposure {
             schema: FEATURE_SCHEMA,
@@ -306,13 +364,13 @@ impl Scoring<'_> {
             user: person.root,
             advertiser: person.advertiser,
             line_item: target.line_item.as_ref().map(|line_item| hash::item_key(line_item.as_str())),
-            item: asked.item,
-            category: asked.category,
+            item: seen.asked.item,
+            category: seen.asked.category,
             scored_at: self.at,
             arm: person.arm,
             goals: signals.iter().take(crate::exposure::EXPOSED_GOALS_MAX).map(score).collect(),
             externals: person.externals.clone(),
-            features,
+            features: ArrayVec::new(),
         }
     }
 }
@@ -321,19 +379,33 @@ impl Scoring<'_> {
 ///
 /// Against the context, the log-odds of its features alone are moved by what people's features add in the mean, so that
 /// ln ρ is 0 in the mean. Where nothing is known of the person, there is nothing to pay for: ρ is 1.
-fn base(baseline: Baseline, view: &GoalView, estimate: &Estimate, seen: &Seen<'_>) -> Option<Base> {
+fn base(
+    baseline: Baseline,
+    view: &GoalView,
+    estimate: &Estimate,
+    context: Prediction,
+    seen: &Seen<'_>,
+) -> Option<Base> {
     let (variance, set) = (estimate.variance, seen.set);
     match baseline {
         Baseline::Goal => Some(Base { p: view.baseline, variance }),
         Baseline::Request => seen.target.base_p.map(|p| Base { p, variance }),
         Baseline::Context if set.context == set.features.len() => Some(Base { p: estimate.p, variance: 0.0 }),
         Baseline::Context => {
-            let context = view.model.predict(&view.belief, &set.features[..set.context]);
             let logit = view.intercept + context.logit + view.gap;
             let p = math::sigmoid(logit + view.correction.shift(logit));
             Some(Base { p, variance: (variance - context.variance).max(0.0) })
         }
     }
+}
+
+/// Why a person shall see no ad for a goal. Who has just converted would see none in any arm.
+fn suppression(goal: &GoalInForce, code: GoalCode, person: &Person, at: Timestamp) -> Option<Suppression> {
+    let has_reached = |within| person.profile.has_just_reached(code, within, at.tick());
+    if goal.setting.suppress_after_conversion.is_some_and(has_reached) {
+        return Some(Suppression::JustConverted);
+    }
+    (person.arm == Arm::Holdout).then_some(Suppression::Holdout)
 }
 
 /// The furthest of some milestones that was done; the furthest stands last.

@@ -83,9 +83,17 @@ pub(super) struct Cell {
     pub labels: Outcome,
 }
 
-/// Predicted against observed, of one arm.
+/// Upper bounds of the classes of multipliers, exclusive; the last class has none.
+pub const MULTIPLIER_CLASSES: [f64; 9] = [0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 2.0, 2.8, 4.0];
+
+/// The class of a multiplier: its place among [`MULTIPLIER_CLASSES`].
+pub(super) fn multiplier_class(multiplier: f32) -> u8 {
+    MULTIPLIER_CLASSES.partition_point(|bound| *bound <= f64::from(multiplier)) as u8
+}
+
+/// Predicted against observed, of one arm or of one class of multipliers.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ArmCell {
+pub(super) struct Watched {
     pub outcome: Outcome,
     /// Sum of the probabilities that were answered.
     pub predicted: Decayed,
@@ -106,7 +114,9 @@ pub(super) struct GoalStatistics {
     pub organic: Decayed,
     pub outcome: Outcome,
     /// By the arm's number.
-    pub arms: [ArmCell; 3],
+    pub arms: [Watched; 3],
+    /// Of the treated arm, by the class of the multiplier: a bidder wins most where too much was predicted.
+    pub by_multiplier: [Watched; MULTIPLIER_CLASSES.len() + 1],
     /// Sum of the current model's probabilities at each impression.
     pub predicted: Decayed,
     /// Who reached the goal.
@@ -270,9 +280,12 @@ impl GoalStatistics {
         }
     }
 
-    /// The arm's predicted and observed.
-    pub fn arm_mut(&mut self, arm: Arm) -> &mut ArmCell {
-        &mut self.arms[usize::from(arm.number())]
+    /// Changes predicted and observed of an arm and, if it is the treated one, of a class of multipliers.
+    pub fn watch(&mut self, arm: Arm, class: u8, change: impl Fn(&mut Watched)) {
+        change(&mut self.arms[usize::from(arm.number())]);
+        if arm == Arm::Treated {
+            change(&mut self.by_multiplier[usize::from(class)]);
+        }
     }
 
     /// What a flat base bid pays for: the mean probability of this goal's impressions under the current model.

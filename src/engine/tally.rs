@@ -41,13 +41,27 @@ pub struct Tally {
     pub impressions_evicted: u64,
     /// Conversions let go before their time because there were too many.
     pub conversions_evicted: u64,
+    /// Times that somebody came into quarantine.
+    pub quarantined: u64,
+    /// Actions of those in quarantine, which are not among `actions`; likewise the next three.
+    pub actions_quarantined: u64,
+    /// Impressions shown to them.
+    pub impressions_quarantined: u64,
+    /// Their clicks.
+    pub clicks_quarantined: u64,
+    /// Their conversions, and those that came too soon.
+    pub conversions_quarantined: u64,
+    /// Acts of people who could not be watched, or held, because there are too many of them.
+    pub unguarded: u64,
     /// Acts that ended in a sequence of two or three which is not looked after because there are too many.
     pub paths_untracked: u64,
+    /// Times somebody was reached or converted and is in no experiment because there were too many people in it.
+    pub trial_people_untracked: u64,
 }
 
 impl Tally {
     /// All counts with their names.
-    pub fn entries(&self) -> [(&'static str, u64); 20] {
+    pub fn entries(&self) -> [(&'static str, u64); 27] {
         [
             ("records", self.records),
             ("actions", self.actions),
@@ -69,6 +83,13 @@ impl Tally {
             ("impressions_evicted", self.impressions_evicted),
             ("conversions_evicted", self.conversions_evicted),
             ("paths_untracked", self.paths_untracked),
+            ("trial_people_untracked", self.trial_people_untracked),
+            ("quarantined", self.quarantined),
+            ("actions_quarantined", self.actions_quarantined),
+            ("impressions_quarantined", self.impressions_quarantined),
+            ("clicks_quarantined", self.clicks_quarantined),
+            ("conversions_quarantined", self.conversions_quarantined),
+            ("unguarded", self.unguarded),
         ]
     }
 }

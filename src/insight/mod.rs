@@ -7,7 +7,7 @@
 //! *Invariants.* Reads only. Knows no wire format, no words and no layout of tables.
 
 use crate::engine::profile::ActionHistory;
-use crate::engine::{ArmCounts, AudienceCounts, Engine};
+use crate::engine::{ArmCounts, AudienceCounts, ClassCounts, Engine, Incrementality, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
 use crate::settings::RULE_SEGMENTS_MAX;
@@ -52,8 +52,14 @@ pub struct GoalReport {
     pub readiness: Readiness,
     /// One for each arm, in the order of [`Arm::ALL`].
     pub arms: Vec<ArmReport>,
-    /// Impressions that wait for their label now.
+    /// The treated arm's impressions by their multiplier, lowest first.
+    pub by_multiplier: Vec<ClassCounts>,
+    /// Impressions that wait for their label now, would-be ones included.
     pub live_impressions: usize,
+    /// What ads do; `None` while nobody is held out.
+    pub incrementality: Option<Incrementality>,
+    /// What multipliers spend against what would be spent without them.
+    pub spend: SpendReport,
 }
 
 /// One arm of one goal.
@@ -165,6 +171,8 @@ pub struct UserReport {
     pub actions: Vec<UserAction>,
     /// Ids linked as this person, this one included.
     pub linked_ids: usize,
+    /// Until when the user is in quarantine, if at all.
+    pub quarantined_until: Option<Tick>,
 }
 
 /// What a user did.
@@ -211,7 +219,10 @@ pub fn goal_report(engine: &Engine, goal: GoalCode) -> Option<GoalReport> {
         baseline: engine.baseline(goal)?,
         readiness: engine.goal_readiness(goal)?,
         arms: engine.arms(goal).into_iter().map(arm).collect(),
+        by_multiplier: engine.by_multiplier(goal),
         live_impressions: engine.open_impressions(goal),
+        incrementality: engine.incrementality(goal),
+        spend: engine.spend(goal)?,
     })
 }
 
@@ -320,6 +331,7 @@ pub fn user_report(engine: &Engine, advertiser: AdvertiserCode, user: UserKey) -
         segments: engine.segments_of(user, advertiser),
         actions: actions.iter().map(action).collect(),
         linked_ids: engine.linked_ids(user).len(),
+        quarantined_until: engine.quarantined_until(user, advertiser),
     })
 }
 

@@ -17,23 +17,27 @@
 //! the [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
 
 mod restore;
+mod slot;
 
 pub use restore::ImageFault;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::{LADDER, LANES, PerLane};
+use slot::{Known, Lanes, Slot, load};
+
+use super::{HEADS, LADDER, LANES, PerLane};
 use crate::exposure::{Feature, SLOT_BITS};
 use crate::math;
 use crate::settings::Learner as Parameters;
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
 
-/// Learning rate of each lane, relative to the parameters' rate. The ladder's labels are many and come soon.
-const RATES: [f32; LANES] = [1.0, 0.3, 1.0, 0.3, 2.0];
-/// Which lanes see crosses: 1 or 0.
-const SEES_CROSSES: [f32; LANES] = [0.0, 0.0, 1.0, 1.0, 0.0];
+/// Learning rate of each head, and of the ladder, relative to the parameters' rate. The ladder's labels are many and come
+/// soon.
+const RATES: Lanes = Lanes { heads: [1.0, 0.3, 1.0, 0.3], ladder: [2.0] };
+/// Which heads see crosses: 1 or 0. The ladder does not.
+const SEES_CROSSES: [f32; HEADS] = [0.0, 0.0, 1.0, 1.0];
 /// Seconds, as a power of two, by which a slot knows when it was last touched: 4.6 hours.
 const TOUCH_SHIFT: u32 = 14;
 /// Bits of a slot's stamp that hold the time of the last touch: enough for all of [`Tick`].
@@ -47,25 +51,12 @@ pub const SLOT_BYTES: usize = size_of::<Slot>();
 const USED: u32 = 1 << 31;
 const COLLIDED: u32 = 1 << 30;
 
-/// One stored number for each lane.
-type Stored = [f32; LANES];
-
-/// One coordinate of all lanes: a cache line. Only the writer stores; readers see each number whole.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Slot {
-    /// Used and collided flags, tag (upper bits of the feature's slot), time of the last touch.
-    stamp: AtomicU32,
-    z: [AtomicU32; LANES],
-    n: [AtomicU32; LANES],
-    w: [AtomicU32; LANES],
-}
-
 #[derive(Debug)]
 struct Table {
     slots: Box<[Slot]>,
     bits: u32,
-    alpha: Stored,
+    /// 1 ÷ α.
+    inverse_rates: Lanes,
     beta: f32,
     l1: f32,
     l2: f32,
@@ -105,23 +96,14 @@ pub struct Term {
     pub collided: bool,
 }
 
-fn load(numbers: &[AtomicU32; LANES]) -> Stored {
-    std::array::from_fn(|head| f32::from_bits(numbers[head].load(Relaxed)))
-}
-
-fn store(numbers: &[AtomicU32; LANES], values: Stored) {
-    // 0 × x is 0 for finite numbers only.
-    assert!(values.map(|value| value * 0.0).iter().sum::<f32>() == 0.0, "a weight left the finite numbers");
-    numbers.iter().zip(values).for_each(|(number, value)| number.store(value.to_bits(), Relaxed));
-}
-
 impl Table {
     fn new(parameters: &Parameters) -> Table {
         let bits = u32::from(parameters.table_bits.clamp(TABLE_BITS_MIN, TABLE_BITS_MAX));
+        let inverse = |rate: f32| 1.0 / (rate * parameters.alpha as f32);
         Table {
             slots: (0..1usize << bits).map(|_| Slot::default()).collect(),
             bits,
-            alpha: RATES.map(|rate| rate * parameters.alpha as f32),
+            inverse_rates: Lanes { heads: RATES.heads.map(inverse), ladder: RATES.ladder.map(inverse) },
             beta: parameters.beta as f32,
             l1: parameters.l1 as f32,
             l2: parameters.l2 as f32,
@@ -143,28 +125,60 @@ impl Table {
         stamp & COLLIDED != 0 || (stamp & USED != 0 && stamp >> TOUCH_BITS != self.mark(feature) >> TOUCH_BITS)
     }
 
-    fn denominator(&self, n: Stored) -> Stored {
-        std::array::from_fn(|head| (self.beta + n[head].sqrt()) / self.alpha[head] + self.l2)
+    fn denominator<const N: usize>(&self, inverse_rates: &[f32; N], n: &[f32; N]) -> [f32; N] {
+        std::array::from_fn(|lane| (self.beta + n[lane].sqrt()) * inverse_rates[lane] + self.l2)
+    }
+
+    /// What is known, with a part of n kept: z shrinks so that w stays.
+    fn fade<const N: usize>(&self, inverse_rates: &[f32; N], known: &mut Known<N>, kept: f32) {
+        let faded = known.n.map(|n| n * kept);
+        let (before, after) = (self.denominator(inverse_rates, &known.n), self.denominator(inverse_rates, &faded));
+        known.z = std::array::from_fn(|lane| known.z[lane] * (after[lane] / before[lane]));
+        known.n = faded;
+    }
+
+    /// One step of each lane along its gradient. Where that is 0 nothing moves.
+    fn step<const N: usize>(&self, inverse_rates: &[f32; N], known: &mut Known<N>, g: &[f32; N]) {
+        for lane in 0..N {
+            let more = known.n[lane] + g[lane] * g[lane];
+            let sigma = (more.sqrt() - known.n[lane].sqrt()) * inverse_rates[lane];
+            known.z[lane] += g[lane] - sigma * known.w[lane];
+            known.n[lane] = more;
+        }
+        let (z, denominator) = (known.z, self.denominator(inverse_rates, &known.n));
+        let beyond: [f32; N] = std::array::from_fn(|lane| -(z[lane] - self.l1.copysign(z[lane])) / denominator[lane]);
+        known.w = std::array::from_fn(|lane| if z[lane].abs() <= self.l1 { 0.0 } else { beyond[lane] });
     }
 
     /// The weight of a feature, summed over the lanes by theirs.
     fn weight(&self, slot: &Slot, belief: &PerLane) -> f64 {
-        load(&slot.w).iter().zip(belief).map(|(weight, belief)| f64::from(*weight) * belief).sum()
+        let heads = load(&slot.w).map(f64::from);
+        let [a, b, c, d]: [f64; HEADS] = std::array::from_fn(|head| heads[head] * belief[head]);
+        ((a + c) + (b + d)) + f64::from(slot.ladder_number(2)) * belief[LADDER]
     }
 
-    fn predict(&self, belief: &PerLane, features: &[Feature]) -> Prediction {
-        let mut squared = *belief;
-        squared[LADDER] *= squared[LADDER];
-        let prior = self.alpha.map(|alpha| f64::from(self.beta / alpha + self.l2));
-        let mut prediction = Prediction { logit: 0.0, variance: 0.0 };
+    fn predict_beyond(&self, belief: &PerLane, before: Prediction, features: &[Feature]) -> Prediction {
+        let prior = |inverse_rate: f32| self.beta * inverse_rate + self.l2;
+        let (priors, ladder_prior) = (self.inverse_rates.heads.map(prior), prior(self.inverse_rates.ladder[0]));
+        let mut prediction = before;
+        let mut spreads = [0.0; LANES];
         for feature in features {
             let slot = self.slot(*feature);
             let x = f64::from(feature.value());
             prediction.logit += self.weight(slot, belief) * x;
             let n = load(&slot.n);
-            let variance = |lane: usize| squared[lane] / (prior[lane] + f64::from(n[lane]));
-            prediction.variance += x * x * (0..LANES).map(variance).sum::<f64>();
+            let heads: [f32; HEADS] = std::array::from_fn(|head| 1.0 / (priors[head] + n[head]));
+            let ladder = 1.0 / (ladder_prior + slot.ladder_number(1));
+            for head in 0..HEADS {
+                spreads[head] += x * x * f64::from(heads[head]);
+            }
+            spreads[LADDER] += x * x * f64::from(ladder);
         }
+        let counted = (0..LANES).map(|lane| match lane {
+            LADDER => belief[lane] * belief[lane] * spreads[lane],
+            _ => belief[lane] * spreads[lane],
+        });
+        prediction.variance += counted.sum::<f64>();
         prediction
     }
 }
@@ -182,11 +196,18 @@ impl Learner {
 
     /// Σ wᵢ xᵢ of each lane, in the order of the features.
     pub fn logits(&self, features: &[Feature]) -> PerLane {
-        let mut logits = [0.0; LANES];
+        self.logits_beyond([0.0; LANES], features)
+    }
+
+    /// The same, on top of what features before them said: sums in the order of all.
+    pub fn logits_beyond(&self, before: PerLane, features: &[Feature]) -> PerLane {
+        let mut logits = before;
         for feature in features {
-            let weights = load(&self.table.slot(*feature).w);
+            let weights = self.table.slot(*feature).weights();
             let x = f64::from(feature.value());
-            logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += f64::from(weight) * x);
+            for lane in 0..LANES {
+                logits[lane] += f64::from(weights[lane]) * x;
+            }
         }
         logits
     }
@@ -196,9 +217,10 @@ impl Learner {
     /// A gradient is p for a new negative, about −1 for a conversion of what was learned as negative, about +1 for its
     /// retraction; any finite number within ±2 is meant.
     pub fn learn(&mut self, features: &[Feature], gradients: PerLane, tick: Tick) {
-        let gradients = gradients.map(|gradient| gradient as f32);
+        let [a, b, c, d, ladder] = gradients.map(|gradient| gradient as f32);
+        let gradients = Lanes { heads: [a, b, c, d], ladder: [ladder] };
         for feature in features {
-            self.step(*feature, gradients.map(|gradient| gradient * feature.value()), tick);
+            self.step(*feature, gradients, tick);
         }
     }
 
@@ -208,12 +230,12 @@ impl Learner {
         let mut new = Table::new(&Parameters { table_bits: old.bits as u8, ..*parameters });
         let slots = std::mem::take(&mut new.slots);
         for (slot, from) in slots.iter().zip(&old.slots) {
-            let (z, n) = (load(&from.z), load(&from.n));
-            let (before, after) = (old.denominator(n), new.denominator(n));
+            let (mut heads, mut ladder) = (from.heads(), from.ladder());
+            retuned(&mut heads, (old, &old.inverse_rates.heads), (&new, &new.inverse_rates.heads));
+            retuned(&mut ladder, (old, &old.inverse_rates.ladder), (&new, &new.inverse_rates.ladder));
             slot.stamp.store(from.stamp.load(Relaxed), Relaxed);
-            store(&slot.n, n);
-            store(&slot.w, load(&from.w));
-            store(&slot.z, std::array::from_fn(|head| z[head] * (after[head] / before[head])));
+            slot.set_heads(heads);
+            slot.set_ladder(ladder);
         }
         new.slots = slots;
         self.table = Arc::new(new);
@@ -224,41 +246,43 @@ impl Learner {
         self.collisions
     }
 
-    fn step(&mut self, feature: Feature, mut g: Stored, tick: Tick) {
+    fn step(&mut self, feature: Feature, gradients: Lanes, tick: Tick) {
         let table = &*self.table;
         let slot = table.slot(feature);
         let stamp = slot.stamp.load(Relaxed);
-        let (mut z, mut n, w) = (load(&slot.z), load(&slot.n), load(&slot.w));
         let touch = tick.0 >> TOUCH_SHIFT;
         let mut last = touch;
         let mut collided = false;
+        let mut faded = None;
         if stamp & USED != 0 {
             last = stamp & ((1 << TOUCH_BITS) - 1);
             collided = table.is_collided(slot, feature);
             if touch > last {
-                let kept = table.half_life.factor(Tick(last << TOUCH_SHIFT), Tick(touch << TOUCH_SHIFT)) as f32;
-                let faded = n.map(|n| n * kept);
-                let (before, after) = (table.denominator(n), table.denominator(faded));
-                z = std::array::from_fn(|head| z[head] * (after[head] / before[head]));
-                n = faded;
+                let kept = table.half_life.factor(Tick(last << TOUCH_SHIFT), Tick(touch << TOUCH_SHIFT));
+                faded = Some(kept as f32);
             }
         }
+        let mut g = Lanes {
+            heads: gradients.heads.map(|gradient| gradient * feature.value()),
+            ladder: gradients.ladder.map(|gradient| gradient * feature.value()),
+        };
         if feature.is_cross() {
-            g = std::array::from_fn(|head| g[head] * SEES_CROSSES[head]);
+            g.heads = std::array::from_fn(|head| g.heads[head] * SEES_CROSSES[head]);
+            g.ladder = [0.0];
         }
-        // Where g is 0 nothing moves, so lanes that do not see the feature keep a weight of 0.
-        for head in 0..LANES {
-            let more = n[head] + g[head] * g[head];
-            let sigma = (more.sqrt() - n[head].sqrt()) / table.alpha[head];
-            z[head] += g[head] - sigma * w[head];
-            n[head] = more;
+        // Lanes that neither fade nor move, as those that do not see a feature never do, are left alone.
+        if faded.is_some() || g.heads != [0.0; HEADS] {
+            let mut known = slot.heads();
+            faded.iter().for_each(|kept| table.fade(&table.inverse_rates.heads, &mut known, *kept));
+            table.step(&table.inverse_rates.heads, &mut known, &g.heads);
+            slot.set_heads(known);
         }
-        let denominator = table.denominator(n);
-        let beyond: Stored = std::array::from_fn(|head| -(z[head] - z[head].signum() * table.l1) / denominator[head]);
-        let w: Stored = std::array::from_fn(|head| if z[head].abs() <= table.l1 { 0.0 } else { beyond[head] });
-        store(&slot.z, z);
-        store(&slot.n, n);
-        store(&slot.w, w);
+        if faded.is_some() || g.ladder != [0.0] {
+            let mut known = slot.ladder();
+            faded.iter().for_each(|kept| table.fade(&table.inverse_rates.ladder, &mut known, *kept));
+            table.step(&table.inverse_rates.ladder, &mut known, &g.ladder);
+            slot.set_ladder(known);
+        }
         self.collisions += u64::from(collided);
         let flag = if collided { COLLIDED } else { 0 };
         slot.stamp.store(table.mark(feature) | flag | last.max(touch), Relaxed);
@@ -274,8 +298,11 @@ impl Learner {
             }
             bytes.clear();
             let words = |slot: &'_ Slot| {
-                let heads = [load(&slot.z), load(&slot.n), load(&slot.w)].concat();
-                std::iter::once(slot.stamp.load(Relaxed)).chain(heads.into_iter().map(f32::to_bits))
+                let (heads, ladder) = (slot.heads(), slot.ladder());
+                let numbers = [(heads.z, ladder.z), (heads.n, ladder.n), (heads.w, ladder.w)];
+                let lanes = numbers.map(|(heads, ladder)| Lanes { heads, ladder }.all());
+                let words = lanes.into_iter().flatten().map(f32::to_bits);
+                std::iter::once(slot.stamp.load(Relaxed)).chain(words)
             };
             for word in piece.iter().flat_map(words) {
                 bytes.extend_from_slice(&word.to_le_bytes());
@@ -290,7 +317,12 @@ impl Model {
     ///
     /// `belief` is how far each lane counts: what a mixture says of the heads, and the ladder's slope.
     pub fn predict(&self, belief: &PerLane, features: &[Feature]) -> Prediction {
-        self.table.predict(belief, features)
+        self.predict_beyond(belief, Prediction { logit: 0.0, variance: 0.0 }, features)
+    }
+
+    /// The same, on top of what features before them said.
+    pub fn predict_beyond(&self, belief: &PerLane, before: Prediction, features: &[Feature]) -> Prediction {
+        self.table.predict_beyond(belief, before, features)
     }
 
     /// What each feature contributes, in the order of the features: the parts of [`Prediction::logit`].
@@ -303,6 +335,16 @@ impl Model {
             }
         })
     }
+}
+
+/// Takes on other parameters so that the weights stay.
+fn retuned<const N: usize>(
+    known: &mut Known<N>,
+    (old, old_rates): (&Table, &[f32; N]),
+    (new, new_rates): (&Table, &[f32; N]),
+) {
+    let (before, after) = (old.denominator(old_rates, &known.n), new.denominator(new_rates, &known.n));
+    known.z = std::array::from_fn(|lane| known.z[lane] * (after[lane] / before[lane]));
 }
 
 /// Probability of a logit on top of an intercept.

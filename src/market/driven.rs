@@ -155,7 +155,7 @@ impl Driven {
         let Some(scored) = scored else { return (base, None) };
         self.latest = scored.exposure;
         let signal = &scored.signals[0];
-        let multiplier = if signal.suppress { 0.0 } else { signal.multiplier };
+        let multiplier = if signal.suppress.is_some() { 0.0 } else { signal.multiplier };
         (base * multiplier, Some(signal.p_conversion))
     }
 

@@ -166,8 +166,15 @@ fn factor() -> impl Strategy<Value = f64> {
 
 /// Any settings within all limits; what they name need not exist.
 pub fn settings() -> impl Strategy<Value = Settings> {
-    (vec(advertiser(), 0..3), learner(), arms(), limits(), retention()).prop_map(
-        |(advertisers, learner, arms, limits, retention)| Settings { advertisers, learner, arms, limits, retention },
+    (vec(advertiser(), 0..3), learner(), arms(), limits(), retention(), guards()).prop_map(
+        |(advertisers, learner, arms, limits, retention, guards)| Settings {
+            advertisers,
+            learner,
+            arms,
+            limits,
+            retention,
+            guards,
+        },
     )
 }
 
@@ -187,14 +194,15 @@ fn advertiser() -> impl Strategy<Value = Advertiser> {
     let segment = (id(), rule(), factor()).prop_map(|(id, rule, weight)| RuleSegment { id, rule, weight });
     let external = (id(), factor()).prop_map(|(id, weight)| ExternalSegment { id, weight });
     let lists = (vec(action, 0..4), vec(goal(), 0..3), vec(campaign, 0..2));
-    (id(), lists, vec(segment, 0..3), vec(external, 0..3)).prop_map(
-        |(id, (actions, goals, campaigns), segments, externals)| Advertiser {
+    (id(), lists, vec(segment, 0..3), vec(external, 0..3), option::of(0.0..=0.5)).prop_map(
+        |(id, (actions, goals, campaigns), segments, externals, holdout_share)| Advertiser {
             id,
             actions,
             goals,
             campaigns,
             segments,
             externals,
+            holdout_share,
         },
     )
 }
@@ -202,20 +210,24 @@ fn advertiser() -> impl Strategy<Value = Advertiser> {
 fn goal() -> impl Strategy<Value = Goal> {
     let names = (id(), option::of(id()), vec(id(), 0..4));
     let credit = prop_oneof![Just(Credit::LastTouch), Just(Credit::Even)];
-    (names, [span(), span(), span()], money(), currency(), 0.001..0.999, credit, multiplier()).prop_map(
-        |((id, converting_action, milestones), spans, value, currency, prior_rate, credit, multiplier)| {
-            let [click_window, view_window, half_life] = spans;
+    let suppress = option::of((0..=SUPPRESS_MAX.0).prop_map(Span));
+    let spans = [span(), span(), span(), span()];
+    (names, spans, money(), currency(), 0.001..0.999, (credit, suppress), multiplier()).prop_map(
+        |((id, converting_action, milestones), spans, value, currency, prior_rate, (credit, suppress), multiplier)| {
+            let [click_window, view_window, half_life, conversion_delay_min] = spans;
             Goal {
                 id,
                 converting_action,
                 click_window,
                 view_window,
+                conversion_delay_min,
                 milestones,
                 value: value.amount,
                 currency,
                 prior_rate,
                 half_life,
                 credit,
+                suppress_after_conversion: suppress,
                 multiplier,
             }
         },
@@ -224,14 +236,15 @@ fn goal() -> impl Strategy<Value = Goal> {
 
 fn multiplier() -> impl Strategy<Value = Multiplier> {
     let baseline = prop_oneof![Just(Baseline::Context), Just(Baseline::Goal), Just(Baseline::Request)];
-    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>()).prop_map(
-        |(baseline, exponent, min, max, prior_variance, support)| Multiplier {
+    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>(), any::<bool>()).prop_map(
+        |(baseline, exponent, min, max, prior_variance, support, spend_control)| Multiplier {
             baseline,
             exponent,
             min,
             max,
             prior_variance,
             support,
+            spend_control,
         },
     )
 }
@@ -293,6 +306,11 @@ fn limits() -> impl Strategy<Value = Limits> {
             interests_max: interests,
         }
     })
+}
+
+fn guards() -> impl Strategy<Value = Guards> {
+    (any::<u32>(), span())
+        .prop_map(|(actions_per_minute_max, quarantine)| Guards { actions_per_minute_max, quarantine })
 }
 
 fn retention() -> impl Strategy<Value = Retention> {

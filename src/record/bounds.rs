@@ -8,7 +8,8 @@ use crate::exposure::{Exposure, GoalScore};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::settings::{
     ACTIONS_MAX, ADVERTISERS_MAX, ALPHA_BOUNDS, Advertiser, Arms, BETA_BOUNDS, CAMPAIGNS_MAX, GOALS_MAX, Goal,
-    KNOWN_EXTERNALS_MAX, Learner, MILESTONES_MAX, MULTIPLIER_BOUNDS, PENALTY_BOUNDS, RULE_SEGMENTS_MAX, Settings,
+    KNOWN_EXTERNALS_MAX, Learner, MILESTONES_MAX, MULTIPLIER_BOUNDS, PENALTY_BOUNDS, RULE_SEGMENTS_MAX, SUPPRESS_MAX,
+    Settings,
 };
 use crate::units::{MICROS_MAX, Micros, Money, Span, TIMESTAMP_MAX, Timestamp};
 
@@ -57,13 +58,19 @@ fn check_settings(settings: &Settings) -> Result<(), Fault> {
     within("l1", l1, between(PENALTY_BOUNDS, l1), "0 to 1000")?;
     within("l2", l2, between(PENALTY_BOUNDS, l2), "0 to 1000")?;
     within("table_bits", table_bits.into(), (10..=22).contains(&table_bits), "10 to 22")?;
-    let Arms { salt: _, control_share, holdout_share } = settings.arms;
+    let control_share = settings.arms.control_share;
     within("control_share", control_share, (0.0..=1.0).contains(&control_share), "0 to 1")?;
-    let room = (0.0..=1.0).contains(&holdout_share) && control_share + holdout_share <= 1.0;
-    within("holdout_share", holdout_share, room, "0 to what the control share leaves of 1")?;
+    check_holdout(settings.arms)?;
     settings.advertisers.iter().try_for_each(|advertiser| {
-        check_advertiser(advertiser).map_err(|fault| fault.within("advertiser", &advertiser.id))
+        check_holdout(settings.arms.of(advertiser))
+            .and_then(|()| check_advertiser(advertiser))
+            .map_err(|fault| fault.within("advertiser", &advertiser.id))
     })
+}
+
+fn check_holdout(Arms { salt: _, control_share, holdout_share }: Arms) -> Result<(), Fault> {
+    let room = (0.0..=1.0).contains(&holdout_share) && control_share + holdout_share <= 1.0;
+    within("holdout_share", holdout_share, room, "0 to what the control share leaves of 1")
 }
 
 fn check_advertiser(advertiser: &Advertiser) -> Result<(), Fault> {
@@ -105,6 +112,8 @@ fn check_goal(goal: &Goal) -> Result<(), Fault> {
     amount("value", goal.value)?;
     let rate = goal.prior_rate;
     within("prior_rate", rate, rate > 0.0 && rate < 1.0, "0 to 1 exclusive")?;
+    let suppress = goal.suppress_after_conversion.unwrap_or(SUPPRESS_MAX);
+    within("suppress_after_conversion in ms", suppress.0 as f64, suppress <= SUPPRESS_MAX, "at most a year")?;
     let multiplier = &goal.multiplier;
     let (lowest, highest) = MULTIPLIER_BOUNDS;
     factor("exponent", multiplier.exponent)?;

@@ -17,7 +17,9 @@ pub(super) fn write(goal: &Goal) -> pb::Goal {
         prior_rate: goal.prior_rate,
         half_life_ms: goal.half_life.0,
         credit: write_credit(goal.credit).into(),
+        suppress_after_conversion_ms: goal.suppress_after_conversion.map(|span| span.0),
         multiplier: Some(write_multiplier(&goal.multiplier)),
+        conversion_delay_min_ms: goal.conversion_delay_min.0,
     }
 }
 
@@ -28,12 +30,14 @@ pub(super) fn read(goal: pb::Goal) -> Result<Goal, Fault> {
         converting_action: optional_id("converting_action", goal.converting_action)?,
         click_window: Span(goal.click_window_ms),
         view_window: Span(goal.view_window_ms),
+        conversion_delay_min: Span(goal.conversion_delay_min_ms),
         milestones: ids("milestones", goal.milestones)?,
         value: Micros(goal.value_micros),
         currency: currency("currency", goal.currency)?,
         prior_rate: goal.prior_rate,
         half_life: Span(goal.half_life_ms),
         credit,
+        suppress_after_conversion: goal.suppress_after_conversion_ms.map(Span),
         multiplier: read_multiplier(&required("multiplier", goal.multiplier)?)?,
     })
 }
@@ -66,6 +70,7 @@ fn write_multiplier(multiplier: &Multiplier) -> pb::Multiplier {
         max: multiplier.max,
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
+        spend_control: multiplier.spend_control,
     }
 }
 
@@ -83,5 +88,6 @@ fn read_multiplier(multiplier: &pb::Multiplier) -> Result<Multiplier, Fault> {
         max: multiplier.max,
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
+        spend_control: multiplier.spend_control,
     })
 }

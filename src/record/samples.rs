@@ -101,6 +101,8 @@ pub(super) fn small_settings() -> Settings {
             token: Span::hours(24),
             profile: Span::days(90),
         },
+        // As in frames that are older than the field.
+        guards: Guards::OFF,
     }
 }
 
@@ -126,6 +128,7 @@ fn small_advertiser() -> Advertiser {
         }],
         segments: vec![RuleSegment { id: id("warm"), rule, weight: 1.25 }],
         externals: vec![ExternalSegment { id: id("p/1"), weight: 0.75 }],
+        holdout_share: None,
     }
 }
 
@@ -136,12 +139,14 @@ fn small_goal() -> Goal {
         converting_action: Some(id("purchase")),
         click_window: Span::days(7),
         view_window: Span::days(1),
+        conversion_delay_min: Span::ZERO,
         milestones: vec![id("view_item")],
         value: Micros(5_000_000),
         currency: Currency::USD,
         prior_rate: 0.01,
         half_life: Span::days(14),
         credit: Credit::Even,
+        suppress_after_conversion: None,
         multiplier: Multiplier {
             baseline: Baseline::Request,
             exponent: 1.0,
@@ -149,6 +154,8 @@ fn small_goal() -> Goal {
             max: 4.0,
             prior_variance: 1.5,
             support: 25,
+            // As in frames that are older than the field.
+            spend_control: false,
         },
     }
 }

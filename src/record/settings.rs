@@ -5,7 +5,8 @@ use super::{goal, rule};
 use crate::action::ActionKind;
 use crate::pb::journal as pb;
 use crate::settings::{
-    ActionSetting, Advertiser, Arms, Campaign, ExternalSegment, Learner, Limits, Retention, RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Campaign, ExternalSegment, Guards, Learner, Limits, Retention, RuleSegment,
+    Settings,
 };
 use crate::units::Span;
 
@@ -20,6 +21,7 @@ pub(super) fn write(settings: &Settings) -> pb::Settings {
         }),
         limits: Some(write_limits(&settings.limits)),
         retention: Some(write_retention(&settings.retention)),
+        guards: (settings.guards != Guards::OFF).then(|| write_guards(&settings.guards)),
     }
 }
 
@@ -31,6 +33,7 @@ pub(super) fn read(settings: pb::Settings) -> Result<Settings, Fault> {
         arms: Arms { salt: arms.salt, control_share: arms.control_share, holdout_share: arms.holdout_share },
         limits: read_limits(&required("limits", settings.limits)?)?,
         retention: read_retention(&required("retention", settings.retention)?),
+        guards: settings.guards.as_ref().map_or(Guards::OFF, read_guards),
     })
 }
 
@@ -48,6 +51,7 @@ fn write_advertiser(advertiser: &Advertiser) -> pb::Advertiser {
         campaigns: advertiser.campaigns.iter().map(write_campaign).collect(),
         segments: advertiser.segments.iter().map(segment).collect(),
         externals: advertiser.externals.iter().map(external).collect(),
+        holdout_share: advertiser.holdout_share,
     }
 }
 
@@ -63,6 +67,7 @@ fn read_advertiser(advertiser: pb::Advertiser) -> Result<Advertiser, Fault> {
             campaigns: list(advertiser.campaigns, named("campaign", |campaign| &campaign.id, read_campaign))?,
             segments: list(advertiser.segments, named("segment", |segment| &segment.id, read_segment))?,
             externals: list(advertiser.externals, external)?,
+            holdout_share: advertiser.holdout_share,
         })
     };
     lists().map_err(|fault: Fault| fault.within("advertiser", &name))
@@ -147,6 +152,14 @@ fn read_learner(learner: &pb::Learner) -> Result<Learner, Fault> {
         half_life: Span(learner.half_life_ms),
         table_bits: narrow("table_bits", learner.table_bits)?,
     })
+}
+
+fn write_guards(guards: &Guards) -> pb::Guards {
+    pb::Guards { actions_per_minute_max: guards.actions_per_minute_max, quarantine_ms: guards.quarantine.0 }
+}
+
+fn read_guards(guards: &pb::Guards) -> Guards {
+    Guards { actions_per_minute_max: guards.actions_per_minute_max, quarantine: Span(guards.quarantine_ms) }
 }
 
 fn write_limits(limits: &Limits) -> pb::Limits {

@@ -144,6 +144,10 @@ fn limits_hold_in_both_directions() {
         (|s| s.learner.table_bits = 23, "table_bits is 23, allowed is 10 to 22"),
         (|s| s.arms.control_share = 1.5, "control_share is 1.5, allowed is 0 to 1"),
         (|s| s.arms.holdout_share = 0.96, "holdout_share is 0.96, allowed is 0 to what the control share leaves of 1"),
+        (
+            |s| s.advertisers[0].holdout_share = Some(0.96),
+            "advertiser 'acme': holdout_share is 0.96, allowed is 0 to what the control share leaves of 1",
+        ),
         (|s| s.advertisers = vec![s.advertisers[0].clone(); 4_097], "advertisers: at most 4096 entries, 4097 found"),
     ];
     for (spoil, expected) in cases {
@@ -176,6 +180,10 @@ fn limits_of_an_advertiser_hold_in_both_directions() {
         (
             |a| a.goals[0].milestones = vec![Id::literal("a"); 33],
             "goal 'purchase': milestones: at most 32 entries, 33 found",
+        ),
+        (
+            |a| a.goals[0].suppress_after_conversion = Some(Span::days(366)),
+            "goal 'purchase': suppress_after_conversion in ms is 31622400000, allowed is at most a year",
         ),
         (|a| a.goals[0].multiplier.min = 0.0, "goal 'purchase': min is 0, allowed is 0.01 to 10"),
         (|a| a.goals[0].multiplier.max = 0.1, "goal 'purchase': max is 0.1, allowed is min to 10"),

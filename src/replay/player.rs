@@ -283,7 +283,7 @@ impl Player {
         let (time, user) = (line.time, user_key(&line.user));
         let request = request(line, user);
         match self.answer(time, &request) {
-            Some(Ok(Scored { signals, exposure: Some(exposure) })) if !signals.is_empty() => {
+            Some(Ok(Scored { signals, exposure: Some(exposure), .. })) if !signals.is_empty() => {
                 self.predict(number, time, request, &signals[0], exposure);
                 if let Some((file, names)) = self.file.as_mut().zip(names) {
                     file.enter(names);

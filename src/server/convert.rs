@@ -5,14 +5,14 @@ use tonic::{Code, Status};
 use super::counters::CounterLine;
 use super::queue::Refused;
 use super::words;
-use crate::engine::{Applied, Catalog};
+use crate::engine::{Applied, ArmPeople, Catalog, ClassCounts, Incrementality, SpendReport};
 use crate::exposure::Arm;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::insight;
 use crate::opportunity::ScoreRequest;
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
-use crate::signal::{Neutral, Readiness, Reason, Signal};
+use crate::signal::{Combined, Neutral, Part, Readiness, Reason, Signal, Suppression};
 use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
 
@@ -82,7 +82,7 @@ pub fn refused_request(refusal: &Rejection, model_version: u64) -> pb::ScoreResp
 
 /// The answer to a target that is refused.
 pub fn refused_target(refusal: &Rejection) -> pb::TargetResult {
-    pb::TargetResult { rejection: Some(rejection(refusal)), signals: Vec::new(), token: String::new() }
+    pb::TargetResult { rejection: Some(rejection(refusal)), ..Default::default() }
 }
 
 /// What became of the events of a message: those not accepted one by one.
@@ -121,7 +121,8 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
     pb::Signal {
         goal: name(catalog.goal_name(signal.goal)),
         multiplier: signal.multiplier,
-        suppress: signal.suppress,
+        suppress: signal.suppress.is_some(),
+        suppress_reason: signal.suppress.map_or(pb::SuppressReason::Unspecified, suppression).into(),
         p_conversion: signal.p_conversion,
         p_low: signal.interval.0,
         p_high: signal.interval.1,
@@ -131,11 +132,33 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         segments: signal.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         readiness: Some(readiness(signal.readiness)),
         neutral: signal.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
-        arm: dealt_arm(signal).into(),
+        arm: dealt_arm(signal.neutral, signal.arm).into(),
         reasons: signal.reasons.iter().map(reason).collect(),
         logit: signal.logit,
         correction: signal.correction,
+        spend_factor: signal.spend_factor,
         intercept: signal.intercept,
+    }
+}
+
+/// A combined signal on the wire.
+pub fn combined(catalog: &Catalog, combined: &Combined) -> pb::Combined {
+    let part = |part: &Part| pb::CombinedPart {
+        goal: name(catalog.goal_name(part.goal)),
+        weight: part.weight,
+        gain: part.gain,
+    };
+    pb::Combined {
+        multiplier: combined.multiplier,
+        suppress: combined.suppress.is_some(),
+        suppress_reason: combined.suppress.map_or(pb::SuppressReason::Unspecified, suppression).into(),
+        expected: combined.expected,
+        low: combined.interval.0,
+        high: combined.interval.1,
+        baseline: combined.baseline,
+        neutral: combined.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
+        arm: dealt_arm(combined.neutral, combined.arm).into(),
+        parts: combined.parts.iter().map(part).collect(),
     }
 }
 
@@ -165,16 +188,24 @@ fn neutral(neutral: Neutral) -> pb::NeutralReason {
         Neutral::ControlArm => pb::NeutralReason::ControlArm,
         Neutral::Support => pb::NeutralReason::Support,
         Neutral::NoBaseP => pb::NeutralReason::NoBaseP,
+        Neutral::Quarantined => pb::NeutralReason::Quarantined,
         Neutral::Deadline => pb::NeutralReason::Deadline,
         Neutral::Overload => pb::NeutralReason::Overload,
     }
 }
 
+fn suppression(suppression: Suppression) -> pb::SuppressReason {
+    match suppression {
+        Suppression::JustConverted => pb::SuppressReason::JustConverted,
+        Suppression::Holdout => pb::SuppressReason::Holdout,
+    }
+}
+
 /// The arm of a signal; none where the user was not looked at.
-fn dealt_arm(signal: &Signal) -> pb::Arm {
-    match signal.neutral {
+fn dealt_arm(neutral: Option<Neutral>, dealt: Arm) -> pb::Arm {
+    match neutral {
         Some(Neutral::NoConsent | Neutral::Deadline) => pb::Arm::Unspecified,
-        _ => arm(signal.arm),
+        _ => arm(dealt),
     }
 }
 
@@ -219,6 +250,43 @@ pub fn goal_report(report: &insight::GoalReport) -> pb::GoalReport {
         readiness: Some(readiness(report.readiness)),
         arms: arms.collect(),
         live_impressions: report.live_impressions as u64,
+        incrementality: report.incrementality.as_ref().map(incrementality),
+        spend: Some(spend_report(&report.spend)),
+        by_multiplier: report.by_multiplier.iter().map(multiplier_report).collect(),
+    }
+}
+
+fn incrementality(of: &Incrementality) -> pb::Incrementality {
+    let people = |people: ArmPeople| pb::ArmPeople {
+        converters: people.converters,
+        reached: people.reached,
+        reached_converters: people.reached_converters,
+    };
+    pb::Incrementality {
+        since_ms: of.since.0,
+        treated: Some(people(of.treated)),
+        control: Some(people(of.control)),
+        holdout: Some(people(of.holdout)),
+        treated_share: of.treated_share,
+        holdout_share: of.holdout_share,
+        everybody: of.everybody.map(lift),
+        reached: of.reached.map(lift),
+    }
+}
+
+fn multiplier_report(of: &ClassCounts) -> pb::MultiplierReport {
+    let ClassCounts { from, below, impressions, positives, predicted } = *of;
+    pb::MultiplierReport { from, below, impressions, positives, predicted }
+}
+
+fn spend_report(report: &SpendReport) -> pb::SpendReport {
+    pb::SpendReport {
+        treated_micros: report.treated as i64,
+        control_micros: report.control as i64,
+        ratio: report.ratio,
+        ratio_low: report.interval.map(|(low, _)| low),
+        ratio_high: report.interval.map(|(_, high)| high),
+        factor: report.factor,
     }
 }
 
@@ -306,6 +374,7 @@ pub fn user_report(catalog: &Catalog, advertiser: AdvertiserCode, report: &insig
         segments: report.segments.iter().map(|code| name(catalog.segment_name(advertiser, *code))).collect(),
         actions: report.actions.iter().map(did).collect(),
         linked_ids: u32::try_from(report.linked_ids).unwrap_or(u32::MAX),
+        quarantined_until_ms: report.quarantined_until.map(milliseconds),
     }
 }
 

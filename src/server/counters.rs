@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::insight;
 use crate::rejection::Rejection;
-use crate::signal::Neutral;
+use crate::signal::{Neutral, Suppression};
 
 /// What is counted under one name each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,14 +99,22 @@ const REJECTIONS: [&str; 18] = [
 ];
 
 /// Rules of neutral answers, in the order of the report.
-const NEUTRALS: [Neutral; 6] =
-    [Neutral::NoConsent, Neutral::ControlArm, Neutral::Support, Neutral::Deadline, Neutral::Overload, Neutral::NoBaseP];
+const NEUTRALS: [Neutral; 7] = [
+    Neutral::NoConsent,
+    Neutral::ControlArm,
+    Neutral::Support,
+    Neutral::Deadline,
+    Neutral::Overload,
+    Neutral::NoBaseP,
+    Neutral::Quarantined,
+];
 
 /// Counters since the start. Each is exact; two read together may be an instant apart.
 #[derive(Debug, Default)]
 pub struct Counters {
     plain: [AtomicU64; Count::ALL.len()],
     neutral: [AtomicU64; NEUTRALS.len()],
+    suppressed: [AtomicU64; Suppression::ALL.len()],
     scores_refused: [AtomicU64; REJECTIONS.len()],
     events_refused: [AtomicU64; REJECTIONS.len()],
 }
@@ -142,8 +150,14 @@ impl Counters {
             Neutral::Deadline => 3,
             Neutral::Overload => 4,
             Neutral::NoBaseP => 5,
+            Neutral::Quarantined => 6,
         };
         self.neutral[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a signal not to bid.
+    pub fn suppressed(&self, why: Suppression) {
+        self.suppressed[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a refused request or target.
@@ -162,13 +176,16 @@ impl Counters {
         let neutral = NEUTRALS.iter().zip(&self.neutral);
         let neutral =
             neutral.map(|(rule, cell)| line("inkling_neutral_signals_total", Some(("reason", rule.label())), cell));
+        let suppressed = Suppression::ALL.iter().zip(&self.suppressed);
+        let suppressed =
+            suppressed.map(|(why, cell)| line("inkling_suppressed_signals_total", Some(("reason", why.label())), cell));
         let refused = |name, cells: &'_ [AtomicU64; REJECTIONS.len()]| {
             let lines = REJECTIONS.iter().zip(cells).map(move |(code, cell)| line(name, Some(("code", *code)), cell));
             lines.collect::<Vec<_>>()
         };
         let scores = refused("inkling_scores_refused_total", &self.scores_refused);
         let events = refused("inkling_events_refused_total", &self.events_refused);
-        plain.chain(neutral).chain(scores).chain(events).collect()
+        plain.chain(neutral).chain(suppressed).chain(scores).chain(events).collect()
     }
 }
 

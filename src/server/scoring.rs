@@ -87,7 +87,8 @@ pub fn explain(shared: &Shared, request: &ScoreRequest, stated_at: Option<Timest
         Some(Ok(scored)) => {
             let catalog = shared.scorer.catalog();
             let signals = scored.signals.iter().map(|signal| convert::signal(&catalog, request, signal, true));
-            pb::TargetResult { rejection: None, signals: signals.collect(), token: String::new() }
+            let combined = scored.combined.as_deref().map(|combined| convert::combined(&catalog, combined));
+            pb::TargetResult { rejection: None, signals: signals.collect(), combined, token: String::new() }
         }
         Some(Err(rejection)) => convert::refused_target(&rejection),
         None => pb::TargetResult::default(),
@@ -187,6 +188,7 @@ fn too_late(shared: &Shared, request: &ScoreRequest, at: Timestamp) -> Signals {
     for scored in signals.iter_mut().flatten() {
         scored.exposure = None;
         scored.signals.iter_mut().for_each(|signal| signal.neutral = Some(Neutral::Deadline));
+        scored.combined.iter_mut().for_each(|combined| combined.neutral = Some(Neutral::Deadline));
     }
     signals
 }
@@ -204,11 +206,13 @@ fn write(shared: &Shared, catalog: &Catalog, question: Question, signals: Signal
         Ok(scored) => {
             shared.counters.count(Count::TargetsAnswered);
             scored.signals.iter().filter_map(|signal| signal.neutral).for_each(|rule| shared.counters.neutral(rule));
+            scored.signals.iter().filter_map(|signal| signal.suppress).for_each(|why| shared.counters.suppressed(why));
             let signal = |signal| convert::signal(catalog, &question.request, signal, question.words);
             let exposure = scored.exposure.filter(|_| carried.contains(&place));
             pb::TargetResult {
                 rejection: None,
                 signals: scored.signals.iter().map(signal).collect(),
+                combined: scored.combined.as_deref().map(|combined| convert::combined(catalog, combined)),
                 token: exposure.and_then(|exposure| carry(shared, exposure, question.remember)).unwrap_or_default(),
             }
         }

@@ -29,8 +29,9 @@ pub struct HalfLife {
 
 impl HalfLife {
     /// The half-life of a span, rounded down to whole seconds, at least one.
-    pub fn new(span: Span) -> HalfLife {
-        HalfLife { seconds: span.whole_seconds().max(1) }
+    pub const fn new(span: Span) -> HalfLife {
+        let seconds = span.whole_seconds();
+        HalfLife { seconds: if seconds == 0 { 1 } else { seconds } }
     }
 
     /// What is left at `to` of 1 that was there at `from`; 1 when `to` is not later.

@@ -9,3 +9,5 @@ pub mod hyperloglog;
 pub mod lift;
 pub mod normal;
 pub mod quality;
+pub mod split;
+pub mod tilt;

@@ -3,8 +3,12 @@
 
 mod baselines;
 mod effects;
+mod even;
+mod guards;
+mod holdout;
 mod paths;
 mod shop;
+mod spend;
 
 use inkling::engine::Applied;
 use inkling::event::{Action, Click, Event, Impression, Retraction, Shown, Unscored};
@@ -263,7 +267,7 @@ fn linked_ids_are_one_person() {
         Applied::Rejected(Rejection::LinkFull { limit: 16 })
     );
     assert_eq!(shop.apply(Event::Forget(UserKey(9))), Applied::Done);
-    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0]);
+    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0, 0]);
     assert_eq!(shop.engine.linked_ids(UserKey(1)), [UserKey(1)]);
 }
 
@@ -315,14 +319,14 @@ fn tables_keep_their_bounds() {
             shop.act(user, "view_item");
             shop.show(user);
             shop.wait(1_000 + round);
-            let [(_, profiles), (_, impressions), _] = shop.engine.sizes();
+            let [(_, profiles), (_, impressions), ..] = shop.engine.sizes();
             assert!(profiles <= 10 && impressions <= 20, "{profiles} {impressions}");
         }
     }
     assert_eq!(shop.engine.tally().profiles_evicted, shop.engine.tally().records / 3 - 10);
     shop.wait(Span::days(100).0);
     shop.wait(Span::days(100).0);
-    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0]);
+    assert_eq!(shop.engine.sizes().map(|(_, size)| size), [0, 0, 0, 0]);
 }
 
 #[test]

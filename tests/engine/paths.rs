@@ -2,6 +2,7 @@
 
 use inkling::action::STANDARD_ACTIONS;
 use inkling::hash;
+use inkling::settings::{Guards, Settings};
 
 use super::shop::*;
 
@@ -63,7 +64,7 @@ fn a_late_act_walks_no_path() {
 
 #[test]
 fn beyond_the_most_sequences_new_ones_are_counted() {
-    let mut shop = Shop::new();
+    let mut shop = Shop::with(Settings { guards: Guards::OFF, ..settings() });
     walk(&mut shop, 2);
     for step in 0..30_000 {
         let action = hash::mix(1, step) % STANDARD_ACTIONS.len() as u64;

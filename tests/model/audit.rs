@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inkling::engine::{AudienceCounts, Engine};
+use inkling::engine::{AudienceCounts, ClassCounts, Engine};
 use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, GoalCode, Id, SegmentCode, UserKey};
 use inkling::insight;
@@ -35,7 +35,8 @@ impl Audit<'_> {
         assert!(tally.is_empty(), "not in the engine's tally: {tally:?}");
         let kept = (self.reference.kept().count(), self.reference.kept_conversions().count());
         let sizes = self.engine.sizes().map(|(_, size)| size);
-        assert_eq!(sizes, [self.reference.histories.len(), kept.0, kept.1], "profiles, impressions, conversions");
+        let expected = [self.reference.histories.len(), kept.0, kept.1, self.reference.quarantine.len()];
+        assert_eq!(sizes, expected, "profiles, impressions, conversions, quarantined");
     }
 
     pub fn whole(&self) {
@@ -157,12 +158,14 @@ impl Audit<'_> {
 
         let mut organic = Sum::default();
         let reached = reference.conversions.iter().filter(|one| one.advertiser == of && one.goal == *goal);
-        for one in reached.filter(|one| !one.is_retracted && one.credit.is_none()) {
+        for one in reached.filter(|one| !one.is_retracted && one.credit.is_empty()) {
             organic.add(fading.factors(one.at / 1_000), 1.0);
         }
         fading.check(self.engine.organic(code), organic, || format!("organic conversions of {goal}"));
         self.arms(code, reference.impressions.iter().filter(is_of), &fading);
+        super::spend::check(reference, self.engine, of, goal, code);
         self.effects(of, goal, code, &fading);
+        self.trial(of, goal, code);
         self.readiness(of, goal, code);
     }
 
@@ -181,7 +184,7 @@ impl Audit<'_> {
             is_goal && segment.is_none_or(|(_, name)| shown.segments.contains(name))
         };
         let [mut impressions, mut clicks, mut conversions, mut value, mut cost] = [Sum::default(); 5];
-        for shown in self.reference.impressions.iter().filter(|one| is_of(one)) {
+        for shown in self.reference.impressions.iter().filter(|one| is_of(one) && !one.is_ghost) {
             let factors = fading.factors(shown.shown_at / 1_000);
             impressions.add(factors, 1.0);
             cost.add(factors, shown.cost as f64);
@@ -190,10 +193,11 @@ impl Audit<'_> {
             }
         }
         for reached in self.reference.conversions.iter().filter(|one| !one.is_retracted) {
-            if reached.credit.is_some_and(|shown| is_of(&self.reference.impressions[shown])) {
-                let factors = fading.factors(reached.at / 1_000);
-                conversions.add(factors, 1.0);
-                value.add(factors, reached.value.unwrap() as f64);
+            let ours = reached.credit.iter().filter(|shown| is_of(&self.reference.impressions[**shown])).count();
+            if ours > 0 {
+                let (factors, part) = (fading.factors(reached.at / 1_000), ours as f64 / reached.credit.len() as f64);
+                conversions.add(factors, part);
+                value.add(factors, part * reached.value.unwrap() as f64);
             }
         }
         let cell = self.engine.cell(code, segment.map(|(code, _)| code)).unwrap();
@@ -227,14 +231,31 @@ impl Audit<'_> {
 
     fn arms<'b>(&self, code: GoalCode, shown: impl Iterator<Item = &'b Shown>, fading: &Fading) {
         let mut sums: BTreeMap<Arm, [Sum; 3]> = BTreeMap::new();
+        let classes = self.engine.by_multiplier(code);
+        let mut by_class = vec![[Sum::default(); 3]; classes.len()];
+        let is_below =
+            |multiplier: f32, class: &ClassCounts| class.below.is_none_or(|below| f64::from(multiplier) < below);
         for one in shown {
-            if let Some((arm, p)) = one.answered {
+            if let Some((arm, p, multiplier)) = one.answered {
                 let factors = fading.factors(one.shown_at / 1_000);
-                let [impressions, positives, predicted] = sums.entry(arm).or_default();
-                impressions.add(factors, 1.0);
-                positives.add(factors, f64::from(u8::from(one.standing > 0)));
-                predicted.add(factors, f64::from(p));
+                let add = |[impressions, positives, predicted]: &mut [Sum; 3]| {
+                    impressions.add(factors, 1.0);
+                    positives.add(factors, f64::from(u8::from(one.standing > 0)));
+                    predicted.add(factors, f64::from(p));
+                };
+                add(sums.entry(arm).or_default());
+                let is_within = |class: &ClassCounts| class.from <= multiplier.into() && is_below(multiplier, class);
+                let class = classes.iter().position(is_within).unwrap();
+                if arm == Arm::Treated {
+                    add(&mut by_class[class]);
+                }
             }
+        }
+        for (class, [impressions, positives, predicted]) in classes.iter().zip(by_class) {
+            let name = |what| format!("{what} of {class:?}, goal {code:?}");
+            fading.check(class.impressions, impressions, || name("impressions"));
+            fading.check(class.positives, positives, || name("positives"));
+            fading.check(class.predicted, predicted, || name("predicted"));
         }
         for counts in self.engine.arms(code) {
             let [impressions, positives, predicted] = sums.remove(&counts.arm).unwrap_or_default();

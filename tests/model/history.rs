@@ -37,6 +37,8 @@ pub struct History {
     pub entries: Vec<Entry>,
     /// Worked out whenever an entry is added.
     pub last_seen: u64,
+    /// Latest conversion of each goal that suppresses.
+    pub latest_by_goal: BTreeMap<Id, u64>,
 }
 
 /// What a history comes to.
@@ -64,9 +66,17 @@ pub struct Touched<'a> {
 
 impl History {
     pub fn push(&mut self, entry: Entry) {
+        if let Entry::Linked(other) = &entry {
+            other.latest_by_goal.iter().for_each(|(goal, tick)| self.note_goal(goal, *tick));
+        }
         self.entries.push(entry);
         let life = self.life();
         self.last_seen = life.last_acted.max(life.last_shown).max(life.last_converted);
+    }
+
+    pub fn note_goal(&mut self, goal: &Id, tick: u64) {
+        let latest = self.latest_by_goal.entry(goal.clone()).or_default();
+        *latest = tick.max(*latest);
     }
 
     pub fn life(&self) -> Life<'_> {

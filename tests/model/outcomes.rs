@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use inkling::event::{Click, Conversion, Converter, Impression, Shown as Notice};
-use inkling::exposure::{Arm, FEATURE_SCHEMA};
+use inkling::exposure::{Arm, Exposure, FEATURE_SCHEMA};
 use inkling::ids::{Id, SegmentCode};
 use inkling::settings::{Goal, RULE_SEGMENTS_MAX};
 use inkling::units::Money;
 
 use super::history::{Act, Entry};
 use super::reference::{Reference, item_key};
+use super::spend::Spent;
 
 /// An impression without a score teaches only if its notice is at most this old.
 const FRESH_MS: u64 = 60_000;
@@ -32,13 +33,15 @@ pub struct Shown {
     /// Actions the person had done before, and not since.
     pub done: BTreeSet<Id>,
     pub cost: i64,
-    /// What was answered, and to which arm, where the score is known.
-    pub answered: Option<(Arm, f32)>,
+    /// Arm, probability and multiplier that were answered, where the score is known.
+    pub answered: Option<(Arm, f32, f32)>,
     pub is_learned: bool,
     /// Conversions that joined it and stand, as long as it was kept.
     pub standing: usize,
     pub is_kept: bool,
     pub is_closed: bool,
+    /// It was not shown, as the person was held out.
+    pub is_ghost: bool,
     pub deadline: u64,
 }
 
@@ -55,8 +58,8 @@ pub struct Reached {
     pub value: Option<i64>,
     pub conversion_id: Option<Id>,
     pub joined: BTreeSet<usize>,
-    /// The impression that was touched last.
-    pub credit: Option<usize>,
+    /// Impressions that share the credit: the one that was touched last, or all.
+    pub credit: BTreeSet<usize>,
     pub is_kept: bool,
     pub is_retracted: bool,
     pub deadline: u64,
@@ -82,7 +85,7 @@ impl Reached {
             value,
             conversion_id: None,
             joined: BTreeSet::new(),
-            credit: None,
+            credit: BTreeSet::new(),
             is_kept: true,
             is_retracted: false,
             deadline: 0,
@@ -94,10 +97,15 @@ impl Reached {
 pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
     let is_clicked = shown.clicked_at.is_some_and(|(counts_from, _)| counts_from <= reached.at);
     let window = if is_clicked { goal.click_window.max(goal.view_window) } else { goal.view_window };
-    let is_within = shown.shown_at < reached.at && reached.at <= shown.shown_at + window.0;
+    let from = shown.shown_at + goal.conversion_delay_min.0.max(1);
+    (from..=shown.shown_at + window.0).contains(&reached.at) && belongs_to(reached, shown)
+}
+
+/// The same, whenever they were.
+pub fn belongs_to(reached: &Reached, shown: &Shown) -> bool {
     let same_goal = (shown.advertiser, &shown.goal) == (reached.advertiser, &reached.goal);
     if let Some(opportunity) = reached.opportunity {
-        return same_goal && is_within && opportunity == shown.opportunity;
+        return same_goal && opportunity == shown.opportunity;
     }
     let agrees = if reached.item.is_some() && shown.item.is_some() {
         reached.item == shown.item
@@ -106,7 +114,7 @@ pub fn belongs(goal: &Goal, reached: &Reached, shown: &Shown) -> bool {
     } else {
         true
     };
-    same_goal && is_within && agrees && reached.user.is_some() && reached.user == shown.user
+    same_goal && agrees && reached.user.is_some() && reached.user == shown.user
 }
 
 /// Nothing is shown before it is scored, whatever a notice says.
@@ -167,10 +175,28 @@ impl Reference {
         against
     }
 
+    pub fn objections_to_ghost(&self, exposure: &Exposure, stated_at: u64) -> Vec<&'static str> {
+        if exposure.arm != Arm::Holdout {
+            return vec!["invalid"];
+        }
+        let of = Notice::Scored(Box::new(exposure.clone()));
+        self.objections_to_impression(&Impression { of, cost: None }, stated_at)
+    }
+
+    /// What would have been shown is one that nobody saw: it teaches nothing, and nobody remembers it.
+    pub fn would_show(&mut self, exposure: &Exposure, stated_at: u64) {
+        let of = Notice::Scored(Box::new(exposure.clone()));
+        self.take_notice(&Impression { of, cost: None }, stated_at, true);
+    }
+
     pub fn show(&mut self, impression: &Impression, stated_at: u64) {
+        self.take_notice(impression, stated_at, false);
+    }
+
+    fn take_notice(&mut self, impression: &Impression, stated_at: u64, is_ghost: bool) {
         let at = shown_at(impression, stated_at);
         let cost = impression.cost.map_or(0, |cost| cost.amount.0);
-        let (shown, goals) = match &impression.of {
+        let (mut shown, goals) = match &impression.of {
             Notice::Scored(exposure) => {
                 let of = exposure.advertiser.index();
                 let external = |code: &SegmentCode| self.of(of).externals[code.index() - RULE_SEGMENTS_MAX].id.clone();
@@ -181,7 +207,9 @@ impl Reference {
                 let goals: Vec<_> = exposure
                     .goals
                     .iter()
-                    .filter_map(|score| named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p)))))
+                    .filter_map(|score| {
+                        named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p, score.multiplier))))
+                    })
                     .collect();
                 // Who was forgotten since does not come back with an old token.
                 let is_forgotten = |user: &u64| self.forgotten.get(user).is_some_and(|at| exposure.scored_at.0 <= *at);
@@ -201,21 +229,34 @@ impl Reference {
                 (shown, goals.map(|goal| (goal, None)).collect())
             }
         };
-        self.count("impressions");
-        if !shown.is_learned {
+        if shown.user.is_some_and(|person| self.quarantined_until(shown.advertiser, person, at / 1_000).is_some()) {
+            return self.count("impressions_quarantined");
+        }
+        if is_ghost {
+            (shown.is_ghost, shown.is_learned, shown.shown_to) = (true, false, None);
+        }
+        self.count(if shown.is_ghost { "ghost_impressions" } else { "impressions" });
+        if !shown.is_learned && !shown.is_ghost {
             self.count("impressions_unlearned");
         }
         let mut seen = BTreeSet::new();
         for (goal, answered) in goals {
             if seen.insert(goal.clone()) {
                 let deadline = at + self.goal(shown.advertiser, &goal).unwrap().window().0;
+                if let Some(person) = shown.user {
+                    self.reach_person(shown.advertiser, &goal, person, at);
+                }
+                if let (Some((arm, ..)), Some(_), false) = (answered, shown.user, shown.is_ghost) {
+                    let (advertiser, goal, minute) = (shown.advertiser, goal.clone(), self.minute);
+                    self.spent.push(Spent { advertiser, goal, arm, cost, minute });
+                }
                 self.impressions.push(Shown { goal, answered, cost, deadline, ..shown.clone() });
                 let new = self.impressions.len() - 1;
                 self.join_impression(new);
                 self.bound_impressions(new);
             }
         }
-        if let Some(person) = shown.user {
+        if let Some(person) = shown.user.filter(|_| !shown.is_ghost) {
             self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
         }
     }
@@ -257,6 +298,7 @@ impl Reference {
             standing: 0,
             is_kept: true,
             is_closed: false,
+            is_ghost: false,
             deadline: 0,
         }
     }
@@ -276,7 +318,8 @@ impl Reference {
             Click::User { user, advertiser } => {
                 let of = self.advertiser(advertiser).ok_or("unknown_advertiser")?;
                 let person = self.root(*user);
-                let of_person = self.kept().filter(|one| self.impressions[*one].user == Some(person));
+                let is_theirs = |shown: &Shown| shown.user == Some(person) && !shown.is_ghost;
+                let of_person = self.kept().filter(|one| is_theirs(&self.impressions[*one]));
                 let before = of_person.filter(|one| self.impressions[*one].shown_at <= at);
                 let latest = before
                     .filter(|one| self.impressions[*one].advertiser == of)
@@ -285,18 +328,22 @@ impl Reference {
             }
         };
         let shown = self.kept_of(opportunity);
-        if shown.is_empty() { Err("not_found") } else { Ok(shown) }
+        let is_real = shown.first().is_some_and(|first| !self.impressions[*first].is_ghost);
+        if is_real { Ok(shown) } else { Err("not_found") }
     }
 
     pub fn click(&mut self, click: &Click, at: u64) {
         let shown = self.clicked(click, at).unwrap();
+        let Shown { advertiser, user, .. } = self.impressions[shown[0]];
+        if user.is_some_and(|person| self.is_held(advertiser, person, at / 1_000)) {
+            return self.count("clicks_quarantined");
+        }
         for one in &shown {
             let counts_from = at.max(self.impressions[*one].shown_at);
             self.impressions[*one].clicked_at = Some((counts_from, at));
             self.touch(*one);
         }
         self.count("clicks");
-        let Shown { advertiser, user, .. } = self.impressions[shown[0]];
         if let Some(person) = user {
             let act = Act { tick: at / 1_000, action: Id::literal("ad_click"), item: None, category: None };
             self.do_act(advertiser, person, act);
@@ -312,6 +359,9 @@ impl Reference {
                 (Some(opportunity.0), user.map(|user| self.root(user)).or_else(shown_to))
             }
         };
+        if user.is_some_and(|person| self.is_held(of, person, at / 1_000)) {
+            return self.count("conversions_quarantined");
+        }
         let value = conversion.value.map(|money| money.amount.0);
         let keys = (item_key(&conversion.item), item_key(&conversion.category));
         let reached = Reached::new(of, conversion.goal.clone(), user, at, value, keys);
@@ -321,9 +371,20 @@ impl Reference {
     pub fn reach(&mut self, reached: Reached, opportunity: Option<u64>, conversion_id: Option<&Id>) {
         let goal = self.goal(reached.advertiser, &reached.goal).unwrap();
         let (default, enough) = (goal.value.0, goal.multiplier.support as usize);
+        let suppresses = goal.suppress_after_conversion.is_some();
+        let reached = Reached { opportunity, ..reached };
+        if let Some(person) = self.came_too_soon(&reached) {
+            self.count("conversions_quarantined");
+            if person > 0 {
+                self.hold(reached.advertiser, person, reached.at / 1_000);
+            }
+            return;
+        }
         if let Some(person) = reached.user {
             self.remember(reached.advertiser, person, Entry::Converted(reached.at / 1_000));
             self.note_support(reached.advertiser, format!("goal {}", reached.goal), person, enough);
+            let history = self.histories.get_mut(&(person, reached.advertiser)).filter(|_| suppresses);
+            history.into_iter().for_each(|history| history.note_goal(&reached.goal, reached.at / 1_000));
         }
         let deadline = reached.at + self.settings.retention.retraction.0;
         let value = reached.value.or(Some(default));
@@ -334,6 +395,7 @@ impl Reference {
             self.join(shown, new);
         }
         self.settle_credit(new);
+        self.count_in_trial(new);
         self.count("conversions");
         let most = self.settings.limits.conversions_max;
         while self.kept_conversions().count() > most {
@@ -354,13 +416,21 @@ impl Reference {
     }
 
     pub fn take_back(&mut self, conversion: usize) {
-        let Reached { advertiser, user, joined, .. } = self.conversions[conversion].clone();
+        let Reached { advertiser, user, joined, goal, .. } = self.conversions[conversion].clone();
         self.conversions[conversion].is_kept = false;
         self.conversions[conversion].is_retracted = true;
+        self.take_out_of_trial(conversion);
         for shown in joined.into_iter().filter(|one| self.impressions[*one].is_kept).collect::<Vec<_>>() {
             self.impressions[shown].standing -= 1;
         }
+        let is_another = |one: &Reached| (one.advertiser, &one.goal, one.user) == (advertiser, &goal, user);
+        let others = self.kept_conversions().map(|one| &self.conversions[one]).filter(|one| is_another(one));
+        let latest = others.map(|one| one.at / 1_000).max();
         if let Some(history) = user.and_then(|person| self.histories.get_mut(&(person, advertiser))) {
+            match (latest, history.latest_by_goal.get_mut(&goal)) {
+                (Some(tick), Some(known)) => *known = tick,
+                _ => history.latest_by_goal.retain(|known, _| *known != goal),
+            }
             history.push(Entry::Retracted);
         }
     }

@@ -8,8 +8,11 @@ use inkling::hash;
 use inkling::ids::{Id, UserKey};
 use inkling::settings::{Advertiser, Goal, Settings};
 
+use super::guards::Known;
 use super::history::{Act, Entry, History, Life, position};
 use super::outcomes::{Reached, Shown};
+use super::spend::Spent;
+use super::trial::Trial;
 
 /// Distinct users are told apart up to this number.
 const SUPPORT_MAX: usize = 1_000;
@@ -59,10 +62,21 @@ pub struct Reference {
     pub conversions: Vec<Reached>,
     /// By advertiser and the name of an action or, with a mark, of a goal.
     pub support: BTreeMap<(usize, String), Support>,
+    /// What was spent since arms were dealt, where it can be told to whom and at which multiplier.
+    pub spent: Vec<Spent>,
+    /// When the sums of that faded last, in seconds.
+    pub minute: u64,
+    /// Until when somebody is in quarantine, in seconds, and in which minutes who acted lately.
+    pub quarantine: BTreeMap<Known, u64>,
+    pub paces: Vec<(Known, u64)>,
+    /// When was last looked at who may leave, in seconds.
+    pub looked: u64,
     /// Event ids by the advertiser that the event names, if it names one.
     recent: VecDeque<(Option<Id>, Id)>,
     /// Ids that were forgotten, and when last.
     pub forgotten: BTreeMap<u64, u64>,
+    /// Experiments by advertiser and goal.
+    pub trials: BTreeMap<(usize, Id), Trial>,
     pub tally: BTreeMap<&'static str, u64>,
     /// Something was taken that lay ahead of the clock.
     pub saw_ahead: bool,
@@ -97,7 +111,8 @@ impl Reference {
                 }
                 against
             }
-            Event::GhostImpression(_) | Event::Forget(_) | Event::Configured(_) | Event::Tick => Vec::new(),
+            Event::GhostImpression(exposure) => self.objections_to_ghost(exposure, at),
+            Event::Forget(_) | Event::Configured(_) | Event::Tick => Vec::new(),
         }
     }
 
@@ -169,7 +184,7 @@ impl Reference {
         match &record.event {
             Event::Action(action) => self.act(action, at, record.event_id.as_ref()),
             Event::Impression(impression) => self.show(impression, at),
-            Event::GhostImpression(_) => self.count("ghost_impressions"),
+            Event::GhostImpression(exposure) => self.would_show(exposure, at),
             Event::Click(click) => self.click(click, at),
             Event::Conversion(conversion) => self.convert(conversion, at),
             Event::Retraction(retraction) => {
@@ -181,7 +196,16 @@ impl Reference {
             }
             Event::Link([one, other]) => self.link(self.root(*one), self.root(*other)),
             Event::Forget(user) => self.forget(self.root(*user)),
-            Event::Configured(settings) => self.settings = (**settings).clone(),
+            Event::Configured(settings) => {
+                if settings.arms != self.settings.arms {
+                    self.spent.clear();
+                }
+                self.settings = (**settings).clone();
+                if self.minute == 0 {
+                    self.minute = self.now / 1_000;
+                }
+                self.begin_trials();
+            }
             Event::Tick => self.tick(),
         }
     }
@@ -189,6 +213,9 @@ impl Reference {
     fn act(&mut self, action: &Action, at: u64, event_id: Option<&Id>) {
         let of = self.advertiser(&action.advertiser).unwrap();
         let person = self.root(action.user);
+        if self.is_quarantined_act(of, person, at / 1_000) {
+            return self.count("actions_quarantined");
+        }
         for goal in self.reached_by(of, &action.action) {
             let value = action.value.map(|money| money.amount.0);
             let keys = (item_key(&action.item), item_key(&action.category));
@@ -250,7 +277,9 @@ impl Reference {
                 support.people.insert(root);
             }
         }
+        self.link_in_trials(root, other);
         self.rename(other, root);
+        self.link_guards(other, root);
         let members = self.members(root).into_iter().chain(self.members(other)).collect();
         self.groups.remove(&other);
         self.groups.insert(root, members);
@@ -265,6 +294,8 @@ impl Reference {
             support.forgotten += usize::from(support.people.remove(&person));
         }
         self.drop_person(person);
+        self.forget_in_trials(person);
+        self.forget_guards(person);
         let now = self.now;
         self.forgotten.extend(self.members(person).into_iter().map(|member| (member, now)));
         self.groups.remove(&person);
@@ -275,6 +306,8 @@ impl Reference {
     fn tick(&mut self) {
         let most = self.settings.limits.closings_per_tick;
         self.tick_outcomes(most);
+        self.tick_spend();
+        self.tick_guards();
         let accepted_since = self.now.saturating_sub(self.settings.retention.token.0);
         self.forgotten.retain(|_, forgotten_at| *forgotten_at >= accepted_since);
         let unseen_since = self.now.saturating_sub(self.settings.retention.profile.0) / 1_000;

@@ -7,11 +7,12 @@ use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, Id};
 use inkling::opportunity::{PrivacyMode, ScoreRequest};
 use inkling::settings::{Baseline, MULTIPLIER_BOUNDS, Multiplier};
-use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal};
-use inkling::units::Timestamp;
+use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal, Suppression};
+use inkling::units::{Span, Timestamp};
 
 use super::reference::Reference;
 use super::stories::Stories;
+use super::trial::dealt;
 
 /// Asks an engine that has published what it applied, and the twin that has done so in lock-step.
 pub fn check(reference: &Reference, engine: &Engine, twin: Option<&Engine>, stories: &mut Stories) {
@@ -50,6 +51,7 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
     let life = history.life();
     let catalog = engine.catalog();
     let advertiser = AdvertiserCode(of as u16);
+    check_combined(reference, engine, of, request, scored);
     for signal in &scored.signals {
         let name = |code| catalog.segment_name(advertiser, code).unwrap().clone();
         let names: BTreeSet<Id> = signal.segments.iter().map(|code| name(*code)).collect();
@@ -59,20 +61,56 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let furthest = goal.milestones.iter().rev().find(|milestone| !life.times(milestone).is_empty());
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
-        check_numbers(signal, &goal.multiplier, request.targets[0].base_p);
+        let is_held = person.is_some_and(|person| reference.quarantined_until(of, person, tick).is_some());
+        check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held);
+        let rest = goal.suppress_after_conversion.map(Span::whole_seconds);
+        let latest = history.latest_by_goal.get(&goal.id);
+        let is_resting = rest.zip(latest).is_some_and(|(rest, latest)| tick.saturating_sub(*latest) <= rest);
+        let is_held_out = (signal.arm == Arm::Holdout).then_some(Suppression::Holdout);
+        let suppress = if is_resting { Some(Suppression::JustConverted) } else { is_held_out };
+        assert_eq!(signal.suppress, suppress, "{history:?}");
         assert_eq!(Some(signal.readiness), engine.goal_readiness(signal.goal));
-        match catalog.settings().arms.control_share {
-            share if share >= 1.0 && person.is_some() => assert_eq!(signal.arm, Arm::Control),
-            share if share <= 0.0 => assert_eq!(signal.arm, Arm::Treated),
-            _ => {}
-        }
+        let shares = reference.settings.arms.of(reference.of(of));
+        assert_eq!(signal.arm, person.map_or(Arm::Treated, |person| dealt(&shares, person)));
     }
 }
 
-fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) {
+/// One factor where the campaign's goals were all asked for: its worth is that of the goals, added up.
+fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &ScoreRequest, scored: &Scored) {
+    let target = &request.targets[0];
+    let campaign = &reference.of(of).campaigns[0];
+    let weighed = |(goal, weight): &(Id, f64)| {
+        let code = engine.catalog().goal(AdvertiserCode(of as u16), goal.as_str()).unwrap();
+        scored.signals.iter().find(|signal| signal.goal == code).map(|signal| (signal, *weight))
+    };
+    let goals: Option<Vec<_>> = campaign.objective.iter().map(weighed).collect();
+    let Some(goals) = goals.filter(|_| target.campaign.is_some()) else {
+        assert_eq!(scored.combined, None);
+        return;
+    };
+    let combined = scored.combined.as_ref().unwrap();
+    let near = |one: f64, other: f64| (one - other).abs() <= 1e-12 * other.abs();
+    let expected: f64 = goals.iter().map(|(signal, weight)| weight * signal.p_conversion).sum();
+    let baseline: f64 = goals.iter().map(|(signal, weight)| weight * signal.baseline).sum();
+    assert!(near(combined.expected, expected) && near(combined.baseline, baseline), "{combined:?}");
+    assert_eq!(combined.neutral.is_some(), goals.iter().all(|(signal, _)| signal.neutral.is_some()), "{combined:?}");
+    assert_eq!(combined.suppress.is_some(), goals.iter().all(|(signal, _)| signal.suppress.is_some()), "{combined:?}");
+    let heaviest = goals.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let lead = goals.iter().find(|(_, weight)| *weight == heaviest).unwrap().0;
+    let Multiplier { min, max, .. } = engine.catalog().goal_setting(lead.goal).unwrap().multiplier;
+    let within = (min..=max).contains(&combined.multiplier);
+    assert!(if combined.neutral.is_some() { combined.multiplier == NEUTRAL } else { within }, "{combined:?}");
+    let gains: f64 = combined.parts.iter().map(|part| part.gain).sum();
+    let is_gained = goals.iter().all(|(signal, _)| signal.neutral.is_none());
+    assert!(!is_gained || (1.0 + gains - expected / baseline).abs() < 1e-9 * expected / baseline, "{combined:?}");
+    assert!(combined.parts.iter().map(|part| part.weight).eq(goals.iter().map(|(_, weight)| *weight)));
+}
+
+fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, is_held: bool) {
     let Multiplier { baseline, min, max, .. } = *multiplier;
     let neutral = match signal.readiness {
         _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
+        _ if is_held => Some(Neutral::Quarantined),
         Readiness::Ready if baseline == Baseline::Request && base_p.is_none() => Some(Neutral::NoBaseP),
         Readiness::Ready => None,
         _ => Some(Neutral::Support),
@@ -81,6 +119,8 @@ fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>) 
         assert_eq!(signal.baseline, base_p.unwrap_or(signal.p_conversion), "{signal:?}");
     }
     assert_eq!(signal.neutral, neutral, "{signal:?}");
+    let is_as_treated = signal.multiplier == signal.treated_multiplier || signal.arm == Arm::Control;
+    assert!(is_as_treated && (signal.spend_factor == 1.0 || signal.readiness == Readiness::Ready), "{signal:?}");
     let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
     assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
     let (low, high) = signal.interval;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use inkling::engine::Scorer;
 use inkling::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
-use inkling::exposure::Exposure;
+use inkling::exposure::{Arm, Exposure};
 use inkling::hash;
 use inkling::ids::{GoalCode, Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
@@ -137,7 +137,11 @@ impl Stories {
         let opportunity = exposure.opportunity;
         let advertiser = id(ADVERTISERS[exposure.advertiser.index()]);
         let user = exposure.user;
-        let notice = Event::Impression(Impression { of: Shown::Scored(exposure), cost });
+        // Not every bidder obeys.
+        let notice = match exposure.arm == Arm::Holdout && self.dice.percent(85) {
+            true => Event::GhostImpression(exposure),
+            false => Event::Impression(Impression { of: Shown::Scored(exposure), cost }),
+        };
         self.send(began, notice.clone());
         if self.dice.percent(5) {
             self.send(began + 10, notice);
@@ -270,7 +274,7 @@ impl Stories {
             segments: (0..self.dice.below(3)).map(|_| self.dice.name(&EXTERNALS)).collect(),
             privacy: *self.dice.pick(&[PrivacyMode::Full, PrivacyMode::Full, PrivacyMode::Full, PrivacyMode::Context]),
             targets: vec![Target {
-                campaign: None,
+                campaign: self.dice.percent(40).then(|| id("spring")),
                 line_item: None,
                 creative: None,
                 item: self.item(),

@@ -4,8 +4,8 @@ use inkling::action::ActionKind;
 use inkling::expression::READY_MADE;
 use inkling::ids::Id;
 use inkling::settings::{
-    ActionSetting, Advertiser, Arms, Baseline, Campaign, ExternalSegment, Goal, Learner, Limits, Multiplier, Retention,
-    Rule, RuleSegment, Settings,
+    ActionSetting, Advertiser, Arms, Baseline, Campaign, Credit, ExternalSegment, Goal, Guards, Learner, Limits,
+    Multiplier, Retention, Rule, RuleSegment, Settings,
 };
 use inkling::units::{Currency, Micros, Span};
 
@@ -79,7 +79,7 @@ impl Swarm {
         Swarm {
             settings: settings(dice),
             weights,
-            users: dice.within(2..=40),
+            users: if dice.percent(20) { dice.within(60..=200) } else { dice.within(2..=40) },
             step_ms: *dice.pick(&[500, 20_000, 600_000, 7_200_000]),
             late: *dice.pick(&[0, 10, 50]),
             ahead: *dice.pick(&[0, 0, 3]),
@@ -95,12 +95,23 @@ pub fn reconfigured(dice: &mut Dice, settings: &Settings) -> Settings {
         limits: Limits { interests_max, ..limits(dice) },
         retention: retention(dice),
         arms: arms(dice),
+        guards: guards(dice),
         ..settings.clone()
     };
     settings.learner.alpha = *dice.pick(&[0.02, 0.1, 0.5]);
     for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
         goal.multiplier.max = *dice.pick(&[1.0, 3.0, 10.0]);
         goal.multiplier.support = *dice.pick(&[1, 3, 25, 1_000]);
+        goal.multiplier.spend_control = dice.percent(90);
+    }
+    with_room(settings)
+}
+
+/// Without the shares of holdout for which the control share leaves no room.
+fn with_room(mut settings: Settings) -> Settings {
+    let room = 1.0 - settings.arms.control_share;
+    for advertiser in &mut settings.advertisers {
+        advertiser.holdout_share = advertiser.holdout_share.filter(|share| *share <= room);
     }
     settings
 }
@@ -109,17 +120,27 @@ fn settings(dice: &mut Dice) -> Settings {
     let count = dice.within(1..=3) as usize;
     let advertisers = ADVERTISERS[..count].iter().map(|name| advertiser(dice, name)).collect();
     let table_bits = dice.within(10..=12) as u8;
-    Settings {
+    with_room(Settings {
         advertisers,
         learner: Learner { table_bits, ..Learner::default() },
         arms: arms(dice),
         limits: limits(dice),
         retention: retention(dice),
+        guards: guards(dice),
+    })
+}
+
+fn guards(dice: &mut Dice) -> Guards {
+    Guards {
+        actions_per_minute_max: *dice.pick(&[0, 0, 2, 4, 300]),
+        quarantine: *dice.pick(&[Span::minutes(1), Span::minutes(20), Span::days(1)]),
     }
 }
 
 fn arms(dice: &mut Dice) -> Arms {
-    Arms { salt: dice.below(3), control_share: *dice.pick(&[0.0, 0.2, 1.0]), holdout_share: 0.0 }
+    let control_share = *dice.pick(&[0.0, 0.2, 0.5, 1.0]);
+    let holdout_share = if control_share < 1.0 { *dice.pick(&[0.0, 0.0, 0.25]) } else { 0.0 };
+    Arms { salt: dice.below(3), control_share, holdout_share }
 }
 
 fn limits(dice: &mut Dice) -> Limits {
@@ -158,8 +179,9 @@ fn advertiser(dice: &mut Dice, name: &str) -> Advertiser {
     }
     let goals = dice.within(1..=3) as usize;
     advertiser.goals = ["purchase", "sign_up", "visit"][..goals].iter().map(|name| goal(dice, name)).collect();
-    advertiser.campaigns =
-        vec![Campaign { id: id("spring"), goals: vec![id("purchase")], objective: vec![(id("purchase"), 1.0)] }];
+    let names: Vec<Id> = advertiser.goals.iter().map(|goal| goal.id.clone()).collect();
+    let objective = names.iter().map(|name| (name.clone(), *dice.pick(&[0.2, 1.0, 30.0]))).collect();
+    advertiser.campaigns = vec![Campaign { id: id("spring"), goals: names, objective }];
     advertiser.segments = READY_MADE.map(|made| made.segment(1.0)).to_vec();
     for number in 0..dice.below(6) {
         let segment = RuleSegment { id: id(&format!("rule{number}")), rule: rule(dice, 3), weight: 1.5 };
@@ -168,6 +190,7 @@ fn advertiser(dice: &mut Dice, name: &str) -> Advertiser {
     let externals = dice.below(EXTERNALS.len() as u64 + 1) as usize;
     advertiser.externals =
         EXTERNALS[..externals].iter().map(|name| ExternalSegment { id: id(name), weight: 0.5 }).collect();
+    advertiser.holdout_share = *dice.pick(&[None, None, None, Some(0.0), Some(0.4)]);
     advertiser
 }
 
@@ -184,14 +207,18 @@ fn goal(dice: &mut Dice, name: &str) -> Goal {
         converting_action: converting.map(id),
         click_window: window(dice),
         view_window: window(dice),
+        conversion_delay_min: *dice.pick(&[Span::ZERO, Span::ZERO, Span::ZERO, Span::seconds(1), Span::minutes(2)]),
         milestones: ["view_item", "add_to_cart", "begin_checkout"].map(id).to_vec(),
         value: Micros(dice.within(1_000_000..=9_000_000) as i64),
         currency: if dice.percent(80) { Currency::USD } else { Currency::parse("EUR").unwrap() },
         prior_rate: *dice.pick(&[0.001, 0.05]),
         half_life: *dice.pick(&[Span::days(1), Span::days(14)]),
+        credit: *dice.pick(&[Credit::LastTouch, Credit::Even]),
+        suppress_after_conversion: *dice.pick(&[None, None, Some(Span::hours(1)), Some(Span::days(7))]),
         multiplier: Multiplier {
             baseline: *dice.pick(&[Baseline::Context, Baseline::Goal, Baseline::Request]),
             support: *dice.pick(&[1, 3, 25, 1_000]),
+            spend_control: dice.percent(80),
             ..Multiplier::default()
         },
         ..Goal::new(id(name))

@@ -1,5 +1,7 @@
 //! What is kept of impressions and conversions, for how long, and what of it is joined.
 
+use inkling::settings::Credit;
+
 use super::outcomes::{Reached, Shown, belongs};
 use super::reference::Reference;
 
@@ -19,7 +21,7 @@ impl Reference {
     /// Joins an impression to all that is its own. Credit is settled where something has joined, and nowhere else.
     pub fn join_impression(&mut self, shown: usize) {
         for conversion in self.kept_conversions().collect::<Vec<_>>() {
-            if self.join(shown, conversion) {
+            if self.join(shown, conversion) && !self.impressions[shown].is_ghost {
                 self.settle_credit(conversion);
             }
         }
@@ -55,23 +57,31 @@ impl Reference {
         if one.is_closed {
             one.deadline = one.deadline.max(until);
         }
-        if one.standing == 1 {
+        if one.standing == 1 && !one.is_ghost {
             self.count("positives");
         }
         true
     }
 
     /// All credit to the impression that was touched last before the conversion, of those that are kept; of two
-    /// touched at the same moment, to that of the larger key.
+    /// touched at the same moment, to that of the larger key. Or equal credit to all, those let go since included.
     pub fn settle_credit(&mut self, conversion: usize) {
         let reached = &self.conversions[conversion];
         let touched = |shown: &Shown| {
             let click = shown.clicked_at.map(|(counts_from, _)| counts_from).filter(|at| *at <= reached.at);
             click.unwrap_or(shown.shown_at)
         };
-        let kept = reached.joined.iter().copied().filter(|one| self.impressions[*one].is_kept);
+        let is_credited = |one: &usize| self.impressions[*one].is_kept && !self.impressions[*one].is_ghost;
+        let kept = reached.joined.iter().copied().filter(is_credited);
         let last = kept.max_by_key(|one| (touched(&self.impressions[*one]), self.impressions[*one].opportunity));
-        self.conversions[conversion].credit = last;
+        let credit = match self.goal(reached.advertiser, &reached.goal).unwrap().credit {
+            Credit::LastTouch => last.into_iter().collect(),
+            Credit::Even => {
+                let had_some = |one: &usize| is_credited(one) || reached.credit.contains(one);
+                reached.joined.iter().copied().filter(had_some).collect()
+            }
+        };
+        self.conversions[conversion].credit = credit;
     }
 
     pub fn tick_outcomes(&mut self, most: usize) {
@@ -99,8 +109,11 @@ impl Reference {
     fn close(&mut self, shown: usize) {
         if !self.impressions[shown].is_closed {
             self.impressions[shown].is_closed = true;
-            let is_positive = self.impressions[shown].standing > 0;
-            self.count(if is_positive { "closed_positive" } else { "closed_negative" });
+            let Shown { standing, is_ghost, .. } = self.impressions[shown];
+            match is_ghost {
+                true => {}
+                false => self.count(if standing > 0 { "closed_positive" } else { "closed_negative" }),
+            }
         }
     }
 

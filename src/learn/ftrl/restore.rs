@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use thiserror::Error;
 
-use super::{Learner, Stored, Table, store};
-use crate::learn::LANES;
+use super::slot::Known;
+use super::{Learner, Table};
+use crate::learn::{HEADS, LADDER, LANES};
 use crate::settings::Learner as Parameters;
 
 /// Slots of one piece.
@@ -75,16 +76,17 @@ impl Table {
             let word = |at: usize| {
                 u32::from_le_bytes(bytes[4 * at..4 * at + 4].try_into().expect("the length is checked above"))
             };
-            let lanes = |first: usize| -> Stored { std::array::from_fn(|lane| f32::from_bits(word(first + lane))) };
+            let lanes =
+                |first: usize| -> [f32; LANES] { std::array::from_fn(|lane| f32::from_bits(word(first + lane))) };
             let [z, n, w] = [lanes(1), lanes(1 + LANES), lanes(1 + 2 * LANES)];
             let is_sound = [z, n, w].as_flattened().iter().all(|number| number.is_finite());
             if !is_sound || n.iter().any(|n| *n < 0.0) {
                 return Err(ImageFault::Number { piece, slot: place });
             }
             slot.stamp.store(word(0), Relaxed);
-            store(&slot.z, z);
-            store(&slot.n, n);
-            store(&slot.w, w);
+            let heads = |all: [f32; LANES]| -> [f32; HEADS] { std::array::from_fn(|head| all[head]) };
+            slot.set_heads(Known { z: heads(z), n: heads(n), w: heads(w) });
+            slot.set_ladder(Known { z: [z[LADDER]], n: [n[LADDER]], w: [w[LADDER]] });
         }
         Ok(())
     }

@@ -1,0 +1,234 @@
+//! Who acts as no person does: bots and fraud, quarantined rather than learned from.
+//!
+//! Two signs: more actions within a minute than `actions_per_minute_max`, and a conversion sooner after an impression
+//! than the goal's `conversion_delay_min`. Who shows one is in quarantine until `quarantine` has passed without any
+//! further act: what they do meanwhile, and what they are shown, is counted and nothing else. Nothing is taken back:
+//! what was learned before stays, as does the history. A quarantine is of one advertiser, as histories are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use dashmap::DashMap;
+
+use super::Engine;
+use super::profiles::ProfileKey;
+use crate::hash::KeyHasher;
+use crate::ids::{AdvertiserCode, UserKey};
+use crate::settings::Guards as Settings;
+use crate::units::Tick;
+
+/// Most people in quarantine; a further one goes free, and is counted.
+const QUARANTINED_MAX: usize = 1_000_000;
+/// Most people whose acts of the latest minutes are counted; a further one's are not, which is counted.
+const WATCHED_MAX: usize = 1_000_000;
+
+/// Who is in quarantine, and up to when, that second included. Shared with scorers.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    until: DashMap<ProfileKey, Tick, KeyHasher>,
+    /// Spares the look-up while nobody is.
+    count: AtomicUsize,
+}
+
+impl Quarantine {
+    /// Until when somebody is in quarantine, if at that time.
+    pub fn holds(&self, key: ProfileKey, at: Tick) -> Option<Tick> {
+        if self.count.load(Relaxed) == 0 {
+            return None;
+        }
+        self.until.get(&key).map(|until| *until).filter(|until| at <= *until)
+    }
+}
+
+/// Acts of one person within one minute, by the time they occurred.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    minute: u32,
+    acts: u32,
+}
+
+/// What became of somebody who gave a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guarded {
+    /// Was not in quarantine before.
+    Newly,
+    /// Was already.
+    Still,
+    /// Is not, because there are too many.
+    Unguarded,
+}
+
+/// The writer's side.
+#[derive(Debug, Default)]
+pub(super) struct Guards {
+    quarantine: Arc<Quarantine>,
+    paces: HashMap<ProfileKey, Pace, KeyHasher>,
+    /// When was last looked at who may go.
+    looked: Tick,
+}
+
+impl Guards {
+    pub fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
+    }
+
+    pub fn len(&self) -> usize {
+        self.quarantine.until.len()
+    }
+
+    /// Counts an act, and says whether there were more within its minute than allowed. Acts of a minute before the
+    /// person's latest are not counted. `None` where too many people are watched.
+    fn is_hasty(&mut self, key: ProfileKey, at: Tick, settings: &Settings) -> Option<bool> {
+        if settings.actions_per_minute_max == 0 {
+            return Some(false);
+        }
+        if self.paces.len() >= WATCHED_MAX && !self.paces.contains_key(&key) {
+            return None;
+        }
+        let minute = at.0 / 60;
+        let pace = self.paces.entry(key).or_insert(Pace { minute, acts: 0 });
+        if pace.minute < minute {
+            *pace = Pace { minute, acts: 0 };
+        }
+        pace.acts += u32::from(pace.minute == minute);
+        Some(pace.minute == minute && pace.acts > settings.actions_per_minute_max)
+    }
+
+    /// Puts somebody into quarantine from a time on, or keeps them there.
+    fn hold(&mut self, key: ProfileKey, at: Tick, settings: &Settings) -> Guarded {
+        let until = Tick(at.0.saturating_add(u32::try_from(settings.quarantine.whole_seconds()).unwrap_or(u32::MAX)));
+        if let Some(mut known) = self.quarantine.until.get_mut(&key) {
+            let was = *known;
+            *known = was.max(until);
+            return if was < at { Guarded::Newly } else { Guarded::Still };
+        }
+        if self.len() >= QUARANTINED_MAX {
+            return Guarded::Unguarded;
+        }
+        self.quarantine.until.insert(key, until);
+        self.quarantine.count.store(self.len(), Relaxed);
+        Guarded::Newly
+    }
+
+    /// Lets go of those who were quiet, once a minute.
+    pub fn expire(&mut self, now: Tick) {
+        if now.0 / 60 == self.looked.0 / 60 {
+            return;
+        }
+        self.looked = now;
+        self.paces.retain(|_, pace| pace.minute + 1 >= now.0 / 60);
+        if self.quarantine.count.load(Relaxed) > 0 {
+            self.quarantine.until.retain(|_, until| *until >= now);
+            self.quarantine.count.store(self.len(), Relaxed);
+        }
+    }
+
+    /// Moves what is known of one person to another who is the same.
+    pub fn merge(&mut self, from: ProfileKey, to: ProfileKey) {
+        // Their paces begin anew.
+        self.paces.remove(&from);
+        self.paces.remove(&to);
+        if let Some((_, theirs)) = self.quarantine.until.remove(&from) {
+            let ours = self.quarantine.until.get(&to).map_or(theirs, |ours| theirs.max(*ours));
+            self.quarantine.until.insert(to, ours);
+            self.quarantine.count.store(self.len(), Relaxed);
+        }
+    }
+
+    /// Removes all that is known of a person.
+    pub fn forget(&mut self, key: ProfileKey) {
+        self.paces.remove(&key);
+        self.quarantine.until.remove(&key);
+        self.quarantine.count.store(self.len(), Relaxed);
+    }
+
+    /// All entries, in no order: number and canonical bytes.
+    pub fn image(&self, visit: &mut impl FnMut(u64, &[u8])) {
+        for held in self.quarantine.until.iter() {
+            visit(held.key().number(), &held.value().0.to_le_bytes());
+        }
+        for (key, pace) in &self.paces {
+            visit(key.number(), &[pace.minute.to_le_bytes(), pace.acts.to_le_bytes()].concat());
+        }
+        visit(0, &[&self.looked.0.to_le_bytes()[..], &[0]].concat());
+    }
+}
+
+impl Engine {
+    /// Whether an act is one of somebody in quarantine, who then stays there, or gives the sign that leads there.
+    pub(super) fn is_quarantined_act(&mut self, advertiser: AdvertiserCode, root: UserKey, at: Tick) -> bool {
+        let (key, settings) = (ProfileKey::of(root, advertiser), self.catalog.settings().guards);
+        let Some(is_hasty) = self.guards.is_hasty(key, at, &settings) else {
+            self.tally.unguarded += 1;
+            return self.is_held(advertiser, root, at);
+        };
+        if is_hasty { self.hold(advertiser, root, at) } else { self.is_held(advertiser, root, at) }
+    }
+
+    /// Whether somebody is in quarantine at the time of an act, and then stays there.
+    pub(super) fn is_held(&mut self, advertiser: AdvertiserCode, root: UserKey, at: Tick) -> bool {
+        let key = ProfileKey::of(root, advertiser);
+        let is_held = self.guards.quarantine.holds(key, at).is_some();
+        if is_held {
+            self.guards.hold(key, at, &self.catalog.settings().guards);
+        }
+        is_held
+    }
+
+    /// Puts somebody into quarantine; false where there are too many.
+    pub(super) fn hold(&mut self, advertiser: AdvertiserCode, root: UserKey, at: Tick) -> bool {
+        let settings = self.catalog.settings().guards;
+        let guarded = self.guards.hold(ProfileKey::of(root, advertiser), at, &settings);
+        self.tally.quarantined += u64::from(guarded == Guarded::Newly);
+        self.tally.unguarded += u64::from(guarded == Guarded::Unguarded);
+        guarded != Guarded::Unguarded
+    }
+
+    /// Until when a person is in quarantine with an advertiser; `None` when not.
+    pub fn quarantined_until(&self, user: UserKey, advertiser: AdvertiserCode) -> Option<Tick> {
+        let key = ProfileKey::of(self.people.root(user), advertiser);
+        self.guards.quarantine.holds(key, self.now.tick())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    const SETTINGS: Settings = Settings { actions_per_minute_max: 3, quarantine: Span::seconds(600) };
+
+    #[test]
+    fn more_than_so_many_acts_within_a_minute_are_hasty() {
+        let mut guards = Guards::default();
+        let [one, other] = [1, 2].map(|user| ProfileKey::of(UserKey(user), AdvertiserCode(0)));
+        let mut acts = |key, at: u32| guards.is_hasty(key, Tick(at), &SETTINGS).unwrap();
+        assert!(![6_000, 6_010, 6_059].into_iter().any(|at| acts(one, at)));
+        assert!(!acts(other, 6_030), "somebody else's");
+        assert!(!acts(one, 6_060), "another minute");
+        assert!(!acts(one, 6_059), "late: not counted");
+        assert!(![6_061, 6_062].into_iter().any(|at| acts(one, at)) && acts(one, 6_063));
+        let off = Settings { actions_per_minute_max: 0, ..SETTINGS };
+        assert!(!(0..100).any(|_| guards.is_hasty(one, Tick(6_063), &off).unwrap()));
+    }
+
+    #[test]
+    fn quarantine_ends_with_quiet() {
+        let mut guards = Guards::default();
+        let [one, other] = [1, 2].map(|user| ProfileKey::of(UserKey(user), AdvertiserCode(0)));
+        assert_eq!(guards.hold(one, Tick(6_000), &SETTINGS), Guarded::Newly);
+        assert_eq!(guards.hold(one, Tick(6_300), &SETTINGS), Guarded::Still);
+        let holds = |guards: &Guards, key, at| guards.quarantine.holds(key, Tick(at));
+        assert_eq!([6_900, 6_901].map(|at| holds(&guards, one, at)), [Some(Tick(6_900)), None]);
+        guards.merge(one, other);
+        assert_eq!((holds(&guards, one, 6_800), holds(&guards, other, 6_800)), (None, Some(Tick(6_900))));
+        guards.expire(Tick(6_900));
+        assert_eq!(guards.len(), 1);
+        guards.expire(Tick(6_960));
+        assert_eq!(guards.len(), 0);
+        assert_eq!(guards.hold(other, Tick(7_000), &SETTINGS), Guarded::Newly);
+        guards.forget(other);
+        assert_eq!(holds(&guards, other, 7_000), None);
+    }
+}

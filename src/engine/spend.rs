@@ -1,0 +1,205 @@
+//! Keeps what multipliers spend at what would be spent without them.
+//!
+//! Winning is not proportional to the bid, so multipliers that are 1 in the mean still change what is spent. One factor
+//! on all multipliers of a goal evens that out: once a minute of the journal's time what the treated arm spent is
+//! compared with what it would have at a multiplier of 1, as the control arm and [`tilt`](crate::stats::tilt) tell. If
+//! the ratio leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷
+//! S_1).
+
+use crate::exposure::Arm;
+use crate::hash;
+use crate::ids::UserKey;
+use crate::math;
+use crate::settings::{Arms, MULTIPLIER_BOUNDS};
+use crate::stats::decay::HalfLife;
+use crate::stats::tilt::{self, Amounts, Comparison};
+use crate::units::{Span, Tick};
+
+/// Least and most that the factor can be.
+pub const FACTOR_BOUNDS: (f64, f64) = (0.5, 2.0);
+/// The share k of the measured difference that one minute takes back.
+const GAIN: f64 = 0.1;
+/// Most that ln κ changes in a minute: ln 1.05.
+const STEP_MAX: f64 = 0.048_790_164_169_432;
+/// What was spent this long ago counts half.
+const MEMORY: HalfLife = HalfLife::new(Span::hours(12));
+/// Without any spend for this long, ln κ fades with the next.
+const STALE_AFTER: Span = Span::hours(2);
+const STALE_HALF_LIFE: HalfLife = HalfLife::new(Span::hours(1));
+/// Bounds of the elasticity by which older spend is brought to the present factor.
+const ELASTICITY: (f64, f64) = (0.5, 4.0);
+
+/// What was spent of one goal, and the factor that evens it out.
+#[derive(Debug, Clone)]
+pub(super) struct SpendControl {
+    ln_factor: f64,
+    /// Since the ratio left its interval: whether too much (1) or too little (−1) was spent. 0 within it.
+    correcting: i8,
+    /// When the last step was made: to then all sums have faded.
+    stepped: Tick,
+    /// `None` before anything was spent.
+    spent: Option<Box<Spent>>,
+}
+
+/// What was spent, faded to the last step.
+#[derive(Debug, Clone, Default)]
+struct Spent {
+    treated: Amounts,
+    control: Amounts,
+    /// Sum of treated amount × the ln κ of then.
+    ln_factors: f64,
+    /// When anything was spent last.
+    last: Tick,
+}
+
+/// What is spent with multipliers, against without.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpendReport {
+    /// Faded cost of the treated arm's impressions, in micros.
+    pub treated: f64,
+    /// Faded cost of the control arm's, for as many people as the treated arm has.
+    pub control: f64,
+    /// What would be spent with the present factor ÷ what would be at a multiplier of 1; `None` while too few people
+    /// were shown anything.
+    pub ratio: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// The factor on all multipliers, within [`FACTOR_BOUNDS`].
+    pub factor: f64,
+}
+
+impl SpendControl {
+    /// One that has seen nothing yet.
+    pub fn new(now: Tick) -> SpendControl {
+        SpendControl { ln_factor: 0.0, correcting: 0, stepped: now, spent: None }
+    }
+
+    /// The factor on all multipliers.
+    pub fn factor(&self) -> f64 {
+        math::exp(self.ln_factor)
+    }
+
+    /// Counts what an impression cost, in micros, at the multiplier that was answered or, for control, would have been.
+    pub fn spend(&mut self, arm: Arm, person: UserKey, cost: f64, multiplier: f64, now: Tick) {
+        if arm == Arm::Holdout || cost <= 0.0 || !multiplier.is_finite() {
+            return;
+        }
+        let spent = self.spent.get_or_insert_default();
+        let ln_multiplier = math::ln(multiplier.clamp(MULTIPLIER_BOUNDS.0, MULTIPLIER_BOUNDS.1));
+        let person = hash::mix(person.0, BUCKET) >> 32;
+        match arm {
+            Arm::Treated => {
+                spent.treated.add(cost, ln_multiplier, person);
+                spent.ln_factors += cost * self.ln_factor;
+            }
+            Arm::Control => spent.control.add(cost, ln_multiplier, person),
+            Arm::Holdout => return,
+        }
+        spent.last = now;
+    }
+
+    /// Moves the factor, once a minute; true where it did.
+    pub fn advance(&mut self, now: Tick, arms: &Arms) -> bool {
+        let before = self.stepped;
+        if !self.step(now) {
+            return false;
+        }
+        let Some(spent) = &mut self.spent else { return false };
+        let left = MEMORY.factor(before, now);
+        spent.treated.fade(left);
+        spent.control.fade(left);
+        spent.ln_factors *= left;
+        let was = self.ln_factor;
+        let stale_from = Tick(spent.last.0.saturating_add(STALE_AFTER.whole_seconds() as u32));
+        if now > stale_from {
+            self.correcting = 0;
+            self.ln_factor *= STALE_HALF_LIFE.factor(before.max(stale_from), now);
+        } else if let Some(comparison) = self.compare(arms) {
+            self.follow(comparison);
+        }
+        self.ln_factor != was
+    }
+
+    /// Notes the time, once a minute.
+    fn step(&mut self, now: Tick) -> bool {
+        let is_due = now.0 / 60 != self.stepped.0 / 60;
+        if is_due {
+            self.stepped = now;
+        }
+        is_due
+    }
+
+    /// Once the ratio has left its interval the factor moves until the difference is gone.
+    fn follow(&mut self, Comparison { ln_ratio, error, .. }: Comparison) {
+        let side = if ln_ratio > 0.0 { 1 } else { -1 };
+        if ln_ratio.abs() > 1.96 * error {
+            self.correcting = side;
+        } else if self.correcting != side {
+            self.correcting = 0;
+        }
+        if self.correcting != 0 {
+            let step = (-GAIN * ln_ratio).clamp(-STEP_MAX, STEP_MAX);
+            let (least, most) = (math::ln(FACTOR_BOUNDS.0), math::ln(FACTOR_BOUNDS.1));
+            self.ln_factor = (self.ln_factor + step).clamp(least, most);
+        }
+    }
+
+    /// What was spent against what would have been, brought to the present factor.
+    fn compare(&self, arms: &Arms) -> Option<Comparison> {
+        let spent = self.spent.as_ref()?;
+        let mut comparison = tilt::compare(&spent.treated, &spent.control, scale(arms)?)?;
+        let then = spent.ln_factors / spent.treated.total();
+        let elasticity = comparison.elasticity.clamp(ELASTICITY.0, ELASTICITY.1);
+        comparison.ln_ratio += elasticity * (self.ln_factor - then);
+        Some(comparison)
+    }
+
+    /// Begins anew: other people are in the arms. The factor stays.
+    pub fn redeal(&mut self) {
+        (self.spent, self.correcting) = (None, 0);
+    }
+
+    /// Forgets everything, as the goal is not controlled; true where the factor was not 1.
+    pub fn stop(&mut self, now: Tick) -> bool {
+        self.step(now);
+        let stopped = SpendControl::new(self.stepped);
+        std::mem::replace(self, stopped).ln_factor != 0.0
+    }
+
+    /// All that it knows, as numbers in a fixed order.
+    pub fn numbers(&self, visit: &mut impl FnMut(f64)) {
+        [self.ln_factor, f64::from(self.correcting), f64::from(self.stepped.0)].into_iter().for_each(&mut *visit);
+        if let Some(spent) = &self.spent {
+            spent.treated.each(&mut *visit);
+            spent.control.each(&mut *visit);
+            [spent.ln_factors, f64::from(spent.last.0)].into_iter().for_each(&mut *visit);
+        }
+    }
+
+    /// What it knows.
+    pub fn report(&self, arms: &Arms) -> SpendReport {
+        let amount = |of: fn(&Spent) -> f64| self.spent.as_ref().map_or(0.0, |spent| of(spent));
+        let comparison = self.compare(arms);
+        let bound = |comparison: &Comparison, width: f64| math::exp(comparison.ln_ratio + width * comparison.error);
+        SpendReport {
+            treated: amount(|spent| spent.treated.total()),
+            control: amount(|spent| spent.control.total()) * scale(arms).unwrap_or(0.0),
+            ratio: comparison.as_ref().map(|known| bound(known, 0.0)),
+            interval: comparison.as_ref().map(|known| (bound(known, -1.96), bound(known, 1.96))),
+            factor: self.factor(),
+        }
+    }
+}
+
+/// Mixed into the keys of people before they are dealt into buckets: arms are dealt by another hash.
+const BUCKET: u64 = 0x6275_636b_6574;
+
+/// Treated people for each of control; `None` where either arm has nobody.
+fn scale(arms: &Arms) -> Option<f64> {
+    let treated = 1.0 - arms.control_share - arms.holdout_share;
+    (treated > 0.0 && arms.control_share > 0.0).then(|| treated / arms.control_share)
+}
+
+#[cfg(test)]
+#[path = "spend_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! The controller in a market of its own: auctions whose draws are the same whatever is bid.
+
+use super::*;
+use crate::hash;
+
+const PEOPLE: u64 = 20_000;
+/// Six a day for each of the people, some a hundred times as active as others.
+const AUCTIONS_A_MINUTE: u64 = 120;
+const ARMS: Arms = Arms { salt: 0, control_share: 0.05, holdout_share: 0.0 };
+
+/// A uniform draw above 0 and below 1 for each seed, purpose and number.
+fn uniform(seed: u64, purpose: u64, number: u64) -> f64 {
+    let bits = hash::mix(hash::mix(seed, purpose), number) >> 11;
+    (bits as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// A standard normal draw: the sum of twelve uniform ones.
+fn normal(seed: u64, purpose: u64, number: u64) -> f64 {
+    (0..12).map(|k| uniform(seed, purpose << 8 | k, number)).sum::<f64>() - 6.0
+}
+
+struct Market {
+    seed: u64,
+    /// Sum of how active people are, up to each.
+    activity: Vec<f64>,
+    /// Factor on all prices.
+    prices: f64,
+    /// How far prices rise with ln m.
+    correlation: f64,
+    /// Deviation of ln m, of people with a history.
+    spread: f64,
+}
+
+impl Market {
+    fn new(seed: u64, spread: f64, correlation: f64) -> Market {
+        let mut sum = 0.0;
+        let activity = (0..PEOPLE).map(|person| {
+            sum += math::exp(normal(seed, 1, person));
+            sum
+        });
+        Market { seed, activity: activity.collect(), prices: 1.0, correlation, spread }
+    }
+
+    /// One auction; adds to `sums` what a treated one costs and would at 1.
+    fn auction(&self, number: u64, control: &mut SpendControl, now: Tick, sums: &mut [f64; 2]) {
+        let seed = self.seed;
+        let whole = self.activity[self.activity.len() - 1];
+        let drawn = uniform(seed, 2, number) * whole;
+        let person = self.activity.partition_point(|upto| *upto < drawn) as u64;
+        let is_new = uniform(seed, 3, person) < 0.4;
+        let of_person = normal(seed, 4, person) * 0.7 + normal(seed, 5, number) * 0.7;
+        let ln_m = if is_new { 0.0 } else { self.spread * of_person };
+        let base = math::exp(0.3 * normal(seed, 6, number));
+        let price = self.prices * math::exp(normal(seed, 7, number) + self.correlation * ln_m);
+        let user = UserKey(hash::mix(seed, person));
+        let arm = super::super::arms::arm(&ARMS, user);
+        let multiplier = (control.factor() * math::exp(ln_m)).clamp(0.3, 3.0);
+        let answered = if arm == Arm::Control { 1.0 } else { multiplier };
+        let at = |factor: f64| if base * factor >= price { price * 1_000.0 } else { 0.0 };
+        control.spend(arm, user, at(answered), multiplier, now);
+        if arm == Arm::Treated {
+            sums[0] += at(multiplier);
+            sums[1] += at(1.0);
+        }
+    }
+
+    /// Plays minutes, and gives spent ÷ would have been spent.
+    fn play(&self, control: &mut SpendControl, minutes: std::ops::Range<u64>, is_on: bool) -> f64 {
+        let mut sums = [0.0; 2];
+        for minute in minutes {
+            let now = Tick((1_000_000 + minute * 60) as u32);
+            if is_on {
+                control.advance(now, &ARMS);
+            }
+            for number in minute * AUCTIONS_A_MINUTE..(minute + 1) * AUCTIONS_A_MINUTE {
+                self.auction(number, control, now, &mut sums);
+            }
+        }
+        sums[0] / sums[1]
+    }
+}
+
+/// Ratios of one seed: without control, on the first day, the second, and in twelve hours after prices rise by half.
+fn days(seed: u64) -> [f64; 4] {
+    let mut market = Market::new(seed, 0.5, 0.5);
+    let mut control = SpendControl::new(Tick(1_000_000));
+    let uncontrolled = market.play(&mut SpendControl::new(Tick(0)), 0..360, false);
+    let (first, second) = (market.play(&mut control, 0..1_440, true), market.play(&mut control, 1_440..2_880, true));
+    market.prices = 1.5;
+    [uncontrolled, first, second, market.play(&mut control, 2_880..3_600, true)]
+}
+
+/// Seeds of a run: the figures of twenty stand in docs/spend.md.
+const SEEDS: u64 = 6;
+
+#[test]
+fn spends_what_would_be_spent_without() {
+    let rows: Vec<[f64; 4]> = (1..=SEEDS).map(days).collect();
+    let count = rows.len() as f64;
+    let mean: [f64; 4] = std::array::from_fn(|k| rows.iter().map(|row| row[k]).sum::<f64>() / count);
+    let square = |k: usize| rows.iter().map(|row| (row[k] - mean[k]) * (row[k] - mean[k])).sum::<f64>();
+    let deviation: [f64; 4] = std::array::from_fn(|k| (square(k) / (count - 1.0)).sqrt());
+    println!("uncontrolled, first day, second day, after the jump: {mean:.4?}, deviation {deviation:.4?}");
+    let slack = 2.0 * deviation[1] / count.sqrt();
+    assert!(mean[0] > 1.08, "nothing to be evened out: {mean:?}");
+    assert!((mean[1] - 1.0).abs() < 0.025 + slack && (mean[2] - 1.0).abs() < 0.02 + slack, "{mean:?} {deviation:?}");
+    assert!((mean[3] - 1.0).abs() < 0.05 + slack, "{mean:?} {deviation:?}");
+}
+
+/// A controller that has seen so much of each arm, spread over people, at one multiplier.
+fn fed(treated: f64, control: f64, multiplier: f64) -> SpendControl {
+    let mut fed = SpendControl::new(Tick(600_000));
+    for person in (0..4_000).map(UserKey) {
+        fed.spend(Arm::Treated, person, treated * 0.95 / 0.05, multiplier, Tick(600_001));
+        fed.spend(Arm::Control, person, control, multiplier, Tick(600_001));
+    }
+    fed
+}
+
+#[test]
+fn acts_in_bounded_steps_and_only_once_it_is_sure() {
+    let mut even = fed(1_000.0, 1_000.0, 1.0);
+    assert!(!even.advance(Tick(600_060), &ARMS) && even.factor() == 1.0, "{even:?}");
+    let mut over = fed(2_000.0, 1_000.0, 1.6);
+    let mut before = 1.0;
+    for minute in 1..=100 {
+        over.advance(Tick(600_000 + 60 * minute), &ARMS);
+        let factor = over.factor();
+        assert!(
+            factor <= before && factor >= before / 1.050_001 && factor >= FACTOR_BOUNDS.0,
+            "{factor} after {before}"
+        );
+        before = factor;
+        assert!(!over.advance(Tick(600_000 + 60 * minute + 59), &ARMS), "once a minute");
+    }
+    assert!(before < 0.8, "{before}");
+}
+
+#[test]
+fn what_is_not_known_to_be_neutral_is_left_alone() {
+    let mut nothing = SpendControl::new(Tick(600_000));
+    nothing.spend(Arm::Treated, UserKey(1), 0.0, 2.0, Tick(600_000));
+    nothing.spend(Arm::Holdout, UserKey(1), 5.0, 2.0, Tick(600_000));
+    nothing.spend(Arm::Treated, UserKey(1), 5.0, f64::NAN, Tick(600_000));
+    assert!(nothing.spent.is_none() && !nothing.advance(Tick(700_000), &ARMS));
+    let nobody = Arms { control_share: 0.0, ..ARMS };
+    let mut over = fed(2_000.0, 1_000.0, 1.6);
+    assert!(!over.advance(Tick(600_060), &nobody) && over.factor() == 1.0);
+    assert_eq!((over.report(&nobody).ratio, over.report(&nobody).control), (None, 0.0));
+}
+
+#[test]
+fn without_spend_the_factor_goes_back_to_one() {
+    let mut over = fed(2_000.0, 1_000.0, 1.6);
+    (1..=60).for_each(|minute| {
+        over.advance(Tick(600_000 + 60 * minute), &ARMS);
+    });
+    let acted = over.ln_factor;
+    let stale = 600_001 + STALE_AFTER.whole_seconds() as u32;
+    over.advance(Tick(stale + 3_600), &ARMS);
+    assert!((over.ln_factor / acted - 0.5).abs() < 0.02, "{} of {acted}", over.ln_factor);
+    over.redeal();
+    assert!(over.spent.is_none() && over.ln_factor != 0.0);
+    assert!(over.stop(Tick(700_000)) && over.factor() == 1.0 && !over.stop(Tick(700_060)));
+}

@@ -1,0 +1,263 @@
+//! The experiment that says what ads do: who of each arm was reached, and who of them converted.
+//!
+//! It counts people, each once, in the arm they were dealt, whatever then happened to them (intention to treat).
+//! Nothing fades. It begins when a configuration holds people out, and anew with other shares or another salt. A person
+//! is *reached* by an impression, or, where held out, by the notice of one that would have been shown.
+
+use std::collections::HashMap;
+
+use super::Engine;
+use super::arms;
+use super::conversions::{Conversion, ConversionId};
+use crate::exposure::Arm;
+use crate::hash::KeyHasher;
+use crate::ids::{GoalCode, UserKey};
+use crate::settings::Arms;
+use crate::stats::lift::{Contrast, Group, Lift};
+use crate::stats::split;
+use crate::units::Timestamp;
+
+/// People of one arm, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ArmPeople {
+    /// Who converted, reached or not.
+    pub converters: u64,
+    /// Who was shown an impression, or, held out, would have been.
+    pub reached: u64,
+    /// Who of those converted afterwards.
+    pub reached_converters: u64,
+}
+
+/// What ads do, by people who were held out from them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Incrementality {
+    /// When the experiment began; earlier impressions and conversions do not count.
+    pub since: Timestamp,
+    /// Who gets ads as the multiplier says.
+    pub treated: ArmPeople,
+    /// Who gets ads with multiplier 1.
+    pub control: ArmPeople,
+    /// Who gets none.
+    pub holdout: ArmPeople,
+    /// Share of all people who are treated, 0 to 1.
+    pub treated_share: f64,
+    /// Share of all people who are held out, 0 to 1.
+    pub holdout_share: f64,
+    /// How many times as many of all treated people convert as of those held out. Needs no notices. `None` while
+    /// either arm has no converter.
+    pub everybody: Option<Lift>,
+    /// The same of those who were reached; what it says is only as good as the notices for held-out people are
+    /// complete. `None` while either arm has nobody reached, or nobody reached has converted.
+    pub reached: Option<Lift>,
+}
+
+/// What is known of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Participant {
+    arm: Arm,
+    /// When first reached.
+    reached_at: Option<Timestamp>,
+    /// Conversions that stand.
+    standing: u32,
+    /// Those of them after the person was reached.
+    after: u32,
+}
+
+/// One goal's experiment.
+#[derive(Debug)]
+pub(super) struct Trial {
+    shares: Arms,
+    since: Timestamp,
+    /// The first conversion that counts: earlier ones came before the experiment, whenever they say they occurred.
+    first: ConversionId,
+    /// By root id.
+    people: HashMap<u64, Participant, KeyHasher>,
+    /// How many people were ever taken. Beyond the limit nobody is: who is forgotten makes no room, for somebody
+    /// taken late would be taken with half a history.
+    taken: u64,
+    /// By the arm's number. Who was forgotten stays counted.
+    arms: [ArmPeople; 3],
+}
+
+impl Trial {
+    fn begin(shares: Arms, since: Timestamp, first: ConversionId) -> Trial {
+        Trial { shares, since, first, people: HashMap::default(), taken: 0, arms: Default::default() }
+    }
+
+    /// Whether a conversion is part of it.
+    fn counts(&self, id: ConversionId, conversion: &Conversion) -> bool {
+        id >= self.first && conversion.occurred_at >= self.since
+    }
+
+    /// Changes a person, and the sums with them. False when there is no room for a new one.
+    fn change(&mut self, root: UserKey, people_max: usize, change: impl FnOnce(&mut Participant)) -> bool {
+        let known = self.people.get(&root.0).copied();
+        if known.is_none() && self.taken >= people_max as u64 {
+            return false;
+        }
+        self.taken += u64::from(known.is_none());
+        let arm = arms::arm(&self.shares, root);
+        let mut person = known.unwrap_or(Participant { arm, reached_at: None, standing: 0, after: 0 });
+        known.iter().for_each(|before| self.count(before, u64::wrapping_sub));
+        change(&mut person);
+        self.count(&person, u64::wrapping_add);
+        self.people.insert(root.0, person);
+        true
+    }
+
+    fn count(&mut self, person: &Participant, step: fn(u64, u64) -> u64) {
+        let people = &mut self.arms[usize::from(person.arm.number())];
+        let is_reached = person.reached_at.is_some();
+        people.converters = step(people.converters, u64::from(person.standing > 0));
+        people.reached = step(people.reached, u64::from(is_reached));
+        people.reached_converters = step(people.reached_converters, u64::from(is_reached && person.after > 0));
+    }
+
+    fn incrementality(&self) -> Incrementality {
+        let [treated, control, holdout] = self.arms;
+        let [treated_share, _, holdout_share] = arms::shares(&self.shares);
+        let group =
+            |people: ArmPeople| Group { trials: people.reached as f64, positives: people.reached_converters as f64 };
+        let contrast = Contrast { with: group(treated), without: group(holdout) };
+        let counts = [treated, holdout].map(|people| people.converters);
+        Incrementality {
+            since: self.since,
+            treated,
+            control,
+            holdout,
+            treated_share,
+            holdout_share,
+            everybody: split::lift(counts, [treated_share, holdout_share]),
+            reached: contrast.lift(),
+        }
+    }
+
+    /// Canonical bytes, little-endian: of the whole, then of each person, with a number for each.
+    pub fn image(&self, visit: &mut dyn FnMut(u64, &[u8])) {
+        let mut words = vec![self.since.0, self.first, self.taken];
+        for people in &self.arms {
+            words.extend([people.converters, people.reached, people.reached_converters]);
+        }
+        let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        visit(u64::MAX, &bytes(&words));
+        for (root, person) in &self.people {
+            let reached_at = person.reached_at.map_or(u64::MAX, |at| at.0);
+            let counts = u64::from(person.standing) | u64::from(person.after) << 32;
+            visit(*root, &bytes(&[person.arm.number().into(), reached_at, counts]));
+        }
+    }
+}
+
+impl Engine {
+    /// What ads do for a goal; `None` while nobody is held out.
+    pub fn incrementality(&self, goal: GoalCode) -> Option<Incrementality> {
+        self.goals.get(goal.index())?.trial.as_ref().map(|trial| trial.incrementality())
+    }
+
+    /// Begins and ends experiments, as a new configuration says.
+    pub(super) fn begin_trials(&mut self) {
+        let (now, first) = (self.now, self.conversions.next());
+        for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
+            let in_force = entry.in_force.as_ref().and_then(|_| self.catalog.in_force(goal.advertiser));
+            let shares = in_force.map(|in_force| in_force.arms).filter(|shares| shares.holdout_share > 0.0);
+            if goal.trial.as_ref().map(|trial| trial.shares) != shares {
+                goal.trial = shares.map(|shares| Box::new(Trial::begin(shares, now, first)));
+            }
+        }
+    }
+
+    /// Counts a person as reached at a moment.
+    pub(super) fn reach(&mut self, goal: GoalCode, root: UserKey, shown_at: Timestamp) {
+        let people_max = self.limits().profiles_max;
+        let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return };
+        let reached_at = trial.people.get(&root.0).and_then(|person| person.reached_at);
+        if shown_at < trial.since || reached_at.is_some_and(|at| at <= shown_at) {
+            return;
+        }
+        let earlier = self.trial_conversions(goal, root, shown_at, reached_at);
+        let change = |person: &mut Participant| {
+            person.reached_at = Some(shown_at);
+            person.after += earlier;
+        };
+        self.change_participant(goal, root, people_max, change);
+    }
+
+    /// Counts a conversion that was noted just now.
+    pub(super) fn count_trial_conversion(&mut self, id: ConversionId) {
+        let people_max = self.limits().profiles_max;
+        self.change_by_conversion(id, people_max, |count| count.saturating_add(1));
+    }
+
+    /// Takes it back, before the conversion is let go.
+    pub(super) fn uncount_trial_conversion(&mut self, id: ConversionId) {
+        // Whoever is not known has nothing that could be taken back.
+        self.change_by_conversion(id, 0, |count| count.saturating_sub(1));
+    }
+
+    fn change_by_conversion(&mut self, id: ConversionId, people_max: usize, step: fn(u32) -> u32) {
+        let Some(conversion) = self.conversions.get(id) else { return };
+        let (goal, occurred_at) = (conversion.goal, conversion.occurred_at);
+        let trial = self.goals[goal.index()].trial.as_deref();
+        let Some(root) = conversion.user.filter(|_| trial.is_some_and(|trial| trial.counts(id, conversion))) else {
+            return;
+        };
+        self.change_participant(goal, root, people_max, |person| {
+            person.standing = step(person.standing);
+            if person.reached_at.is_some_and(|reached_at| reached_at < occurred_at) {
+                person.after = step(person.after);
+            }
+        });
+    }
+
+    fn change_participant(
+        &mut self,
+        goal: GoalCode,
+        root: UserKey,
+        people_max: usize,
+        change: impl FnOnce(&mut Participant),
+    ) {
+        let Some(trial) = self.goals[goal.index()].trial.as_deref_mut() else { return };
+        if !trial.change(root, people_max, change) && people_max > 0 {
+            self.tally.trial_people_untracked += 1;
+        }
+    }
+
+    /// A person's conversions that count and are kept, after one moment and up to another.
+    fn trial_conversions(&self, goal: GoalCode, root: UserKey, after: Timestamp, upto: Option<Timestamp>) -> u32 {
+        let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return 0 };
+        let is_between = |at: Timestamp| after < at && upto.is_none_or(|upto| at <= upto);
+        let kept = self.conversions.of_user(root, goal).into_iter();
+        let theirs = kept.filter_map(|id| Some((id, self.conversions.get(id)?)));
+        theirs.filter(|(id, one)| trial.counts(*id, one) && is_between(one.occurred_at)).count() as u32
+    }
+
+    /// Makes one person of two that were linked, in the arm of the id that stays. To be called before the conversions
+    /// of the other are the root's.
+    pub(super) fn merge_participants(&mut self, goal: GoalCode, root: UserKey, other: UserKey) {
+        let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return };
+        let Some(theirs) = trial.people.get(&other.0).copied() else { return };
+        let ours = trial.people.get(&root.0).copied();
+        let arm = arms::arm(&trial.shares, root);
+        let all = [(root, ours), (other, Some(theirs))];
+        let reached_at = all.iter().filter_map(|(_, person)| person.as_ref()?.reached_at).min();
+        let mut merged = Participant { arm, reached_at, standing: 0, after: 0 };
+        for (id, person) in all.iter().filter_map(|(id, person)| Some((*id, (*person)?))) {
+            merged.standing = merged.standing.saturating_add(person.standing);
+            // Of conversions before the person was reached by this id, those count that came after the other was.
+            let between = reached_at.map_or(0, |from| self.trial_conversions(goal, id, from, person.reached_at));
+            merged.after = merged.after.saturating_add(person.after).saturating_add(between);
+        }
+        let trial = self.goals[goal.index()].trial.as_deref_mut().expect("looked up above");
+        all.iter().filter_map(|(_, person)| person.as_ref()).for_each(|one| trial.count(one, u64::wrapping_sub));
+        trial.count(&merged, u64::wrapping_add);
+        trial.people.remove(&other.0);
+        trial.people.insert(root.0, merged);
+    }
+
+    /// Forgets a person's part. They stay counted.
+    pub(super) fn forget_participant(&mut self, root: UserKey) {
+        for trial in self.goals.iter_mut().filter_map(|goal| goal.trial.as_deref_mut()) {
+            trial.people.remove(&root.0);
+        }
+    }
+}
