@@ -71,6 +71,11 @@ const WAYS: [(Way, &str); 3] = [
 /// A log with what came of its opportunities, by the number of their line.
 struct Log {
     lines: Vec<Line>,
+    /// The person of each line, by number; a notice of an impression names none.
+    of_line: Vec<Option<usize>>,
+    people: Vec<Id>,
+    /// Conversions that each person brings.
+    brings: Vec<usize>,
     settings: Settings,
     positive: HashMap<u64, bool>,
 }
@@ -113,34 +118,46 @@ impl Log {
         let played = player.finish()?;
         let label = |one: &inkling::replay::Prediction| Some((one.line, one.outcome.label()?));
         let positive = played.predictions.iter().filter_map(label).collect();
-        Ok(Log { lines, settings, positive })
+        let (mut numbers, mut people, mut brings) = (HashMap::new(), Vec::new(), Vec::new());
+        let mut number_of = |line: &Line| {
+            let user = user_of(line)?;
+            let number = *numbers.entry(user.clone()).or_insert(people.len());
+            if number == people.len() {
+                people.push(user.clone());
+                brings.push(0);
+            }
+            brings[number] += usize::from(matches!(line, Line::Conversion(_)));
+            Some(number)
+        };
+        let of_line = lines.iter().map(&mut number_of).collect();
+        Ok(Log { lines, of_line, people, brings, settings, positive })
     }
 
-    /// People in a drawn order, until they have brought so many conversions.
-    fn draw(&self, seen: usize, seed: u64) -> Option<HashSet<Id>> {
-        let mut converted: HashMap<&Id, usize> = HashMap::new();
-        for line in &self.lines {
-            let brings = usize::from(matches!(line, Line::Conversion(_)));
-            user_of(line).into_iter().for_each(|user| *converted.entry(user).or_default() += brings);
-        }
-        let total: usize = converted.values().sum();
-        if total * 2 < seen * 3 {
+    /// People in a drawn order, until they have brought so many conversions: for each person, whether drawn.
+    fn draw(&self, seen: usize, seed: u64) -> Option<Vec<bool>> {
+        if self.brings.iter().sum::<usize>() * 2 < seen * 3 {
             // Too few people are left to be asked about.
             return None;
         }
-        let mut people: Vec<_> = converted.into_iter().collect();
-        people.sort_by_key(|(user, _)| (hash::mix(hash::text(user.as_str()), seed), (*user).clone()));
-        let mut brought = 0;
-        let drawn = people.into_iter().take_while(|(_, brings)| {
-            let goes_on = brought < seen;
-            brought += brings;
-            goes_on
+        let mut order: Vec<usize> = (0..self.people.len()).collect();
+        order.sort_by_cached_key(|person| {
+            let name = &self.people[*person];
+            (hash::mix(hash::text(name.as_str()), seed), name)
         });
-        Some(drawn.map(|(user, _)| user.clone()).collect())
+        let mut drawn = vec![false; self.people.len()];
+        let mut brought = 0;
+        for person in order {
+            if brought >= seen {
+                break;
+            }
+            drawn[person] = true;
+            brought += self.brings[person];
+        }
+        Some(drawn)
     }
 
     /// Learns from some people, and is asked about others: all but those spared.
-    fn ask(&self, learned: &HashSet<Id>, spared: &HashSet<Id>, way: Way) -> Result<Quality> {
+    fn ask(&self, learned: &[bool], spared: &[bool], way: Way) -> Result<Quality> {
         let mut settings = self.settings.clone();
         if way == Way::Features {
             settings.advertisers.iter_mut().flat_map(|one| &mut one.goals).for_each(|goal| goal.milestones.clear());
@@ -148,10 +165,11 @@ impl Log {
         let mut player = Player::new(settings, None)?;
         let is_used = |line: &Line| way != Way::Without || !matches!(line, Line::Action(_));
         let mut shown = HashSet::new();
-        for (number, line) in (0..).zip(&self.lines).filter(|(_, line)| is_used(line)) {
+        let used = || (0..).zip(&self.lines).zip(&self.of_line).filter(|((_, line), _)| is_used(line));
+        for ((number, line), person) in used() {
             let is_theirs = match line {
                 Line::Impression(impression) => shown.contains(&impression.id),
-                other => user_of(other).is_some_and(|user| learned.contains(user)),
+                _ => person.is_some_and(|person| learned[person]),
             };
             if is_theirs {
                 if let Line::Opportunity(opportunity) = line {
@@ -165,8 +183,8 @@ impl Log {
         let window = self.settings.advertisers.iter().flat_map(|one| &one.goals).map(|goal| goal.window().0).max();
         let later = ((last - first + window.unwrap_or(0)) / DAY_MS + 1) * DAY_MS;
         let mut asked = 0;
-        for (number, line) in (0..).zip(&self.lines).filter(|(_, line)| is_used(line)) {
-            if user_of(line).is_some_and(|user| !spared.contains(user)) && asked < ASKED_MAX {
+        for ((number, line), person) in used() {
+            if person.is_some_and(|person| !spared[person]) && asked < ASKED_MAX {
                 asked += usize::from(matches!(line, Line::Opportunity(_)));
                 let mut line = line.clone();
                 move_by(&mut line, later);

@@ -7,8 +7,9 @@
 
 use crate::math;
 
-/// How sure it is beforehand that the level is right, as information (1 ÷ variance).
-const INFORMATION_FROM: f64 = 2.0;
+/// How sure it is beforehand that the level is right, as information (1 ÷ variance): five conversions' worth, as the
+/// first few must not move all that is predicted.
+const INFORMATION_FROM: f64 = 5.0;
 /// Information of labels beyond which older ones fade, p (1 − p) each: some five hundred conversions.
 const INFORMATION_MAX: f64 = 500.0;
 /// Most that is added to log-odds, either way: a factor of 55.
@@ -63,8 +64,8 @@ mod tests {
     #[test]
     fn it_comes_right_within_tens_of_conversions() {
         for every in [3, 12, 100, 1_000] {
-            let ratio = rate(every, 30) * f64::from(every);
-            assert!((0.75..1.33).contains(&ratio), "one in {every}: {ratio}");
+            let ratio = rate(every, 50) * f64::from(every);
+            assert!((0.75..1.5).contains(&ratio), "one in {every}: {ratio}");
             let ratio = rate(every, 300) * f64::from(every);
             assert!((0.9..1.11).contains(&ratio), "one in {every}: {ratio}");
         }
