@@ -354,7 +354,7 @@ impl Default for Multiplier {
             exponent: 1.0,
             min: 0.3,
             max: 3.0,
-            prior_variance: 1.0,
+            prior_variance: 10.0,
             support: 25,
             spend_control: true,
         }

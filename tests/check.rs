@@ -44,7 +44,8 @@ fn a_good_file_is_explained() {
         "milestones    view_item 50 → configure_product 65 → add_to_cart 70 → begin_checkout 90 → purchase",
         "worth         40.00 USD unless the conversion says",
         "expected      2 % of impressions convert, before there is data",
-        "multiplier    0.3 to 4; chance against the context alone, exponent 1, prior variance 1; 1 below 25 users",
+        "multiplier    0.3 to 4; chance against the context alone, exponent 1, prior variance 10; 1 below 25 users; \
+         spends what control would",
         "suppresses    ads to who has converted within 30d",
         "newcomers    sign_up, purchase; combined 0.2 × sign_up + 1 × purchase",
         "hesitating_shoppers     × 1.3   count(view_item, 7d) >= 3 and stage < begin_checkout and not \

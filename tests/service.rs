@@ -471,7 +471,7 @@ async fn a_held_out_user_gets_one_factor_for_both_goals_and_no_ad() {
     acme.campaigns = vec![Campaign { id: Id::literal("spring"), goals: goals.to_vec(), objective }];
     acme.holdout_share = Some(1.0);
     let service = Service::start_with(Config::from_settings(settings)).await;
-    let target = pb::Target { campaign: "spring".into(), ..target("acme") };
+    let target = pb::Target { campaign: "spring".into(), goals: Vec::new(), ..target("acme") };
     let result = service.score(score_request("o1", "u1", vec![target])).await.results.remove(0);
     let combined = result.combined.as_ref().unwrap();
     assert!(combined.suppress && result.signals.iter().all(|signal| signal.suppress), "{result:?}");

@@ -23,8 +23,8 @@ pub(super) struct Scored<'a> {
 /// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, or b again where a rule
 /// makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var, a = w q / Σ w q being a goal's
 /// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off
-/// by. Exponent, prior variance, spend factor and bounds are those of the goal with the largest weight, the first of equals. With one
-/// goal this is that goal's own multiplier.
+/// by. Exponent, prior variance, spend factor and bounds are those of the goal with the largest weight, the first of
+/// equals. With one goal this is that goal's own multiplier.
 ///
 /// `weight` is that of the person's segments. `None` where no goal is given.
 pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {

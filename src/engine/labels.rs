@@ -3,7 +3,8 @@
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted; where windows are
 //! short it is learned when they close. The *credit* for a
-//! conversion goes to one impression, to all in equal parts, or to none, and sums to the conversions. Both are functions of which
+//! conversion goes to one impression, to all in equal parts, or to none, and sums to the conversions. Both are
+//! functions of which
 //! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
 //! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
 
@@ -30,6 +31,8 @@ const WAIT_WINDOW: Span = Span::minutes(15);
 /// the window is longer than a day, and nothing would be learned meanwhile, labels wait.
 const WAIT_RATE: f64 = 0.15;
 const WAIT_WINDOW_MAX: Span = Span::days(1);
+/// Converting impressions, faded, up to which a goal's level is learned by itself.
+const LEVEL_POSITIVES: f64 = 400.0;
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
 /// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move
@@ -381,10 +384,16 @@ impl Engine {
         if impression.features.is_none() {
             return;
         }
+        let in_force = self.catalog.goal_in_force(impression.goal);
+        let positives = &self.goals[impression.goal.index()].statistics.outcome.positives;
+        let is_cold = in_force.is_some_and(|goal| positives.at(self.now.tick(), goal.half_life) < LEVEL_POSITIVES);
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
         let (first, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
         state.ladder.learn(first, lesson.centred.into(), label, share);
-        state.level.learn(lesson.logit.into(), label);
+        // Once many have converted the weights carry the level, and of windows that close late the corrections do.
+        if is_cold {
+            state.level.learn(lesson.logit.into(), label);
+        }
         state.calibrator.close(lesson.logit.into(), label, share);
         if lesson.waits {
             let intercept = first + state.level.value();

@@ -33,8 +33,8 @@ use crate::settings::Learner as Parameters;
 use crate::stats::decay::HalfLife;
 use crate::units::Tick;
 
-/// Learning rate of each head, and of the ladder, relative to the parameters' rate. The ladder's labels are many and come
-/// soon.
+/// Learning rate of each head, and of the ladder, relative to the parameters' rate. The ladder's labels are many and
+/// come soon.
 const RATES: Lanes = Lanes { heads: [1.0, 0.3, 1.0, 0.3], ladder: [2.0] };
 /// Which heads see crosses: 1 or 0. The ladder does not.
 const SEES_CROSSES: [f32; HEADS] = [0.0, 0.0, 1.0, 1.0];

@@ -20,8 +20,8 @@ pub struct Mixture {
 }
 
 /// Before anything is known the head that starts from the ladder is believed most: with few conversions the others have
-/// little to tell, and where the steps do not tell either, the ladder's slope goes. Of the others the slower are believed
-/// more: a fast one follows the latest conversion.
+/// little to tell, and where the steps do not tell either, the ladder's slope goes. Of the others the slower are
+/// believed more: a fast one follows the latest conversion.
 const START: [f64; HEADS] = [0.033, 0.134, 0.033, 0.8];
 
 impl Default for Mixture {

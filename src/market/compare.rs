@@ -72,8 +72,8 @@ pub struct Row {
     pub incremental: Option<Estimate>,
     /// What was lost against the filtering oracle, by cause.
     pub regret: Option<Regret>,
-    /// Days from each change on schedule until the policy was as good as before, relative to the oracle; `None` where that
-    /// was not seen.
+    /// Days from each change on schedule until the policy was as good as before, relative to the oracle; `None` where
+    /// that was not seen.
     pub recovery: Vec<Option<u32>>,
     /// Sums over seeds, by campaign and by segment.
     pub campaigns: Vec<Tally>,

@@ -23,7 +23,8 @@ const DUAL_STEP: f64 = 0.002;
 pub enum Pacing {
     /// Moved every hour towards what is left of the budget, over what is left of the time.
     Hourly,
-    /// Moved with every auction (dual mirror descent: Balseiro and Gur, *Learning in repeated auctions with budgets*, 2019).
+    /// Moved with every auction (dual mirror descent: Balseiro and Gur, *Learning in repeated auctions with budgets*,
+    /// 2019).
     Dual,
     /// As it is, until the budget is spent: relative to the median price.
     Fixed(f64),

@@ -34,7 +34,8 @@ pub enum Policy {
     Ortb,
     /// Inkling's multiplier on one of three base bids.
     Inkling(BaseBid),
-    /// In proportion to the probability that someone comes to who knows the market's rules and saw all that can be seen.
+    /// In proportion to the probability that someone comes to who knows the market's rules and saw all that can be
+    /// seen.
     Filtering,
     /// In proportion to the true probability.
     Oracle,

@@ -231,7 +231,8 @@ fn read_change(table: &mut Table<'_>, days: u32) -> Option<Change> {
     let stated: Vec<&str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
     if stated.len() != 1 {
         table.refuse(
-            "needs one of prices = 1.5 (a factor), level = 0.5 (log-odds), outage = \"2h\", bots = 10 with for = \"1d\"",
+            "needs one of prices = 1.5 (a factor), level = 0.5 (log-odds), outage = \"2h\", bots = 10 with for = \
+             \"1d\"",
         );
         KINDS.into_iter().chain(["for"]).for_each(|key| drop(table.take(key)));
         return None;
