@@ -161,7 +161,7 @@ mod tests {
             p in 1e-6f64..0.999, base in 1e-6f64..0.999, variance in 0.0f64..9.0, weight in 0.001f64..1_000.0,
         ) {
             let settings = Multiplier::default();
-            let own = multiplier(&settings, p, Base { p: base, variance }, 1.0, 1.0);
+            let own = multiplier(&settings, p, Base { p: base, variance, doubted: 0.0 }, 1.0, 1.0);
             let combined = combined(&[(p, base, variance, weight)], &settings).multiplier;
             prop_assert!((combined / own - 1.0).abs() < 1e-9, "{combined} {own}");
         }
@@ -173,7 +173,7 @@ mod tests {
             let settings = Multiplier { min: 0.01, max: 10.0, ..Multiplier::default() };
             let sure: Vec<_> = goals.iter().map(|(p, base, _, weight)| (*p, *base, 0.0, *weight)).collect();
             let own = sure.iter().map(|(p, base, ..)| {
-                multiplier(&settings, *p, Base { p: *base, variance: 0.0 }, 1.0, 1.0)
+                multiplier(&settings, *p, Base { p: *base, variance: 0.0, doubted: 0.0 }, 1.0, 1.0)
             });
             let (least, most) = own.fold((f64::MAX, 0.0f64), |(low, high), one| (low.min(one), high.max(one)));
             let certain = combined(&sure, &settings);

@@ -40,6 +40,8 @@ pub(super) struct Base {
     pub p: f64,
     /// Spread of the difference between the two log-odds: what both share is not in it.
     pub variance: f64,
+    /// Part of ln ρ that is not believed.
+    pub doubted: f64,
 }
 
 /// The factor on the value of an impression: ρ^exponent with ρ = p ÷ base, its logarithm shrunk as far as ρ is
@@ -51,7 +53,7 @@ pub(super) struct Base {
 /// conversions where there is nothing to gain (docs/market.md).
 pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64, spend_factor: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
-    factor(settings, math::ln(p / base.p), spread, weight, spend_factor)
+    factor(settings, math::ln(p / base.p) - base.doubted, spread, weight, spend_factor)
 }
 
 /// The same of a logarithm and its variance.
@@ -70,12 +72,13 @@ mod tests {
     #[test]
     fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
         let settings = Multiplier { prior_variance: 1.0, ..Multiplier::default() };
-        let check = |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance }, weight, 1.0);
+        let check =
+            |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance, doubted: 0.0 }, weight, 1.0);
         assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
         assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
         assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
         assert!((check(0.01, 0.0, 1.5) - 1.5).abs() < 1e-9);
-        let controlled = multiplier(&settings, 0.02, Base { p: 0.01, variance: 0.0 }, 1.0, 0.9);
+        let controlled = multiplier(&settings, 0.02, Base { p: 0.01, variance: 0.0, doubted: 0.0 }, 1.0, 0.9);
         assert!((controlled - 1.8).abs() < 1e-9);
         assert_eq!(check(0.9, 0.0, 1.0), 3.0, "the goal's largest");
         assert_eq!(check(1e-6, 0.0, 1.0), 0.3, "the goal's smallest");
@@ -87,7 +90,7 @@ mod tests {
         let settings = Multiplier { min: 0.0, max: 100.0, exponent: 1e9, ..Multiplier::default() };
         for p in [1e-300, 0.5, 1.0 - 1e-16, f64::NAN] {
             for baseline in [0.0, 1e-300, 1.0, f64::NAN] {
-                let base = Base { p: baseline, variance: 0.0 };
+                let base = Base { p: baseline, variance: 0.0, doubted: 0.0 };
                 let factor = multiplier(&settings, p, base, f64::INFINITY, 2.0);
                 assert!((MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor), "{p} {baseline}: {factor}");
             }

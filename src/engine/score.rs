@@ -286,7 +286,7 @@ impl Scoring<'_> {
             _ if base.is_none() => Some(Neutral::NoBaseP),
             Readiness::Ready | Readiness::Degraded => None,
         };
-        let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance });
+        let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance, doubted: 0.0 });
         // Of people without an id none is in the control arm, so nobody can say what they would spend.
         let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
         let factor = || multiplier(settings, estimate.p, base, person.weight, spend_factor);
@@ -375,10 +375,17 @@ impl Scoring<'_> {
     }
 }
 
+/// How far a bidder's own probability is believed to be off: the variance of its logarithm. A model that bids on
+/// contexts is mostly older and better fed than ours is of them.
+const STATED_VARIANCE: f64 = 0.03;
+
 /// What the probability is compared with; `None` where the request was to say it and does not.
 ///
 /// Against the context, the log-odds of its features alone are moved by what people's features add in the mean, so that
 /// ln ρ is 0 in the mean. Where nothing is known of the person, there is nothing to pay for: ρ is 1.
+///
+/// Against the request, what the person adds counts in full; what the model and the bidder's own probability disagree
+/// on about the context counts as far as the model is surer of it than of the bidder (see [`STATED_VARIANCE`]).
 fn base(
     baseline: Baseline,
     view: &GoalView,
@@ -387,15 +394,23 @@ fn base(
     seen: &Seen<'_>,
 ) -> Option<Base> {
     let (variance, set) = (estimate.variance, seen.set);
-    match baseline {
-        Baseline::Goal => Some(Base { p: view.baseline, variance }),
-        Baseline::Request => seen.target.base_p.map(|p| Base { p, variance }),
-        Baseline::Context if set.context == set.features.len() => Some(Base { p: estimate.p, variance: 0.0 }),
-        Baseline::Context => {
+    let of_context = || match set.context == set.features.len() {
+        true => Base { p: estimate.p, variance: 0.0, doubted: 0.0 },
+        false => {
             let logit = view.intercept + context.logit + view.gap;
             let p = math::sigmoid(logit + view.correction.shift(logit));
-            Some(Base { p, variance: (variance - context.variance).max(0.0) })
+            Base { p, variance: (variance - context.variance).max(0.0), doubted: 0.0 }
         }
+    };
+    match baseline {
+        Baseline::Goal => Some(Base { p: view.baseline, variance, doubted: 0.0 }),
+        Baseline::Context => Some(of_context()),
+        Baseline::Request => seen.target.base_p.map(|stated| {
+            let alone = of_context();
+            let doubt = (1.0 - alone.p) * (1.0 - alone.p) * context.variance;
+            let doubted = math::ln(alone.p / stated) * doubt / (doubt + STATED_VARIANCE);
+            Base { p: stated, variance: alone.variance, doubted }
+        }),
     }
 }
 

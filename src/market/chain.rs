@@ -197,8 +197,8 @@ impl Chain {
     fn forget(&self, weights: &mut PerState, gap_ms: f64) {
         let keep = math::exp(-gap_ms / self.forgets_after_ms);
         let intents: f64 = weights[..self.intents].iter().sum();
-        for state in 0..self.intents {
-            weights[state] = keep * weights[state] + (1.0 - keep) * self.shares[state] * intents;
+        for (weight, share) in weights.iter_mut().zip(&self.shares).take(self.intents) {
+            *weight = keep * *weight + (1.0 - keep) * share * intents;
         }
     }
 

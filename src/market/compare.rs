@@ -124,7 +124,8 @@ impl Estimate {
         let error = (variance / count).sqrt();
         let t = student(numbers.len() - 1)?;
         let whole = mean.is_finite() && error.is_finite();
-        whole.then(|| Estimate { mean, low: mean - t * error, high: mean + t * error, detectable: (t + POWER) * error })
+        let (low, high) = (mean - t * error, mean + t * error);
+        whole.then_some(Estimate { mean, low, high, detectable: (t + POWER) * error })
     }
 
     /// The ratio of two sums over seeds, by the linearised spread of what remains (the delta method).
@@ -296,7 +297,10 @@ impl Contest<'_> {
     }
 }
 
-fn means(mean: &dyn Fn(&dyn Fn(&Outcome) -> f64) -> f64) -> Means {
+/// A figure of an outcome.
+type Figure<'f> = &'f dyn Fn(&Outcome) -> f64;
+
+fn means(mean: &dyn Fn(Figure<'_>) -> f64) -> Means {
     let ratio = |over: f64, under: f64| (over > 0.0 && under > 0.0).then(|| over / under);
     Means {
         auctions: mean(&|outcome| outcome.all.auctions as f64),

@@ -226,7 +226,7 @@ struct Run<'m, 'a> {
 impl Run<'_, '_> {
     fn play(mut self) -> Outcome {
         let ends = self.market.scenario.end_ms();
-        while let Some(next) = self.world.next() {
+        while let Some(next) = self.world.advance() {
             match next {
                 Next::Asked(opportunity) => self.bid(&opportunity),
                 Next::Happened(now, happening) => {

@@ -238,7 +238,7 @@ impl<'a> World<'a> {
     }
 
     /// What comes next; `None` once all that was caused has come.
-    pub fn next(&mut self) -> Option<Next> {
+    pub fn advance(&mut self) -> Option<Next> {
         loop {
             let moment = self.shoppers.moments.get(self.next_moment).copied();
             let coming = self.coming.peek().map(|Reverse(coming)| *coming);

@@ -2,6 +2,7 @@
 
 use inkling::engine::Applied;
 use inkling::hash;
+use inkling::math;
 use inkling::opportunity::{PrivacyMode, ScoreRequest};
 use inkling::rejection::Rejection;
 use inkling::settings::Baseline;
@@ -86,25 +87,28 @@ fn of_whom_nothing_is_known_the_context_says_all() {
 }
 
 #[test]
-fn against_the_request_the_multiplier_is_the_ratio() {
+fn against_the_request_the_multiplier_is_the_ratio_as_far_as_the_context_is_known() {
     let (mut shop, _) = trained(Baseline::Request);
     let mut request = asked(&mut shop, NEWCOMER, "good");
     let silent = shop.answer(&request).signals.remove(0);
     assert_eq!((silent.multiplier, silent.neutral), (1.0, Some(Neutral::NoBaseP)));
     assert_eq!(silent.baseline, silent.p_conversion);
+    let mut believed = Vec::new();
     for base_p in [0.04, 0.08, 0.3, 1e-9, 0.999_999] {
         request.targets[0].base_p = Some(base_p);
         let signal = shop.answer(&request).signals.remove(0);
         assert_eq!((signal.baseline, signal.neutral), (base_p, None));
-        let ratio = signal.p_conversion / base_p;
-        let shrunk = signal.multiplier;
-        // Shrunk towards 1 as far as p is uncertain, so between the two; and within the bounds.
-        let (low, high) = if ratio < 1.0 { (ratio.max(0.01), 1.0) } else { (1.0, ratio.min(10.0)) };
-        assert!((low..=high).contains(&shrunk), "{base_p}: {}", show(&[signal]));
-        if (0.1..9.0).contains(&ratio) {
-            assert!((shrunk / ratio - 1.0).abs() < 0.2, "{base_p}: {}", show(&[signal]));
+        assert!((0.01..=10.0).contains(&signal.multiplier), "{base_p}: {}", show(&[signal]));
+        if (0.01..0.5).contains(&base_p) {
+            believed.push((math::ln(base_p), math::ln(signal.multiplier)));
         }
     }
+    // The more the bidder pays for already, the less is added; the same share of each difference, as the model is no
+    // surer of the context for it.
+    let slope = |pair: &[(f64, f64)]| (pair[0].1 - pair[1].1) / (pair[1].0 - pair[0].0);
+    let shares: Vec<f64> = believed.windows(2).map(slope).collect();
+    assert!(shares.len() == 2 && shares.iter().all(|share| (0.2..0.9).contains(share)), "{shares:?}");
+    assert!((shares[0] - shares[1]).abs() < 1e-9, "{shares:?}");
     for base_p in [0.0, 1.0, -0.1, f64::NAN] {
         request.targets[0].base_p = Some(base_p);
         let refused = shop.engine.scorer().score(inkling::units::Timestamp(shop.now), &request).remove(0);

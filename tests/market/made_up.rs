@@ -61,7 +61,7 @@ fn what_the_filter_believes_comes_true() {
     let mut filter = Filter::new(&world, market.shoppers.people.len());
     // By how likely the filter takes a purchase to be: its probability, and the true one.
     let mut bins = [(0.0, 0.0, 0u32); 5];
-    while let Some(next) = world.next() {
+    while let Some(next) = world.advance() {
         match next {
             Next::Asked(opportunity) => {
                 let (believed, true_p) = (filter.p(&world, &opportunity), world.p(&opportunity));
@@ -90,7 +90,7 @@ fn what_is_bid_changes_nothing_but_what_ads_do() {
     let lives = |shows: bool| {
         let mut world = World::new(&scenario, &truth, &market.shoppers, market.draws);
         let mut seen = Vec::new();
-        while let Some(next) = world.next() {
+        while let Some(next) = world.advance() {
             match next {
                 Next::Asked(opportunity) if opportunity.person % 2 == 0 && shows => {
                     world.show(&opportunity);
