@@ -377,7 +377,7 @@ impl Scoring<'_> {
 
 /// How far a bidder's own probability is believed to be off: the variance of its logarithm. A model that bids on
 /// contexts is mostly older and better fed than ours is of them.
-const STATED_VARIANCE: f64 = 0.03;
+const STATED_VARIANCE: f64 = 0.05;
 
 /// What the probability is compared with; `None` where the request was to say it and does not.
 ///
