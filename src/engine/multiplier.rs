@@ -49,7 +49,7 @@ pub(super) struct Base {
 ///
 /// Shrinkage: ln ρ · τ² / (τ² + Var ln ρ), with τ² = `prior_variance` and Var ln ρ = (1 − p)² Var logit, the posterior
 /// mean of ln ρ under a normal prior around 0. The weights are held back towards 0 already, so the default prior is
-/// wide: in made-up markets one of variance 1 gave away a third of what can be gained, and 10 costs half a per cent of
+/// wide: in made-up markets one of variance 1 gave away a third of what can be gained, and 10 costs 0.7 per cent of
 /// conversions where there is nothing to gain (docs/market.md).
 pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64, spend_factor: f64) -> f64 {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
