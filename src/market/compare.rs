@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::equal_spend::EQUAL;
 use super::landscape::Landscape;
 use super::policy::Policy;
 use super::regret::{self, Regret};
@@ -16,8 +17,6 @@ use crate::settings::Settings;
 const TUNING_SEEDS: u64 = 1 << 40;
 /// Seeds on which policies that are not paced find their level.
 const TUNED_ON: u64 = 2;
-/// Two policies have spent the same if their means differ by at most this share.
-pub const EQUAL_SPEND: f64 = 0.01;
 /// Quantile of the normal distribution that a fifth lies beyond: what is found four times of five.
 const POWER: f64 = 0.841_621;
 
@@ -262,7 +261,7 @@ impl Contest<'_> {
         };
         let (base, flat, oracle) = (find(policy.base()), find(Policy::Flat), find(Policy::Filtering));
         let spend_of = |place: usize| of(place, &|outcome| outcome.all.spend()).iter().sum::<f64>();
-        let is_equal = (spend_of(place) / spend_of(base) - 1.0).abs() <= EQUAL_SPEND;
+        let is_equal = (spend_of(place) / spend_of(base) - 1.0).abs() <= EQUAL;
         let expected: &dyn Fn(&Outcome) -> f64 = &|outcome| outcome.all.expected;
         let is_compared = is_equal && place != base;
         let of_filter = || {

@@ -8,30 +8,27 @@ use crate::hash;
 use crate::math;
 use crate::stats::normal;
 
-/// What a draw is for. Each has draws of its own.
+/// What a draw is for. Each has draws of its own, which follow from its number: another number is another market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Purpose {
-    Activity,
-    Visit,
-    Opportunity,
-    Membership,
-    Device,
-    Intent,
-    Views,
-    Act,
-    Item,
-    Rise,
-    Decision,
-    Delay,
-    Context,
-    Effect,
-    Price,
-    Response,
-    Notice,
-    Refund,
-    Link,
-    Whim,
+    Visit = 2,
+    Opportunity = 3,
+    Membership = 4,
+    Device = 5,
+    Intent = 6,
+    Views = 7,
+    Act = 8,
+    Rise = 10,
+    Decision = 11,
+    Delay = 12,
+    Context = 13,
+    Effect = 14,
+    Price = 15,
+    Response = 16,
+    Notice = 17,
+    Refund = 18,
+    Whim = 20,
 }
 
 /// All draws of one seed.
@@ -41,7 +38,7 @@ pub struct Draws(pub u64);
 impl Draws {
     /// 64 random bits.
     pub fn bits(self, purpose: Purpose, entity: u64, number: u64) -> u64 {
-        hash::mix(hash::mix(self.0, purpose as u64 + 1), hash::mix(entity, number))
+        hash::mix(hash::mix(self.0, purpose as u64), hash::mix(entity, number))
     }
 
     /// A number between 0 and 1, both exclusive.

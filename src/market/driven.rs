@@ -136,11 +136,6 @@ impl Driven {
         Driven { engine, scorer, base, mean_p, names, request, latest: None, shown: HashMap::default() }
     }
 
-    /// The engine as it stands.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     /// The base bid times the multiplier, relative to the mean; and the probability that the engine tells.
     pub fn worth(&mut self, world: &World<'_>, opportunity: &Opportunity) -> (f64, Option<f64>) {
         let context_p = world.truth.p_of_context(opportunity);
@@ -187,7 +182,7 @@ impl Driven {
     }
 
     /// Something happened.
-    pub fn happened(&mut self, _: &World<'_>, now: u64, happening: &Happening) {
+    pub fn happened(&mut self, now: u64, happening: &Happening) {
         match *happening {
             Happening::Visit { person, device, by, acts } => {
                 if let Some(ad) = by {

@@ -150,7 +150,7 @@ impl Player {
     /// Something happened.
     pub fn happened(&mut self, world: &World<'_>, now: u64, happening: &Happening) {
         match self {
-            Player::Driven(driven) => driven.happened(world, now, happening),
+            Player::Driven(driven) => driven.happened(now, happening),
             Player::Filtering(filter) => filter.happened(world, now, happening),
             Player::Plain(_) | Player::Weighted(_) => {}
         }

@@ -19,7 +19,7 @@ const LOG_ODDS: Range = Range::Between(-20.0, 20.0);
 const MONEY: Range = Range::Between(0.0, 1_000_000.0);
 const DAYS_MAX: u32 = 366;
 const SPANS: RangeInclusive<Span> = Span::seconds(1)..=Span::days(366);
-/// Auctions of one seed in the mean, at most: each takes up to a microsecond and 16 bytes.
+/// Auctions of one seed in the mean, at most: each is a moment of 24 bytes, kept with all visits.
 const AUCTIONS_MAX: f64 = 2e7;
 
 impl Scenario {

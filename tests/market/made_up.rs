@@ -1,7 +1,8 @@
 //! The made-up market: what it says is true is what comes of it, and comparisons in it are fair.
 
-use inkling::market::compare::{Contest, EQUAL_SPEND};
+use inkling::market::compare::Contest;
 use inkling::market::driven::{BaseBid, settings_of};
+use inkling::market::equal_spend::EQUAL;
 use inkling::market::filter::Filter;
 use inkling::market::policy::Policy;
 use inkling::market::run::{Market, Outcome};
@@ -151,7 +152,7 @@ fn threads_make_no_difference_and_who_knows_more_gets_more() {
     let row = |policy| one.rows.iter().find(|row| row.policy == policy).unwrap();
     let [oracle, filtering, linear] = [Policy::Oracle, Policy::Filtering, Policy::LinearPaced].map(row);
     let spend = |policy: &inkling::market::compare::Row| (policy.spend_share - 1.0).abs();
-    assert!(spend(filtering) < EQUAL_SPEND && spend(linear) < EQUAL_SPEND, "{filtering:?} {linear:?}");
+    assert!(spend(filtering) < EQUAL && spend(linear) < EQUAL, "{filtering:?} {linear:?}");
     assert!(oracle.mean.expected > 1.1 * filtering.mean.expected);
     assert!(filtering.mean.expected > 1.1 * linear.mean.expected);
     assert!(filtering.expected_gain.unwrap().low > 0.0);

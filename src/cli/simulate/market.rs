@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::Report;
 use crate::config::Config;
-use crate::market::compare::{Comparison, Contest, EQUAL_SPEND, Estimate, Row, all_threads};
+use crate::market::compare::{Comparison, Contest, Estimate, Row, all_threads};
 use crate::market::driven::{BaseBid, settings_of};
+use crate::market::equal_spend::EQUAL;
 use crate::market::landscape::Landscape;
 use crate::market::policy::Policy;
 use crate::market::regret::Regret;
@@ -197,7 +198,7 @@ impl Words<'_> {
                 writeln!(
                     text,
                     "{name}: not compared, as its spend differs by more than {} from that of {base}",
-                    percent(EQUAL_SPEND)
+                    percent(EQUAL)
                 )?;
                 continue;
             };
