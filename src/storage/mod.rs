@@ -11,13 +11,15 @@
 //! State is what an engine becomes that is given the journal's frames in their order ([`recover`]).
 //!
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
-//! frame.
+//! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
 mod directory;
 mod ground;
 mod recovery;
+mod repair;
 mod secret;
 
 pub use directory::{Directory, StorageError};
 pub use ground::{Ground, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
+pub use repair::{Plan, repair};
