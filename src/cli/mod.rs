@@ -8,6 +8,7 @@ mod check;
 mod data;
 mod demo;
 mod exchange;
+mod export;
 mod input;
 mod inspect;
 mod json;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Export(export::Export),
     Inspect(inspect::Inspect),
     Load(load::Load),
     Repair(repair::Repair),
@@ -66,6 +68,7 @@ impl Cli {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Export(export) => export.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Load(load) => load.run(),
             Command::Repair(repair) => repair.run(),

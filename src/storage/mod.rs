@@ -14,12 +14,14 @@
 //! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
 mod directory;
+mod export;
 mod ground;
 mod recovery;
 mod repair;
 mod secret;
 
 pub use directory::{Directory, StorageError};
+pub use export::{ExportError, Exported, Selection, export};
 pub use ground::{Ground, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use repair::{Plan, repair};
