@@ -245,7 +245,7 @@ impl Learner {
     /// the first example took 40 ms.
     pub fn warm(&mut self) {
         // Every 64th slot begins a page of 4 KB.
-        self.table.slots.iter().step_by(64).for_each(|slot| drop(slot.stamp.fetch_or(0, Relaxed)));
+        self.table.slots.iter().step_by(64).for_each(|slot| slot.touch());
     }
 
     /// Updates that met a slot of another feature, as far as the tags can tell.
