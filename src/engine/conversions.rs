@@ -1,13 +1,13 @@
 //! Conversions that are kept: for impressions that arrive late, and to be retracted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 
 use super::impressions::{Impression, ImpressionId, PursuitKey, forget_id};
+use super::parted::PartedMap;
 use super::segments::RuleSegments;
 use super::statistics::Memberships;
-use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::settings::Goal;
 use crate::units::Timestamp;
@@ -107,10 +107,10 @@ impl Conversion {
 /// All conversions that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Conversions {
-    kept: HashMap<ConversionId, Conversion, KeyHasher>,
-    by_user: HashMap<PursuitKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_opportunity: HashMap<OpportunityKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_key: HashMap<ConversionKey, ConversionId, KeyHasher>,
+    kept: PartedMap<ConversionId, Conversion>,
+    by_user: PartedMap<PursuitKey, SmallVec<[ConversionId; 2]>>,
+    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ConversionId; 2]>>,
+    by_key: PartedMap<ConversionKey, ConversionId>,
     deadlines: BTreeSet<(Timestamp, ConversionId)>,
     next: ConversionId,
 }
@@ -159,10 +159,10 @@ impl Conversions {
         let id = self.next;
         self.next += 1;
         if let Some(user) = conversion.user {
-            self.by_user.entry(PursuitKey::of(user, conversion.goal)).or_default().push(id);
+            self.by_user.get_or_insert(PursuitKey::of(user, conversion.goal), SmallVec::new()).push(id);
         }
         if let Some(opportunity) = conversion.opportunity {
-            self.by_opportunity.entry(opportunity).or_default().push(id);
+            self.by_opportunity.get_or_insert(opportunity, SmallVec::new()).push(id);
         }
         if let Some(key) = conversion.key {
             self.by_key.insert(key, id);
@@ -198,7 +198,7 @@ impl Conversions {
         for id in &ids {
             self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
         }
-        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
+        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
         all.extend(ids);
         all.sort_unstable();
     }
@@ -206,7 +206,7 @@ impl Conversions {
     /// The table's canonical entries: number and bytes.
     pub fn image(&self, visit: &mut dyn FnMut(ConversionId, &[u8])) {
         let mut bytes = Vec::new();
-        for (id, conversion) in &self.kept {
+        for (id, conversion) in self.kept.iter() {
             bytes.clear();
             conversion.image(&mut bytes);
             visit(*id, &bytes);

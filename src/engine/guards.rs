@@ -5,13 +5,13 @@
 //! further act: what they do meanwhile, and what they are shown, is counted and nothing else. Nothing is taken back:
 //! what was learned before stays, as does the history. A quarantine is of one advertiser, as histories are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
 use super::Engine;
+use super::parted::PartedMap;
 use super::profiles::ProfileKey;
 use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, UserKey};
@@ -63,7 +63,7 @@ enum Guarded {
 #[derive(Debug, Default)]
 pub(super) struct Guards {
     quarantine: Arc<Quarantine>,
-    paces: HashMap<ProfileKey, Pace, KeyHasher>,
+    paces: PartedMap<ProfileKey, Pace>,
     /// When was last looked at who may go.
     looked: Tick,
 }
@@ -87,7 +87,7 @@ impl Guards {
             return None;
         }
         let minute = at.0 / 60;
-        let pace = self.paces.entry(key).or_insert(Pace { minute, acts: 0 });
+        let pace = self.paces.get_or_insert(key, Pace { minute, acts: 0 });
         if pace.minute < minute {
             *pace = Pace { minute, acts: 0 };
         }
@@ -148,7 +148,7 @@ impl Guards {
         for held in self.quarantine.until.iter() {
             visit(held.key().number(), &held.value().0.to_le_bytes());
         }
-        for (key, pace) in &self.paces {
+        for (key, pace) in self.paces.iter() {
             visit(key.number(), &[pace.minute.to_le_bytes(), pace.acts.to_le_bytes()].concat());
         }
         visit(0, &[&self.looked.0.to_le_bytes()[..], &[0]].concat());

@@ -1,24 +1,24 @@
 //! Event ids seen lately, so that an event that is sent again changes nothing.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use crate::hash::KeyHasher;
+use super::parted::PartedMap;
 
 /// Hashes of the latest event ids, in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct RecentEvents {
     order: VecDeque<u64>,
-    known: HashSet<u64, KeyHasher>,
+    known: PartedMap<u64, ()>,
 }
 
 impl RecentEvents {
     pub fn contains(&self, id: u64) -> bool {
-        self.known.contains(&id)
+        self.known.contains_key(&id)
     }
 
     /// Remembers an id; beyond `max` the oldest is forgotten.
     pub fn insert(&mut self, id: u64, max: usize) {
-        if self.known.insert(id) {
+        if self.known.insert(id, ()).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > max {

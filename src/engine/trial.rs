@@ -4,13 +4,11 @@
 //! Nothing fades. It begins when a configuration holds people out, and anew with other shares or another salt. A person
 //! is *reached* by an impression, or, where held out, by the notice of one that would have been shown.
 
-use std::collections::HashMap;
-
 use super::Engine;
 use super::arms;
 use super::conversions::{Conversion, ConversionId};
+use super::parted::PartedMap;
 use crate::exposure::Arm;
-use crate::hash::KeyHasher;
 use crate::ids::{GoalCode, UserKey};
 use crate::settings::Arms;
 use crate::stats::lift::{Contrast, Group, Lift};
@@ -71,7 +69,7 @@ pub(super) struct Trial {
     /// The first conversion that counts: earlier ones came before the experiment, whenever they say they occurred.
     first: ConversionId,
     /// By root id.
-    people: HashMap<u64, Participant, KeyHasher>,
+    people: PartedMap<u64, Participant>,
     /// How many people were ever taken. Beyond the limit nobody is: who is forgotten makes no room, for somebody
     /// taken late would be taken with half a history.
     taken: u64,
@@ -81,7 +79,7 @@ pub(super) struct Trial {
 
 impl Trial {
     fn begin(shares: Arms, since: Timestamp, first: ConversionId) -> Trial {
-        Trial { shares, since, first, people: HashMap::default(), taken: 0, arms: Default::default() }
+        Trial { shares, since, first, people: PartedMap::default(), taken: 0, arms: Default::default() }
     }
 
     /// Whether a conversion is part of it.
@@ -140,7 +138,7 @@ impl Trial {
         }
         let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
         visit(u64::MAX, &bytes(&words));
-        for (root, person) in &self.people {
+        for (root, person) in self.people.iter() {
             let reached_at = person.reached_at.map_or(u64::MAX, |at| at.0);
             let counts = u64::from(person.standing) | u64::from(person.after) << 32;
             visit(*root, &bytes(&[person.arm.number().into(), reached_at, counts]));
