@@ -35,7 +35,7 @@ impl Verify {
         let mut progress = Progress::new(files.len() as u64);
         let mut engine = Engine::new();
         let begun = |seq: Seq| files.partition_point(|first| *first <= seq) as u64;
-        let recovered = recover(&mut engine, Seq(0), || reader.next(), |seq| progress.show(begun(seq) - 1));
+        let recovered = recover(&mut engine, Seq(0), || reader.next_frame(), |seq| progress.show(begun(seq) - 1));
         progress.done();
         let recovered = recovered.context(about)?;
         let text = format!(

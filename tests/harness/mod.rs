@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use inkling::pb::v1::{
 };
 use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::storage::Ground;
+use inkling::storage::{Directory, Ground};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -55,7 +56,19 @@ impl Service {
         Service::start_with(Config::from_settings(settings())).await
     }
 
-    pub async fn start_with(mut config: Config) -> Service {
+    pub async fn start_with(config: Config) -> Service {
+        Service::start_on(config, Ground::in_memory(), Secrets::in_memory(Identity::generate()), None).await
+    }
+
+    /// Starts on what a data directory holds.
+    pub async fn start_in(config: Config, data: &Path) -> Service {
+        let directory = Directory::open_or_make(data).unwrap();
+        let ground = Ground::stored(&directory, inkling::journal::Options::default(), Box::new(|_, _| {})).unwrap();
+        Service::start_on(config, ground, Secrets::of(&directory), Some(directory)).await
+    }
+
+    /// Starts on a ground; the directory stays locked until the service has ended.
+    async fn start_on(mut config: Config, ground: Ground, secrets: Secrets, directory: Option<Directory>) -> Service {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (config.server.grpc, config.server.http) = (any, any);
         config.server.workers = Workers::Fixed(2);
@@ -64,11 +77,11 @@ impl Service {
         let (stop, stopped) = oneshot::channel();
         let (tell, ready) = oneshot::channel();
         let thread = std::thread::spawn(move || {
+            let _directory = directory;
             let shutdown = async {
                 let _ = stopped.await;
             };
-            let secrets = Secrets::in_memory(Identity::generate());
-            server::run(config, Ground::in_memory(), secrets, listeners, shutdown, || tell.send(()).unwrap())
+            server::run(config, ground, secrets, listeners, shutdown, || tell.send(()).unwrap())
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
