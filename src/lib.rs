@@ -40,8 +40,9 @@ pub mod identity;
 pub mod report;
 pub mod token;
 
-// Floor 6: recorded logs through the same engine.
+// Floor 6: recorded logs, and the journal on disk, through the same engine.
 pub mod replay;
+pub mod storage;
 
 // Floor 7: drivers of the engine: made-up markets, and the service that answers the world.
 pub mod market;

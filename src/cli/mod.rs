@@ -5,6 +5,7 @@
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
 mod check;
+mod data;
 mod demo;
 mod exchange;
 mod input;

@@ -14,6 +14,8 @@ pub enum Count {
     ScoreRequests,
     /// Targets answered with signals.
     TargetsAnswered,
+    /// Targets answered from memory after the journal had failed.
+    TargetsDegraded,
     /// Tokens sealed.
     TokensSealed,
     /// Exposures that could not be sealed: their impressions will not be learned from.
@@ -40,9 +42,10 @@ pub enum Count {
 
 impl Count {
     /// All, in the order of the report.
-    pub const ALL: [Count; 13] = [
+    pub const ALL: [Count; 14] = [
         Count::ScoreRequests,
         Count::TargetsAnswered,
+        Count::TargetsDegraded,
         Count::TokensSealed,
         Count::TokensUnsealed,
         Count::ScoresRemembered,
@@ -61,6 +64,7 @@ impl Count {
         match self {
             Count::ScoreRequests => "inkling_score_requests_total",
             Count::TargetsAnswered => "inkling_targets_answered_total",
+            Count::TargetsDegraded => "inkling_targets_degraded_total",
             Count::TokensSealed => "inkling_tokens_sealed_total",
             Count::TokensUnsealed => "inkling_tokens_unsealed_total",
             Count::ScoresRemembered => "inkling_scores_remembered_total",

@@ -40,6 +40,8 @@ pub(super) enum Job {
     Track { events: Vec<Occurrence>, answer: oneshot::Sender<Vec<Applied>>, room: OwnedSemaphorePermit },
     Ask { question: Question, room: OwnedSemaphorePermit },
     Tick,
+    /// The journal has something new to say.
+    Durable,
 }
 
 impl Job {
@@ -47,7 +49,7 @@ impl Job {
     pub fn events(&self) -> usize {
         match self {
             Job::Track { events, .. } => events.len(),
-            Job::Ask { .. } | Job::Tick => 0,
+            Job::Ask { .. } | Job::Tick | Job::Durable => 0,
         }
     }
 }
@@ -118,6 +120,17 @@ impl Queue {
         }
     }
 
+    /// Wakes the applier, and keeps it from nothing: not even from ending.
+    pub(super) fn waker(&self) -> Box<dyn Fn() + Send + Sync> {
+        let inbox = self.inbox.downgrade();
+        Box::new(move || {
+            // Without anybody who could ask, the applier waits for the journal itself.
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Job::Durable);
+            }
+        })
+    }
+
     /// Where the applier writes what [`applied`](Queue::applied) reads.
     pub(super) fn applied_cell(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.applied)
@@ -126,6 +139,11 @@ impl Queue {
     /// Journal place of the last frame that scorers can see.
     pub fn applied(&self) -> Seq {
         Seq(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Whether the applier has stopped.
+    pub fn has_ended(&self) -> bool {
+        self.inbox.is_closed()
     }
 
     /// Waits until the thread has ended.

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["engine"],
     &["record", "journal", "journey", "config", "insight"],
     &["token", "identity", "ingest", "openrtb", "privacy", "report"],
-    &["replay"],
+    &["replay", "storage"],
     &["server", "market"],
     &["cli", "demo", "main"],
 ];

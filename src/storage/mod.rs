@@ -1,0 +1,23 @@
+//! The data directory: what of the service outlives the process, and how state comes out of it again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `inkling.format` | that this is such a directory, and of which format; written last when one is made |
+//! | `inkling.lock` | locked by the one process that works here; holds its number |
+//! | `identity.key` | the secret by which user ids become keys: readable by its owner only, never changed |
+//! | `token.key` | the secret under which tokens are sealed, so that they outlive a restart |
+//! | `journal-<first frame>.redb` | the journal: see [`crate::journal`] |
+//!
+//! State is what an engine becomes that is given the journal's frames in their order ([`recover`]).
+//!
+//! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
+//! frame.
+
+mod directory;
+mod ground;
+mod recovery;
+mod secret;
+
+pub use directory::{Directory, StorageError};
+pub use ground::{Ground, Watch};
+pub use recovery::{Recovered, RecoveryError, recover};
