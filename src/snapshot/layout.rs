@@ -11,7 +11,7 @@ pub const FORMAT: u32 = 1;
 pub const CHUNK_BYTES_MAX: usize = 1 << 30;
 
 pub(super) const MAGIC: [u8; 8] = *b"INKLSNAP";
-pub(super) const HEAD_BYTES: usize = 8 + 4 + 8 + 16 + 8 + 16;
+pub(super) const HEAD_BYTES: usize = 8 + 4 + 8 + 8 + 8 + 16;
 pub(super) const CHUNK_HEAD_BYTES: usize = 1 + 4 + 4 + 4 + 16;
 /// The content of an end: number of entries and digest.
 pub(super) const END_BYTES: usize = 8 + 16;
@@ -57,10 +57,10 @@ impl Head {
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         bytes[12..20].copy_from_slice(&covers.seq.0.to_le_bytes());
-        bytes[20..36].copy_from_slice(&covers.fingerprint);
-        bytes[36..44].copy_from_slice(&covers.at.0.to_le_bytes());
-        let checksum = checksum(&[&bytes[..44]]);
-        bytes[44..].copy_from_slice(&checksum);
+        bytes[20..28].copy_from_slice(&covers.fingerprint);
+        bytes[28..36].copy_from_slice(&covers.at.0.to_le_bytes());
+        let checksum = checksum(&[&bytes[..36]]);
+        bytes[36..].copy_from_slice(&checksum);
         (Head { format: FORMAT, covers, checksum }, bytes)
     }
 
@@ -69,16 +69,16 @@ impl Head {
             return Err(Damage::NoSnapshot);
         }
         let part = |from: usize| -> [u8; 8] { bytes[from..from + 8].try_into().expect("eight bytes") };
-        let checksum = checksum(&[&bytes[..44]]);
-        if bytes[44..] != checksum {
+        let checksum = checksum(&[&bytes[..36]]);
+        if bytes[36..] != checksum {
             return Err(Damage::Checksum);
         }
         Ok(Head {
             format: u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")),
             covers: Covers {
                 seq: Seq(u64::from_le_bytes(part(12))),
-                fingerprint: bytes[20..36].try_into().expect("sixteen bytes"),
-                at: Timestamp(u64::from_le_bytes(part(36))),
+                fingerprint: part(20),
+                at: Timestamp(u64::from_le_bytes(part(28))),
             },
             checksum,
         })

@@ -7,7 +7,7 @@
 //! | 8 | `INKLSNAP` |
 //! | 4 | [`FORMAT`] |
 //! | 8 | sequence number of the last frame that is covered |
-//! | 16 | fingerprint of the identity key: under another key nobody would be found again |
+//! | 8 | fingerprint of the identity key: under another key nobody would be found again |
 //! | 8 | the engine's clock, in milliseconds since 1970 |
 //! | 16 | checksum of the above |
 //! | the rest | chunks; the last one is an end, and nothing follows it |
@@ -46,14 +46,14 @@ pub use fault::{Damage, SnapshotError};
 pub use layout::{CHUNK_BYTES_MAX, FORMAT};
 pub use read::{Loaded, load};
 pub use shelf::{Found, Shelf};
-pub use taking::{Progress, Taking};
+pub use taking::{Progress, Taking, Wake};
 pub use write::{SnapshotWriter, Written};
 
 use crate::ids::Seq;
 use crate::units::Timestamp;
 
 /// Fingerprint of an identity key.
-pub type Fingerprint = [u8; 16];
+pub type Fingerprint = [u8; 8];
 
 /// What a snapshot is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,9 @@ use crate::ids::Seq;
 
 const PREFIX: &str = "snapshot-";
 const SUFFIX: &str = ".inkling";
+/// Ends of the names of one that is being written, and of one that was found to be damaged.
+pub(super) const TEMPORARY: &str = ".tmp";
+const ASIDE: &str = ".damaged";
 
 /// A directory with snapshots.
 #[derive(Debug, Clone)]
@@ -93,15 +96,28 @@ impl Shelf {
         Ok(found)
     }
 
-    /// Deletes all but the newest so many, at least one, and what broken-off writing has left. The oldest that is kept;
-    /// frames below it are needed by no start.
+    /// Takes a damaged one out of the list. It stays to be looked at, until the next [`keep`](Shelf::keep).
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn set_aside(&self, error: &SnapshotError) -> Result<(), SnapshotError> {
+        let (SnapshotError::Damaged { path, .. } | SnapshotError::Misnamed { path, .. }) = error else { return Ok(()) };
+        let mut aside = path.clone().into_os_string();
+        aside.push(ASIDE);
+        fs::rename(path, aside).map_err(|source| failed(path, "renaming it", source))?;
+        sync_directory(&self.directory)
+    }
+
+    /// Deletes all but the newest so many, at least one, and what broken-off writing and damage have left. The oldest
+    /// that is kept; frames below it are needed by no start.
     ///
     /// # Errors
     /// When a file cannot be deleted.
     pub fn keep(&self, newest: usize) -> Result<Option<Seq>, SnapshotError> {
         let all = self.list()?;
         let (old, kept) = all.split_at(all.len().saturating_sub(newest.max(1)));
-        let is_left = |name: &&String| name.strip_suffix(".tmp").and_then(covered).is_some();
+        let left = |name: &str| [TEMPORARY, ASIDE].into_iter().find_map(|end| name.strip_suffix(end)).and_then(covered);
+        let is_left = |name: &&String| left(name).is_some();
         let left = self.names()?.iter().filter(is_left).map(|name| self.directory.join(name)).collect::<Vec<_>>();
         let gone: Vec<PathBuf> = old.iter().map(|seq| self.path(*seq)).chain(left).collect();
         for path in &gone {

@@ -4,8 +4,8 @@
 //! and packs, checks and writes everything. Neither waits for the other: when the file is behind, there is no slice.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::thread;
 
 use super::write::{SnapshotWriter, Written};
 use super::{Covers, SnapshotError};
@@ -26,7 +26,7 @@ pub struct Taking {
     slices: Option<SyncSender<Slice>>,
     /// A slice that the file had no room for.
     held: Option<Slice>,
-    thread: JoinHandle<Result<Written, SnapshotError>>,
+    outcome: Receiver<Result<Written, SnapshotError>>,
 }
 
 /// How far a snapshot is.
@@ -34,11 +34,14 @@ pub struct Taking {
 pub enum Progress {
     /// There is more to hand out: come again soon.
     Working,
-    /// The file is behind, or being finished: come again later.
+    /// The file is behind, or being finished: come again when woken.
     Waiting,
-    /// It can be ended without waiting.
-    Over,
+    /// It is whole and durable, or there is none.
+    Over(Result<Written, SnapshotError>),
 }
+
+/// Called by the thread that writes whenever there is something new for [`Taking::step`].
+pub type Wake = Box<dyn Fn() + Send>;
 
 /// A part of what the engine's own thread hands out.
 #[derive(Debug, Default)]
@@ -63,14 +66,25 @@ impl Taking {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn begin(engine: &mut Engine, directory: &Path, covers: Covers) -> Result<Option<Taking>, SnapshotError> {
+    pub fn begin(
+        engine: &mut Engine,
+        directory: &Path,
+        covers: Covers,
+        wake: Wake,
+    ) -> Result<Option<Taking>, SnapshotError> {
         let mut lists = Entries::default();
         let Some(walk) = engine.begin_image(&mut lists) else { return Ok(None) };
         let (sender, slices) = sync_channel(SLICES_WAITING);
         let settings = engine.catalog().settings().clone();
         let work = Work { directory: directory.to_owned(), covers, settings, lists, walk, slices };
-        match thread::Builder::new().name("inkling-snapshot".into()).spawn(move || work.run()) {
-            Ok(thread) => Ok(Some(Taking { slices: Some(sender), held: None, thread })),
+        let (tell, outcome) = channel();
+        let run = move || {
+            // Who asked may have gone.
+            let _ = tell.send(work.run(&wake));
+            wake();
+        };
+        match thread::Builder::new().name("inkling-snapshot".into()).spawn(run) {
+            Ok(_) => Ok(Some(Taking { slices: Some(sender), held: None, outcome })),
             Err(source) => {
                 engine.stop_image();
                 Err(SnapshotError::Io { path: directory.to_owned(), doing: "starting a thread for a snapshot", source })
@@ -80,8 +94,12 @@ impl Taking {
 
     /// Hands out a slice, if there is room for one.
     pub fn step(&mut self, engine: &mut Engine) -> Progress {
-        if self.thread.is_finished() {
-            return Progress::Over;
+        match self.outcome.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            over => {
+                engine.stop_image();
+                return Progress::Over(over.unwrap_or(Err(SnapshotError::Thread)));
+            }
         }
         let Some(slices) = &self.slices else { return Progress::Waiting };
         let slice = self.held.take().unwrap_or_else(|| {
@@ -117,13 +135,14 @@ impl Taking {
             // If the thread has failed, it says why below.
             let _ = slices.send(rest);
         }
+        let outcome = self.outcome.recv();
         engine.stop_image();
-        self.thread.join().unwrap_or(Err(SnapshotError::Thread))
+        outcome.unwrap_or(Err(SnapshotError::Thread))
     }
 }
 
 impl Work {
-    fn run(mut self) -> Result<Written, SnapshotError> {
+    fn run(mut self, wake: &Wake) -> Result<Written, SnapshotError> {
         let mut writer = SnapshotWriter::create(&self.directory, self.covers, &self.settings)?;
         writer.push(&self.lists)?;
         let mut profiles = Entries::default();
@@ -139,6 +158,7 @@ impl Work {
                 Ok(slice) => {
                     writer.push(&slice.entries)?;
                     is_open = !slice.is_last;
+                    wake();
                     continue;
                 }
                 Err(TryRecvError::Disconnected) if is_open => return Err(SnapshotError::GivenUp),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::layout::{CHUNK_BYTES_MAX, Checksum, ChunkHead, Content, Head};
-use super::shelf::{file_name, sync_directory};
+use super::shelf::{TEMPORARY, file_name, sync_directory};
 use super::{Covers, SnapshotError};
 use crate::engine::{Digest, DigestSum, Entries};
 use crate::event::{Event, Record};
@@ -52,7 +52,7 @@ impl SnapshotWriter {
     /// # Errors
     /// When the file cannot be written, or the settings do not fit.
     pub fn create(directory: &Path, covers: Covers, settings: &Settings) -> Result<SnapshotWriter, SnapshotError> {
-        let temporary = directory.join(format!("{}.tmp", file_name(covers.seq)));
+        let temporary = directory.join(format!("{}{TEMPORARY}", file_name(covers.seq)));
         let failed = |source| SnapshotError::Io { path: temporary.clone(), doing: "creating it", source };
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).map_err(failed)?;
         let packer = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;

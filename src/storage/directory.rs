@@ -11,6 +11,7 @@ use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
 use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of};
+use crate::snapshot::{Shelf, SnapshotError};
 use crate::token::TokenKey;
 
 /// Version of what a directory holds beside the journal, and of the names in it.
@@ -86,6 +87,9 @@ pub enum StorageError {
     /// The journal in it cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A snapshot in it cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 fn by(holder: &str) -> String {
@@ -162,6 +166,11 @@ impl Directory {
     pub fn token_key(&self) -> TokenKey {
         let [id, secret @ ..] = self.token_key;
         TokenKey::new(id, secret)
+    }
+
+    /// Its snapshots.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::new(&self.path)
     }
 
     /// The files of its journal.

@@ -2,7 +2,9 @@
 
 use inkling::engine::{Engine, Entries, Entry, RestoreError, Restoring, Scorer};
 use inkling::event::Record;
+use inkling::ids::Seq;
 use inkling::opportunity::ScoreRequest;
+use inkling::snapshot::{Covers, Taking, load};
 use proptest::prelude::*;
 
 use super::dice::Dice;
@@ -130,6 +132,24 @@ fn an_image_taken_meanwhile_says_what_was_when_it_began_and_changes_nothing() {
             restored.apply(record);
         }
         assert_eq!(restored.digest(), quiet.digest(), "seed {seed}");
+    }
+}
+
+/// With `INKLING_FIXTURE=FILE` it leaves the snapshot there: the fixture of a new format.
+#[test]
+fn a_snapshot_file_holds_everything() {
+    let (records, _) = records(&mut Stories::new(Dice::new(11)), 2_500);
+    let mut engine = Engine::new();
+    records.iter().for_each(|record| drop(engine.apply(record)));
+    let directory = tempfile::tempdir().unwrap();
+    let covers = Covers { seq: Seq(2_500), fingerprint: [7; 8], at: engine.now() };
+    let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+    let written = taking.end(&mut engine).unwrap();
+    assert_eq!(written.digest, engine.digest());
+    let loaded = load(&written.path, [7; 8], 3).unwrap();
+    assert_eq!(loaded.engine.digest(), written.digest);
+    if let Some(fixture) = std::env::var_os("INKLING_FIXTURE") {
+        std::fs::copy(&written.path, fixture).unwrap();
     }
 }
 
