@@ -169,6 +169,7 @@ impl Engine {
         self.forgotten.expire(self.now - self.retention().token);
         self.guards.expire(self.now.tick());
         let unseen_since = (self.now - self.retention().profile).tick();
+        self.profiles.prepare(self.now.tick());
         for _ in 0..most {
             if !self.profiles.evict_before(unseen_since) {
                 break;

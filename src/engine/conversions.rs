@@ -1,16 +1,16 @@
 //! Conversions that are kept: for impressions that arrive late, and to be retracted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 
 use super::bytes::{Bytes, Read, Reader};
 use super::entries::Kind;
 use super::impressions::{Impression, ImpressionId, PursuitKey, forget_id};
+use super::parted::PartedMap;
 use super::segments::RuleSegments;
 use super::statistics::Memberships;
 use super::table::{Row, Table};
-use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::settings::{Goal, KNOWN_EXTERNALS_MAX};
 use crate::units::Timestamp;
@@ -111,9 +111,9 @@ impl Conversion {
 #[derive(Debug)]
 pub(super) struct Conversions {
     pub(super) kept: Table<ConversionId, Conversion>,
-    by_user: HashMap<PursuitKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_opportunity: HashMap<OpportunityKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_key: HashMap<ConversionKey, ConversionId, KeyHasher>,
+    by_user: PartedMap<PursuitKey, SmallVec<[ConversionId; 2]>>,
+    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ConversionId; 2]>>,
+    by_key: PartedMap<ConversionKey, ConversionId>,
     deadlines: BTreeSet<(Timestamp, ConversionId)>,
     next: ConversionId,
 }
@@ -122,9 +122,9 @@ impl Default for Conversions {
     fn default() -> Conversions {
         Conversions {
             kept: Table::new(Kind::Conversion, 1_024),
-            by_user: HashMap::default(),
-            by_opportunity: HashMap::default(),
-            by_key: HashMap::default(),
+            by_user: PartedMap::default(),
+            by_opportunity: PartedMap::default(),
+            by_key: PartedMap::default(),
             deadlines: BTreeSet::new(),
             next: 0,
         }
@@ -188,10 +188,10 @@ impl Conversions {
 
     fn file(&mut self, id: ConversionId, conversion: Conversion) {
         if let Some(user) = conversion.user {
-            self.by_user.entry(PursuitKey::of(user, conversion.goal)).or_default().push(id);
+            self.by_user.get_or_insert(PursuitKey::of(user, conversion.goal), SmallVec::new()).push(id);
         }
         if let Some(opportunity) = conversion.opportunity {
-            self.by_opportunity.entry(opportunity).or_default().push(id);
+            self.by_opportunity.get_or_insert(opportunity, SmallVec::new()).push(id);
         }
         if let Some(key) = conversion.key {
             self.by_key.insert(key, id);
@@ -226,7 +226,7 @@ impl Conversions {
         for id in &ids {
             self.kept.get_mut(*id).expect("indexed conversions are kept").user = Some(to);
         }
-        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
+        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
         all.extend(ids);
         all.sort_unstable();
     }

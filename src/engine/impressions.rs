@@ -1,7 +1,6 @@
 //! Impressions that wait for their label, and those whose conversions can still be retracted.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -11,11 +10,12 @@ use super::bytes::{Bytes, Read, Reader};
 use super::climb::CLIMB_WINDOW;
 use super::entries::Kind;
 use super::lesson::Lesson;
+use super::parted::PartedMap;
 use super::segments::RuleSegments;
-use super::table::{Row, Table};
 use super::statistics::MULTIPLIER_CLASSES;
+use super::table::{Row, Table};
 use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, FEATURES_MAX, Feature};
-use crate::hash::{self, KeyHasher};
+use crate::hash;
 use crate::ids::{GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::units::Timestamp;
 
@@ -76,15 +76,15 @@ pub(super) struct Impression {
 pub(super) struct Impressions {
     /// Boxed: the map's free places would otherwise cost a whole impression each, and its growth would move them all.
     pub(super) kept: Table<ImpressionId, Box<Impression>>,
-    by_user: HashMap<PursuitKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
-    by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
+    by_user: PartedMap<PursuitKey, SmallVec<[ImpressionId; 2]>>,
+    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ImpressionId; 2]>>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
     /// When the ladder learns from an impression, where that is before its label window closes.
     climbs: BTreeSet<(Timestamp, ImpressionId)>,
     /// Impressions whose label window is open, by goal code.
     open: Vec<usize>,
     /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
-    crowds: HashMap<u64, u32, KeyHasher>,
+    crowds: PartedMap<u64, u32>,
     next: ImpressionId,
 }
 
@@ -92,12 +92,12 @@ impl Default for Impressions {
     fn default() -> Impressions {
         Impressions {
             kept: Table::new(Kind::Impression, 1_024),
-            by_user: HashMap::default(),
-            by_opportunity: HashMap::default(),
+            by_user: PartedMap::default(),
+            by_opportunity: PartedMap::default(),
             deadlines: BTreeSet::new(),
             climbs: BTreeSet::new(),
             open: Vec::new(),
-            crowds: HashMap::default(),
+            crowds: PartedMap::default(),
             next: 0,
         }
     }
@@ -160,9 +160,9 @@ impl Impressions {
 
     fn file(&mut self, id: ImpressionId, impression: Impression) {
         if let Some(user) = impression.user {
-            self.by_user.entry(PursuitKey::of(user, impression.goal)).or_default().push(id);
+            self.by_user.get_or_insert(PursuitKey::of(user, impression.goal), SmallVec::new()).push(id);
         }
-        self.by_opportunity.entry(impression.opportunity).or_default().push(id);
+        self.by_opportunity.get_or_insert(impression.opportunity, SmallVec::new()).push(id);
         self.deadlines.insert((impression.deadline, id));
         if impression.awaits_climb {
             self.climbs.insert((impression.climbs_at(), id));
@@ -171,7 +171,7 @@ impl Impressions {
             self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
             self.open[impression.goal.index()] += 1;
             if let Some(crowd) = impression.crowd() {
-                *self.crowds.entry(crowd).or_default() += 1;
+                *self.crowds.get_or_insert(crowd, 0) += 1;
             }
         }
         self.kept.insert(id, Box::new(impression));
@@ -242,10 +242,10 @@ impl Impressions {
             impression.user = Some(to);
             if let Some(crowd) = impression.crowd().filter(|_| !impression.is_closed) {
                 leave(&mut self.crowds, before);
-                *self.crowds.entry(crowd).or_default() += 1;
+                *self.crowds.get_or_insert(crowd, 0) += 1;
             }
         }
-        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
+        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
         all.extend(ids);
         all.sort_unstable();
     }
@@ -261,29 +261,27 @@ fn crowd(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<
     hash::mix(PursuitKey::of(user, goal).0, of)
 }
 
-fn leave(crowds: &mut HashMap<u64, u32, KeyHasher>, crowd: Option<u64>) {
-    if let Some(Entry::Occupied(mut entry)) = crowd.map(|crowd| crowds.entry(crowd)) {
-        *entry.get_mut() -= 1;
-        if *entry.get() == 0 {
-            entry.remove();
-        }
+fn leave(crowds: &mut PartedMap<u64, u32>, crowd: Option<u64>) {
+    if let Some(crowd) = crowd {
+        crowds.change_or_remove(&crowd, |waiting| {
+            *waiting -= 1;
+            *waiting == 0
+        });
     }
 }
 
 /// Takes a number out of an index, and the index entry with its last number.
 pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
-    index: &mut HashMap<K, SmallVec<[u64; N]>, KeyHasher>,
+    index: &mut PartedMap<K, SmallVec<[u64; N]>>,
     key: K,
     id: u64,
 ) where
     [u64; N]: smallvec::Array<Item = u64>,
 {
-    if let Entry::Occupied(mut entry) = index.entry(key) {
-        entry.get_mut().retain(|kept| *kept != id);
-        if entry.get().is_empty() {
-            entry.remove();
-        }
-    }
+    index.change_or_remove(&key, |ids| {
+        ids.retain(|kept| *kept != id);
+        ids.is_empty()
+    });
 }
 
 impl Impression {

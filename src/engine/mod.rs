@@ -38,6 +38,7 @@ mod multiplier;
 mod names;
 mod outcomes;
 mod packed;
+mod parted;
 mod paths;
 mod people;
 pub mod profile;
@@ -218,6 +219,12 @@ impl Engine {
     /// What was counted since the first record.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Has the system find memory for all tables of weights now rather than at the first example of each goal, as a
+    /// service should before it says that it is ready. State stays what it is.
+    pub fn warm(&mut self) {
+        self.goals.iter_mut().for_each(|goal| goal.learner.warm());
     }
 
     /// Lets scorers see all that was applied. Call it before acknowledging; when nothing of it has changed, it is free.

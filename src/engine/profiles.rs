@@ -1,17 +1,20 @@
 //! All profiles: found by readers and writer alike, given up when they are too many or too long unseen.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::entries::Kind;
+use super::parted::PartedMap;
 use super::profile::Profile;
 use super::shards::{ProfileWalk, Shards};
-use crate::hash::{self, KeyHasher};
+use crate::hash;
 use crate::ids::{AdvertiserCode, UserKey};
 use crate::units::Tick;
 
 /// Seconds of the hours by which profiles are given up.
 pub(super) const HOUR_S: u32 = 3_600;
+/// Profiles put in order at one tick, about, in view of giving them up: some milliseconds.
+const PREPARED_PER_TICK: usize = 4_096;
 
 /// Hash of a person's root id and an advertiser. Two of 50 million share one with odds of 1 in 15,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,16 +36,20 @@ impl ProfileKey {
     }
 }
 
+/// Profiles last seen in one hour: many of them change hours at any time, so the set must not move as a whole.
+pub(super) type Hour = PartedMap<ProfileKey, (), 64>;
+
 /// The writer's side of the profiles.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     shared: Arc<Shards>,
     count: usize,
-    /// Profiles by the hour they were last seen in, except those of `oldest`.
-    hours: BTreeMap<u32, HashSet<ProfileKey, KeyHasher>>,
-    /// Profiles of the earliest hour, once some are given up from it, by when they were last seen.
+    /// Profiles by the hour they were last seen in: those of hours later than `oldest_hour`.
+    hours: BTreeMap<u32, Hour>,
+    /// Profiles of hours up to `oldest_hour`, by when they were last seen: the next to be given up.
     oldest: BTreeSet<(Tick, ProfileKey)>,
-    /// The hour that `oldest` holds; later ones are in `hours`.
+    /// Of those hours, what is not put in order yet.
+    unordered: Hour,
     oldest_hour: u32,
     /// Where profiles are packed.
     buffer: Vec<u8>,
@@ -50,8 +57,8 @@ pub(super) struct Profiles {
 
 impl Profiles {
     /// Profiles out of an image: the map, and in it those of each hour.
-    pub fn restored(shared: Arc<Shards>, hours: BTreeMap<u32, HashSet<ProfileKey, KeyHasher>>) -> Profiles {
-        let count = hours.values().map(HashSet::len).sum();
+    pub fn restored(shared: Arc<Shards>, hours: BTreeMap<u32, Hour>) -> Profiles {
+        let count = hours.values().map(Hour::len).sum();
         Profiles { shared, count, hours, ..Profiles::default() }
     }
 
@@ -106,24 +113,40 @@ impl Profiles {
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
-        if self.oldest.is_empty() {
-            match self.hours.first_key_value() {
-                Some((hour, _)) if *hour <= before.0 / HOUR_S => self.open_oldest_hour(),
-                _ => return false,
-            }
-        }
+        while self.put_in_order(before) > 0 {}
         match self.oldest.first().copied() {
             Some((seen, key)) if seen < before => self.remove(key).is_some(),
             _ => false,
         }
     }
 
-    fn open_oldest_hour(&mut self) {
-        if let Some((hour, keys)) = self.hours.pop_first() {
-            self.oldest_hour = hour;
-            let seen = |key: ProfileKey| self.shared.read(key, |kept| (kept.get().last_seen(), key));
-            self.oldest = keys.into_iter().filter_map(seen).collect();
+    /// Puts some of the profiles of the earliest hour in order, so that little is left to do when they are to be given
+    /// up: of hours that are over at a tick, as those of the present are still on the move.
+    pub fn prepare(&mut self, now: Tick) {
+        let hour_began = Tick(now.0 / HOUR_S * HOUR_S);
+        let mut left = PREPARED_PER_TICK;
+        while left > 0 {
+            match self.put_in_order(hour_began) {
+                0 => break,
+                done => left = left.saturating_sub(done),
+            }
         }
+    }
+
+    /// Puts a part of the earliest hour in order, where that began before a tick. How many profiles that were.
+    fn put_in_order(&mut self, before: Tick) -> usize {
+        if self.unordered.len() == 0 && self.oldest.is_empty() {
+            match self.hours.first_key_value() {
+                Some((hour, _)) if hour * HOUR_S < before.0 => {}
+                _ => return 0,
+            }
+            let (hour, keys) = self.hours.pop_first().expect("just looked at");
+            (self.oldest_hour, self.unordered) = (hour, keys);
+        }
+        let Some(part) = self.unordered.take_part() else { return 0 };
+        let seen = |key: &ProfileKey| self.shared.read(*key, |kept| (kept.get().last_seen(), *key));
+        self.oldest.extend(part.keys().filter_map(seen));
+        part.len()
     }
 
     /// All canonical entries, in no order.
@@ -142,7 +165,7 @@ impl Profiles {
         if hour <= self.oldest_hour {
             self.oldest.insert((seen, key));
         } else {
-            self.hours.entry(hour).or_default().insert(key);
+            self.hours.entry(hour).or_default().insert(key, ());
         }
     }
 
@@ -150,13 +173,11 @@ impl Profiles {
         let hour = seen.0 / HOUR_S;
         if hour <= self.oldest_hour {
             self.oldest.remove(&(seen, key));
+            self.unordered.remove(&key);
         } else if let Some(keys) = self.hours.get_mut(&hour) {
             keys.remove(&key);
-            if keys.is_empty() {
+            if keys.len() == 0 {
                 self.hours.remove(&hour);
-            } else if keys.len() < keys.capacity() / 4 {
-                // An hour that most have left since gives its room back.
-                keys.shrink_to_fit();
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Event ids seen lately, so that an event that is sent again changes nothing.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::bytes::{Bytes, Read, Reader};
-use crate::hash::KeyHasher;
+use super::parted::PartedMap;
 
 /// Ids of one entry of an image.
 const PIECE_IDS: usize = 8_192;
@@ -12,17 +12,17 @@ const PIECE_IDS: usize = 8_192;
 #[derive(Debug, Default)]
 pub(super) struct RecentEvents {
     order: VecDeque<u64>,
-    known: HashSet<u64, KeyHasher>,
+    known: PartedMap<u64, ()>,
 }
 
 impl RecentEvents {
     pub fn contains(&self, id: u64) -> bool {
-        self.known.contains(&id)
+        self.known.contains_key(&id)
     }
 
     /// Remembers an id; beyond `max` the oldest is forgotten.
     pub fn insert(&mut self, id: u64, max: usize) {
-        if self.known.insert(id) {
+        if self.known.insert(id, ()).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > max {
@@ -50,7 +50,7 @@ impl RecentEvents {
     pub fn restore(&mut self, mut bytes: Reader<'_>) -> Read<()> {
         while !bytes.is_at_end() {
             let (id, fault) = (bytes.long()?, bytes.fault("an id comes twice"));
-            if !self.known.insert(id) {
+            if self.known.insert(id, ()).is_some() {
                 return Err(fault);
             }
             self.order.push_back(id);

@@ -1,6 +1,6 @@
 //! The state out of the entries of an image.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
@@ -13,13 +13,12 @@ use super::gap::Gap;
 use super::impressions::{Impression, ImpressionId};
 use super::latest::Latest;
 use super::packed::Packed;
-use super::profiles::{HOUR_S, ProfileKey, Profiles};
+use super::profiles::{HOUR_S, Hour, ProfileKey, Profiles};
 use super::shards::Shards;
 use super::spend::SpendControl;
 use super::statistics::{AdvertiserStatistics, GoalStatistics};
 use super::trial::{Participant, Trial};
 use super::{Engine, GoalState};
-use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, GoalCode, UserKey};
 use crate::learn::calibration::Calibrator;
 use crate::learn::ftrl::{ImageFault, Learner, TABLE_BITS_MAX, TABLE_BITS_MIN};
@@ -137,7 +136,11 @@ impl Restoring {
     /// When entries are missing, come twice, or do not fit each other or the settings.
     pub fn finish(self, settings: Settings) -> Result<Engine, RestoreError> {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let set = |(hour, keys): (u32, Vec<ProfileKey>)| (hour, HashSet::<_, KeyHasher>::from_iter(keys));
+        let set = |(hour, keys): (u32, Vec<ProfileKey>)| {
+            let mut set = Hour::default();
+            keys.into_iter().for_each(|key| drop(set.insert(key, ())));
+            (hour, set)
+        };
         let hours = std::mem::take(&mut parts.hours).into_iter().map(set).collect();
         let mut engine = Engine::over(Profiles::restored(self.shards, hours));
         parts.others.sort_unstable();

@@ -249,6 +249,13 @@ impl Learner {
         self.table = Arc::new(new);
     }
 
+    /// Writes to each page of the table what stands there, so that the system finds memory for all of it now: 16 MB at
+    /// the first example took 40 ms.
+    pub fn warm(&mut self) {
+        // Every 64th slot begins a page of 4 KB.
+        self.table.slots.iter().step_by(64).for_each(|slot| slot.touch());
+    }
+
     /// Updates that met a slot of another feature, as far as the tags can tell.
     pub fn collisions(&self) -> u64 {
         self.collisions
