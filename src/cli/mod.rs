@@ -9,8 +9,11 @@ mod data;
 mod demo;
 mod exchange;
 mod input;
+mod inspect;
 mod json;
+mod load;
 mod remote;
+mod repair;
 mod replay;
 mod score;
 mod segments;
@@ -18,6 +21,7 @@ mod serve;
 mod signals;
 mod simulate;
 mod track;
+mod verify;
 mod words;
 
 use std::io::{self, Write};
@@ -39,6 +43,9 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Inspect(inspect::Inspect),
+    Load(load::Load),
+    Repair(repair::Repair),
     /// Plays a recorded log through the engine and says how good its predictions were
     Replay(replay::Replay),
     Score(score::Score),
@@ -47,6 +54,7 @@ enum Command {
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
     Track(track::Track),
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -58,12 +66,16 @@ impl Cli {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Load(load) => load.run(),
+            Command::Repair(repair) => repair.run(),
             Command::Replay(replay) => replay.run(),
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),
             Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
+            Command::Verify(verify) => verify.run(),
         }
     }
 }

@@ -52,6 +52,16 @@ impl JournalFile {
     /// # Errors
     /// The cause in words.
     pub fn create(disk: &dyn Disk, first: Seq, identity: Fingerprint) -> Result<JournalFile, String> {
+        let file = JournalFile::unfinished(disk, first, identity)?;
+        disk.finish(first).map_err(|error| io_cause(&error))?;
+        Ok(file)
+    }
+
+    /// Makes such a file, durable but not listed yet.
+    ///
+    /// # Errors
+    /// The cause in words.
+    pub fn unfinished(disk: &dyn Disk, first: Seq, identity: Fingerprint) -> Result<JournalFile, String> {
         let backend = disk.create(first).map_err(|error| io_cause(&error))?;
         let database = builder(false).create_with_backend(Boxed(backend)).map_err(cause)?;
         let write = database.begin_write().map_err(cause)?;
@@ -63,7 +73,6 @@ impl JournalFile {
             write.open_table(FRAMES).map_err(cause)?;
         }
         write.commit().map_err(cause)?;
-        disk.finish(first).map_err(|error| io_cause(&error))?;
         Ok(JournalFile { name: disk.name(first), database: Arc::new(database), opened_len: 0 })
     }
 
@@ -149,7 +158,7 @@ impl JournalFile {
             Ok(self.database.begin_read()?.open_table(FRAMES)?.range(from.0..)?)
         };
         let range = range().map_err(|error| self.unreadable(cause(error)))?;
-        Ok(Frames { name: self.name.clone(), range, expected: from })
+        Ok(Frames { range, file: self.clone(), expected: from })
     }
 
     /// Appends frames by one commit; `durability` says whether it waits for the disk.
@@ -223,8 +232,9 @@ pub fn shown(fingerprint: Fingerprint) -> String {
 
 /// Frames of one file in their order, each checked.
 pub struct Frames {
-    name: String,
     range: redb::Range<'static, u64, &'static [u8]>,
+    /// A database that is dropped closes its file, whoever still reads.
+    file: JournalFile,
     /// The frame whose turn it is.
     expected: Seq,
 }
@@ -235,14 +245,13 @@ impl Frames {
     /// # Errors
     /// When the next one is missing or damaged.
     pub fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
-        let unreadable = |error| JournalError::Unreadable { file: self.name.clone(), cause: cause(error) };
         let Some(row) = self.range.next() else { return Ok(None) };
-        let (seq, row) = row.map_err(unreadable)?;
+        let (seq, row) = row.map_err(|error| self.file.unreadable(cause(error)))?;
         let (seq, row) = (Seq(seq.value()), row.value());
         if seq != self.expected {
-            return Err(JournalError::Gap { file: self.name.clone(), expected: self.expected.0, found: seq.0 });
+            return Err(JournalError::Gap { file: self.file.name.clone(), expected: self.expected.0, found: seq.0 });
         }
-        let damaged = || JournalError::Damaged { file: self.name.clone(), seq: seq.0 };
+        let damaged = || JournalError::Damaged { file: self.file.name.clone(), seq: seq.0 };
         let (sum, frame) = row.split_at_checked(CHECKSUM_BYTES).ok_or_else(damaged)?;
         if checksum(seq, frame) != sum {
             return Err(damaged());

@@ -39,6 +39,7 @@ mod file;
 mod memory;
 mod overlay;
 mod reader;
+mod survey;
 #[cfg(test)]
 pub(crate) mod watched;
 mod writer;
@@ -49,6 +50,7 @@ pub use error::JournalError;
 pub use file::{Fingerprint, shown};
 pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
 pub use reader::Reader;
+pub use survey::{Part, cut, survey};
 
 use crate::ids::Seq;
 

@@ -46,7 +46,9 @@ impl Overlay {
         let mut bytes = vec![0; PAGE_BYTES as usize].into_boxed_slice();
         let start = page * PAGE_BYTES;
         let there = base_len.saturating_sub(start).min(PAGE_BYTES) as usize;
-        self.base.read(start, &mut bytes[..there])?;
+        if there > 0 {
+            self.base.read(start, &mut bytes[..there])?;
+        }
         Ok(bytes)
     }
 }

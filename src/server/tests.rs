@@ -5,7 +5,9 @@ use super::*;
 use crate::journal::watched::Watched;
 
 fn config() -> Config {
-    let mut config = Config::from_settings(Settings::default());
+    // Other settings than those that an engine has by itself: they have to be journaled.
+    let acme = crate::settings::Advertiser::new(crate::ids::Id::literal("acme"));
+    let mut config = Config::from_settings(Settings { advertisers: vec![acme], ..Settings::default() });
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     (config.server.grpc, config.server.http) = (any, any);
     config

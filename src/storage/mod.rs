@@ -13,13 +13,15 @@
 //! those up to its last one.
 //!
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
-//! frame.
+//! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
 mod directory;
 mod ground;
 mod recovery;
+mod repair;
 mod secret;
 
 pub use directory::{Directory, StorageError};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
+pub use repair::{Plan, repair};
