@@ -53,7 +53,7 @@ impl StorageConfig {
         }
         let choices = [("synced", Durability::Synced), ("buffered", Durability::Buffered)];
         table.choice("durability", &mut storage.durability, &choices);
-        let intervals = Span::seconds(1)..=Span::hours(24);
+        let intervals = Span(100)..=Span::hours(24);
         table.span("snapshot_interval", &mut storage.snapshot_interval, intervals);
         table.whole("snapshots_kept", &mut storage.snapshots_kept, 1..=100);
         storage

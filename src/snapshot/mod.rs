@@ -44,7 +44,7 @@ mod write;
 
 pub use fault::{Damage, SnapshotError};
 pub use layout::{CHUNK_BYTES_MAX, FORMAT};
-pub use read::{Loaded, load};
+pub use read::{Loaded, check, load};
 pub use shelf::{Found, Shelf};
 pub use taking::{Progress, Taking, Wake};
 pub use write::{SnapshotWriter, Written};

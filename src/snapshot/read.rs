@@ -48,21 +48,53 @@ struct Chunk {
 /// # Errors
 /// When the file cannot be read, is damaged, of a later format, or of another identity key.
 pub fn load(path: &Path, fingerprint: Fingerprint, threads: usize) -> Result<Loaded, SnapshotError> {
+    let (mut input, head) = open(path)?;
+    if head.covers.fingerprint != fingerprint {
+        return Err(SnapshotError::ForeignKey { path: path.to_owned() });
+    }
+    let damaged = |(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage };
+    let (engine, digest) = restore(&mut input, &head.checksum, threads.max(1)).map_err(damaged)?;
+    Ok(Loaded { engine, covers: head.covers, digest, path: path.to_owned() })
+}
+
+/// Reads a snapshot and believes its checksums: what it is of, and the digest of the state that it holds. No engine is
+/// made of it.
+///
+/// # Errors
+/// As [`load`], but for what only an engine finds.
+pub fn check(path: &Path) -> Result<(Covers, Digest), SnapshotError> {
+    let damaged = |(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage };
+    let (mut input, head) = open(path)?;
+    let mut entries = 0;
+    for place in 0.. {
+        let chunk = input.chunk(place).map_err(damaged)?;
+        let bytes = unpack(&head.checksum, &chunk).map_err(damaged)?;
+        match chunk.head.content {
+            Content::Settings => {}
+            Content::Entries => entries += Entries::read(&bytes).count() as u64,
+            Content::End => {
+                let digest = read_end(&bytes, Content::End, entries).map_err(|damage| damaged((chunk.offset, damage)))?;
+                input.end().map_err(damaged)?;
+                return Ok((head.covers, digest));
+            }
+        }
+    }
+    Err(damaged((input.offset, Damage::Cut)))
+}
+
+/// Opens a file and reads its head.
+fn open(path: &Path) -> Result<(Input, Head), SnapshotError> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (length, file) =
         opened.map_err(|source| SnapshotError::Io { path: path.to_owned(), doing: "opening it", source })?;
     let mut input = Input { file: BufReader::with_capacity(1 << 20, file), offset: 0, length };
-    let damaged = |(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage };
     let head = input.take::<HEAD_BYTES>().and_then(|bytes| Head::read(&bytes).map_err(|damage| (0, damage)));
-    let head = head.map_err(damaged)?;
+    let head =
+        head.map_err(|(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage })?;
     if head.format > FORMAT {
         return Err(SnapshotError::Future { path: path.to_owned(), found: head.format });
     }
-    if head.covers.fingerprint != fingerprint {
-        return Err(SnapshotError::ForeignKey { path: path.to_owned() });
-    }
-    let (engine, digest) = restore(&mut input, &head.checksum, threads.max(1)).map_err(damaged)?;
-    Ok(Loaded { engine, covers: head.covers, digest, path: path.to_owned() })
+    Ok((input, head))
 }
 
 fn restore(input: &mut Input, file: &Checksum, threads: usize) -> Result<(Engine, Digest), Fault> {
@@ -115,9 +147,7 @@ fn restore(input: &mut Input, file: &Checksum, threads: usize) -> Result<(Engine
     let end = end.ok_or((input.offset, Damage::Cut))?;
     let digest = read_end(&unpack(file, &end)?, end.head.content, entries.into_inner());
     let digest = digest.map_err(|damage| (end.offset, damage))?;
-    if input.offset != input.length {
-        return Err((input.offset, Damage::Trailing));
-    }
+    input.end()?;
     let engine = restoring.finish(settings).map_err(|error| (0, error.into()))?;
     Ok((engine, digest))
 }
@@ -185,6 +215,11 @@ impl Input {
         self.file.read_exact(bytes).map_err(|error| (self.offset, cut(error)))?;
         self.offset += bytes.len() as u64;
         Ok(())
+    }
+
+    /// The end, and nothing beyond it.
+    fn end(&self) -> Result<(), Fault> {
+        if self.offset == self.length { Ok(()) } else { Err((self.offset, Damage::Trailing)) }
     }
 
     /// The next chunk, at its place.

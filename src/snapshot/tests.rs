@@ -52,6 +52,7 @@ fn a_snapshot_is_read_as_it_was_written() {
         let written = write(directory.path(), &mut engine, seq);
         assert_eq!((written.covers, written.digest), (covers(seq), engine.digest()));
         assert_eq!(written.bytes, fs::metadata(&written.path).unwrap().len());
+        assert_eq!(check(&written.path).unwrap(), (covers(seq), written.digest));
         for threads in [0, 1, 5] {
             let loaded = load(&written.path, FINGERPRINT, threads).unwrap();
             assert_eq!((loaded.covers, loaded.digest), (covers(seq), written.digest));
@@ -120,6 +121,7 @@ fn flips_and_cuts_are_found_wherever_they_are() {
         flipped[at] ^= 1 << (at % 8);
         let flipped = refused(&other, &flipped);
         assert!(matches!(flipped, SnapshotError::Damaged { .. }), "flipped at {at}: {flipped}");
+        assert!(check(&other).is_err(), "flipped at {at}");
     }
     let longer = refused(&other, &[&whole[..], b"x"].concat()).to_string();
     assert!(longer.contains("more follows after its end"), "{longer}");

@@ -17,12 +17,12 @@ use crate::token::TokenKey;
 /// Version of what a directory holds beside the journal, and of the names in it.
 pub const DIRECTORY_FORMAT: u32 = 1;
 
-const FORMAT: &str = "inkling.format";
+pub(super) const FORMAT: &str = "inkling.format";
 const FORMAT_WORDS: &str = "inkling data directory, format ";
 const LOCK: &str = "inkling.lock";
-const IDENTITY: &str = "identity.key";
+pub(super) const IDENTITY: &str = "identity.key";
 const IDENTITY_TITLE: &str = "inkling identity key";
-const TOKEN: &str = "token.key";
+pub(super) const TOKEN: &str = "token.key";
 const TOKEN_TITLE: &str = "inkling token key";
 
 /// Why a directory cannot be used.
@@ -83,6 +83,16 @@ pub enum StorageError {
         path: PathBuf,
         /// What it should be.
         what: String,
+    },
+    /// Nothing in it can be copied while a service works there.
+    #[error(
+        "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy the \
+         whole directory",
+        path.display()
+    )]
+    NoSnapshot {
+        /// Which directory.
+        path: PathBuf,
     },
     /// The journal in it cannot be used.
     #[error(transparent)]
@@ -249,7 +259,7 @@ fn lock(path: &Path) -> Result<File, StorageError> {
     Ok(file)
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
     let path = path.to_owned();
     move |source| StorageError::Io { path: path.clone(), source }
 }

@@ -15,12 +15,14 @@
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
 //! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
+mod backup;
 mod directory;
 mod ground;
 mod recovery;
 mod repair;
 mod secret;
 
+pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
