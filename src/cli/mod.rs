@@ -4,12 +4,17 @@
 //!
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
+mod backup;
 mod check;
+mod data;
 mod demo;
 mod exchange;
 mod input;
+mod inspect;
 mod json;
+mod load;
 mod remote;
+mod repair;
 mod replay;
 mod score;
 mod segments;
@@ -17,6 +22,7 @@ mod serve;
 mod signals;
 mod simulate;
 mod track;
+mod verify;
 mod words;
 
 use std::io::{self, Write};
@@ -34,10 +40,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::Backup),
     /// Checks a configuration file and says what it means
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Inspect(inspect::Inspect),
+    Load(load::Load),
+    Repair(repair::Repair),
     /// Plays a recorded log through the engine and says how good its predictions were
     Replay(replay::Replay),
     Score(score::Score),
@@ -46,6 +56,7 @@ enum Command {
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
     Track(track::Track),
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -55,14 +66,19 @@ impl Cli {
     /// When the command failed: the chain of causes is what the user is told.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Backup(backup) => backup.run(),
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Load(load) => load.run(),
+            Command::Repair(repair) => repair.run(),
             Command::Replay(replay) => replay.run(),
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),
             Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
+            Command::Verify(verify) => verify.run(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of people adds to the log-odds of a goal, in the mean over its impressions.
 
+use super::bytes::{Bytes, Read, Reader};
 use crate::stats::decay::{Decayed, HalfLife};
 use crate::units::Tick;
 
@@ -26,9 +27,15 @@ impl Gap {
         if self.impressions.value > 0.0 { self.sum.value / self.impressions.value } else { 0.0 }
     }
 
-    /// Both counts: the differences, and how many.
-    pub fn counts(&self) -> [&Decayed; 2] {
-        [&self.sum, &self.impressions]
+    /// Appends its canonical bytes.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.count(&self.sum);
+        bytes.count(&self.impressions);
+    }
+
+    /// A gap out of its canonical bytes.
+    pub fn read(bytes: &mut Reader<'_>) -> Read<Gap> {
+        Ok(Gap { sum: bytes.count()?, impressions: bytes.count()? })
     }
 }
 

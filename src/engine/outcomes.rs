@@ -223,6 +223,7 @@ impl Engine {
             standing: 0,
             steps: 0,
             is_climbed: !is_learned,
+            awaits_climb: false,
             is_closed: false,
             is_ghost: notice.is_ghost,
             deadline: shown_at + window,

@@ -162,6 +162,11 @@ impl Support {
     pub fn ids(&self) -> &[u64] {
         &self.users
     }
+
+    /// The support of these ids.
+    pub fn from_ids(users: Vec<u64>) -> Support {
+        Support { users }
+    }
 }
 
 /// Memberships of one impression, one action or one conversion.
