@@ -37,6 +37,16 @@ const LOOKS_MAX: usize = 16;
 /// others; and impressions whose conversions are yet to come must not be held down again and again.
 const LOOK_WORTH: f64 = 0.1;
 
+/// How an impression that is learned was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub shown_at: Timestamp,
+    /// How much it counts among those of one label.
+    pub share: f32,
+    /// How much it counts among all that could be bid for.
+    pub weight: f64,
+}
+
 impl Engine {
     /// Learns an impression as negative, with the current weights' probability as the gradient, or puts that off until
     /// its label is known.
@@ -44,8 +54,7 @@ impl Engine {
         &mut self,
         goal: GoalCode,
         features: Option<&[Feature]>,
-        shown_at: Timestamp,
-        share: f32,
+        Seen { shown_at, share, weight }: Seen,
     ) -> Lesson {
         let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
@@ -64,9 +73,12 @@ impl Engine {
         let centred = lanes[LADDER] - centre;
         let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
+        let curve = state.calibrator.curve();
+        let corrected = |logit: f64| math::sigmoid(logit + curve.shift(logit));
+        state.centre.add(corrected(logit), weight);
         if !of_person.is_empty() {
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
-            state.gap.add(logit - alone, shown, half_life);
+            state.centre.add_person(corrected(logit), corrected(alone + state.centre.gap()), weight);
         }
         let mut pulls = [0.0; HEADS];
         if !waits {
@@ -77,8 +89,6 @@ impl Engine {
         }
         state.ladder.show(first, lanes[LADDER], share.into());
         state.calibrator.show(shown_at.0, logit, share.into());
-        let p = math::sigmoid(logit + state.calibrator.curve().shift(logit));
-        state.statistics.predicted.add(p, shown, half_life);
         state.statistics.outcome.impressions.add(1.0, shown, half_life);
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
