@@ -38,6 +38,7 @@ pub mod record;
 // Floor 5: what comes in and goes out.
 pub mod identity;
 pub mod report;
+pub mod snapshot;
 pub mod token;
 
 // Floor 6: recorded logs, and the journal on disk, through the same engine.

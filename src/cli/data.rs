@@ -1,5 +1,7 @@
 //! What the commands share that work on a data directory.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use crate::config::{Durability, StorageConfig};
@@ -22,7 +24,13 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
         }
     };
     let options = Options { durability, ..Options::default() };
-    Ground::stored(directory, options, Box::new(watch)).context("the state cannot be recovered")
+    let tell = |what: &str| eprintln!("inkling: {what}");
+    let ground = Ground::stored(directory, options, Box::new(watch), Box::new(tell));
+    let mut ground = ground.context("the state cannot be recovered")?;
+    if let Some(plan) = &mut ground.snapshots {
+        (plan.interval, plan.kept) = (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);
+    }
+    Ok(ground)
 }
 
 /// Where and how surely events are kept, in words.

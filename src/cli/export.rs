@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::words;
-use crate::ids::{Id, Seq};
+use crate::ids::Id;
 use crate::journey::JourneyWriter;
 use crate::storage::{Directory, Selection, export};
 use crate::units::Timestamp;
@@ -14,7 +14,8 @@ use crate::units::Timestamp;
 /// Writes the journal of a data directory as a journey log, which `inkling replay` reads
 ///
 /// Users are keys. Impressions carry the features they were scored on in the place of their context: to replay with other
-/// features, the bidder's own request log is needed. People who were forgotten are left out.
+/// features, the bidder's own request log is needed. People who were forgotten are left out. Where the journal's
+/// beginning is let go, the log begins behind the oldest snapshot.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The data directory
@@ -50,14 +51,14 @@ impl Export {
     /// When the journal is damaged, or the log cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
         let directory = Directory::open(&self.directory)?;
-        let before_first = directory.journal_files()?.first().map_or(Seq(0), |first| Seq(first.0.saturating_sub(1)));
+        let (engine, after) = super::verify::start(&directory, &directory.journal_files()?)?;
         let selection = Selection {
             from: self.from.unwrap_or_default(),
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
         let mut writer = JourneyWriter::create(&self.log)?;
-        let exported = export(|| directory.reader(before_first), &mut writer, &selection)
+        let exported = export(engine, || directory.reader(after), &mut writer, &selection)
             .with_context(|| format!("{}: not exported", self.directory.display()))?;
         writer.finish()?;
         let text = format!(

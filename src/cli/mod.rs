@@ -4,6 +4,7 @@
 //!
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
+mod backup;
 mod check;
 mod data;
 mod demo;
@@ -40,6 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::Backup),
     /// Checks a configuration file and says what it means
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
@@ -66,6 +68,7 @@ impl Cli {
     /// When the command failed: the chain of causes is what the user is told.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Backup(backup) => backup.run(),
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
             Command::Export(export) => export.run(),

@@ -9,9 +9,10 @@ use super::words;
 use crate::engine::Engine;
 use crate::ids::Seq;
 use crate::report::progress::Progress;
+use crate::snapshot;
 use crate::storage::{Directory, recover};
 
-/// Reads the whole journal of a data directory, and changes nothing: every page, every frame, every record
+/// Reads the whole journal and all snapshots of a data directory, and changes nothing: every page, frame and record
 ///
 /// Prints the digest of the state that comes out of it, which `GetState` tells of a running service, too. Exit code 1
 /// and the place when something is damaged or missing. Not while a service works in the directory: its files change.
@@ -31,17 +32,18 @@ impl Verify {
         let directory = Directory::open(&self.directory)?;
         let files = directory.journal_files()?;
         let about = format!("{}: not verified", self.directory.display());
-        let mut reader = directory.reader(Seq(0)).context(about.clone())?;
+        let (mut engine, after) = start(&directory, &files).context(about.clone())?;
+        let mut reader = directory.reader(after).context(about.clone())?;
         let mut progress = Progress::new(files.len() as u64);
-        let mut engine = Engine::new();
         let begun = |seq: Seq| files.partition_point(|first| *first <= seq) as u64;
-        let recovered = recover(&mut engine, Seq(0), || reader.next_frame(), |seq| progress.show(begun(seq) - 1));
+        let recovered = recover(&mut engine, after, || reader.next_frame(), |seq| progress.show(begun(seq) - 1));
         progress.done();
         let recovered = recovered.context(about)?;
         let text = format!(
-            "{} is whole: {}, frames 1 to {}, {}\nstate at frame {}: clock {} ms, digest {:032x}\n",
+            "{} is whole: {}, frames {} to {}, {}\nstate at frame {}: clock {} ms, digest {:032x}\n",
             self.directory.display(),
             words::several(files.len(), "journal file"),
+            after.0 + 1,
             recovered.seq.0,
             words::several(recovered.records as usize, "record"),
             recovered.seq.0,
@@ -49,5 +51,24 @@ impl Verify {
             engine.digest().0,
         );
         super::print(&text).context("cannot write to standard output")
+    }
+}
+
+/// State before the first frame of the journal: nothing, or, where the journal's beginning is let go, the oldest
+/// snapshot. All snapshots are checked.
+pub(super) fn start(directory: &Directory, files: &[Seq]) -> anyhow::Result<(Engine, Seq)> {
+    let shelf = directory.shelf();
+    let all = shelf.list()?;
+    for seq in &all {
+        snapshot::check(&shelf.path(*seq))?;
+    }
+    match (files.first(), all.first()) {
+        (None | Some(Seq(1)), None) | (Some(Seq(1)), Some(_)) => Ok((Engine::new(), Seq(0))),
+        (_, Some(oldest)) => {
+            let loaded = snapshot::load(&shelf.path(*oldest), directory.identity().fingerprint(), 2)?;
+            Ok((loaded.engine, loaded.covers.seq))
+        }
+        // The journal itself says what is missing.
+        (Some(_), None) => Ok((Engine::new(), Seq(0))),
     }
 }

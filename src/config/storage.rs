@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::table::Table;
+use crate::units::Span;
 
 /// Settings of the data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub struct StorageConfig {
     pub path: PathBuf,
     /// What an acknowledged event survives.
     pub durability: Durability,
+    /// Time between the beginnings of two snapshots.
+    pub snapshot_interval: Span,
+    /// How many snapshots are kept.
+    pub snapshots_kept: usize,
 }
 
 /// What an acknowledged event survives.
@@ -25,7 +30,12 @@ pub enum Durability {
 
 impl Default for StorageConfig {
     fn default() -> StorageConfig {
-        StorageConfig { path: PathBuf::from("inkling-data"), durability: Durability::Synced }
+        StorageConfig {
+            path: PathBuf::from("inkling-data"),
+            durability: Durability::Synced,
+            snapshot_interval: Span::minutes(5),
+            snapshots_kept: 2,
+        }
     }
 }
 
@@ -43,6 +53,9 @@ impl StorageConfig {
         }
         let choices = [("synced", Durability::Synced), ("buffered", Durability::Buffered)];
         table.choice("durability", &mut storage.durability, &choices);
+        let intervals = Span(100)..=Span::hours(24);
+        table.span("snapshot_interval", &mut storage.snapshot_interval, intervals);
+        table.whole("snapshots_kept", &mut storage.snapshots_kept, 1..=100);
         storage
     }
 }

@@ -70,7 +70,7 @@ impl Service {
     /// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
     fn start(settings: Settings, data: &Path) -> anyhow::Result<Service> {
         let directory = Directory::open_or_make_with(data, || [0; 32])?;
-        let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}))?;
+        let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}), Box::new(|_| {}))?;
         let mut config = Config::from_settings(settings);
         config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
         config.server.http = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
-use super::packed::Packed;
+use super::entries::Kind;
 use super::parted::PartedMap;
 use super::profile::Profile;
-use crate::hash::{self, KeyHasher};
+use super::shards::{ProfileWalk, Shards};
+use crate::hash;
 use crate::ids::{AdvertiserCode, UserKey};
 use crate::units::Tick;
 
-/// Shards of the map: enough that the writer, who holds one for some 100 ns, is rarely met.
-const SHARDS: usize = 4_096;
-const HOUR_S: u32 = 3_600;
+/// Seconds of the hours by which profiles are given up.
+pub(super) const HOUR_S: u32 = 3_600;
 /// Profiles put in order at one tick, about, in view of giving them up: some milliseconds.
 const PREPARED_PER_TICK: usize = 4_096;
 
@@ -31,18 +29,20 @@ impl ProfileKey {
     pub fn number(self) -> u64 {
         self.0
     }
+
+    /// The key of a number.
+    pub fn from_number(number: u64) -> ProfileKey {
+        ProfileKey(number)
+    }
 }
 
-/// The map that scorers read.
-pub(super) type SharedProfiles = DashMap<ProfileKey, Packed, KeyHasher>;
-
 /// Profiles last seen in one hour: many of them change hours at any time, so the set must not move as a whole.
-type Hour = PartedMap<ProfileKey, (), 64>;
+pub(super) type Hour = PartedMap<ProfileKey, (), 64>;
 
 /// The writer's side of the profiles.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Profiles {
-    shared: Arc<SharedProfiles>,
+    shared: Arc<Shards>,
     count: usize,
     /// Profiles by the hour they were last seen in: those of hours later than `oldest_hour`.
     hours: BTreeMap<u32, Hour>,
@@ -55,23 +55,14 @@ pub(super) struct Profiles {
     buffer: Vec<u8>,
 }
 
-impl Default for Profiles {
-    fn default() -> Profiles {
-        let shared = DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHasher::default(), SHARDS);
-        Profiles {
-            shared: Arc::new(shared),
-            count: 0,
-            hours: BTreeMap::new(),
-            oldest: BTreeSet::new(),
-            unordered: Hour::default(),
-            oldest_hour: 0,
-            buffer: Vec::new(),
-        }
-    }
-}
-
 impl Profiles {
-    pub fn shared(&self) -> &Arc<SharedProfiles> {
+    /// Profiles out of an image: the map, and in it those of each hour.
+    pub fn restored(shared: Arc<Shards>, hours: BTreeMap<u32, Hour>) -> Profiles {
+        let count = hours.values().map(Hour::len).sum();
+        Profiles { shared, count, hours, ..Profiles::default() }
+    }
+
+    pub fn shared(&self) -> &Arc<Shards> {
         &self.shared
     }
 
@@ -81,23 +72,20 @@ impl Profiles {
 
     /// A copy of a profile.
     pub fn get(&self, key: ProfileKey) -> Option<Profile> {
-        self.shared.get(&key).map(|kept| kept.get())
+        self.shared.read(key, |kept| kept.get())
     }
 
     /// Changes a profile, a new one if there is none.
     pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
-        let mut is_new = false;
-        let mut entry = self.shared.entry(key).or_insert_with(|| {
-            is_new = true;
-            Packed::default()
+        let buffer = &mut self.buffer;
+        let (result, is_new, before, after) = self.shared.change(key, |kept, is_new| {
+            let mut profile = Profile::default();
+            kept.unpack(&mut profile);
+            let before = profile.last_seen();
+            let result = change(&mut profile);
+            kept.set(&profile, buffer);
+            (result, is_new, before, profile.last_seen())
         });
-        let mut profile = Profile::default();
-        entry.unpack(&mut profile);
-        let before = profile.last_seen();
-        let result = change(&mut profile);
-        let after = profile.last_seen();
-        entry.set(&profile, &mut self.buffer);
-        drop(entry);
         let hour = after.0 / HOUR_S;
         if is_new {
             self.count += 1;
@@ -111,14 +99,13 @@ impl Profiles {
 
     /// Changes a profile if there is one.
     pub fn update_existing(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile)) {
-        if self.shared.contains_key(&key) {
+        if self.shared.contains(key) {
             self.update(key, change);
         }
     }
 
     pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
-        let (_, kept) = self.shared.remove(&key)?;
-        let profile = kept.get();
+        let profile = self.shared.remove(key)?.get();
         self.count -= 1;
         self.unfile(key, profile.last_seen());
         Some(profile)
@@ -157,14 +144,19 @@ impl Profiles {
             (self.oldest_hour, self.unordered) = (hour, keys);
         }
         let Some(part) = self.unordered.take_part() else { return 0 };
-        let seen = |key: &ProfileKey| self.shared.get(key).map(|kept| (kept.get().last_seen(), *key));
+        let seen = |key: &ProfileKey| self.shared.read(*key, |kept| (kept.get().last_seen(), *key));
         self.oldest.extend(part.keys().filter_map(seen));
         part.len()
     }
 
-    /// Visits all profiles, in no order.
-    pub fn each(&self, visit: &mut dyn FnMut(u64, &Profile)) {
-        self.shared.iter().for_each(|entry| visit(entry.key().0, &entry.get()));
+    /// All canonical entries, in no order.
+    pub fn image(&self, visit: &mut dyn FnMut(Kind, u64, &[u8])) {
+        self.shared.each(|key, kept| visit(Kind::Profile, key.0, kept.as_bytes()));
+    }
+
+    /// Begins to hand out all profiles as they are now; `None` while another walk is not at its end.
+    pub fn walk(&self) -> Option<ProfileWalk> {
+        self.shared.walk()
     }
 
     /// Notes when a profile was last seen.

@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use thiserror::Error;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::clock::ServiceClock;
 use super::counters::{Count, Counters};
 use super::queue::{self, Job, Occurrence, Question, Queue};
+use super::snapshots::Snapshots;
 use crate::engine::{Applied, Engine, tick_due};
 use crate::event::{Event, Record};
 use crate::ids::Seq;
@@ -76,6 +78,7 @@ struct Applier {
     /// Frames and bytes after it that are in the journal.
     unread: (usize, usize),
     underway: Underway,
+    snapshots: Snapshots,
 }
 
 /// Who waits, in the order of asking.
@@ -114,19 +117,20 @@ pub fn start(
 ) -> std::io::Result<(Queue, JoinHandle<Result<(), ApplierError>>)> {
     let (queue, jobs) = queue::bounded(events_max);
     let applied = queue.applied_cell();
-    let Ground { engine, after, mut journal, mut watch } = ground;
+    let Ground { engine, after, mut journal, mut watch, snapshots } = ground;
     journal.on_durable(queue.waker());
     let applier = Applier {
         stamped: engine.now(),
         engine,
         journal,
         clock,
-        counters,
         applied,
         builder: FrameBuilder::new(),
         seq: after,
         unread: (0, 0),
         underway: Underway::default(),
+        snapshots: Snapshots::new(snapshots, after, Arc::clone(&counters), queue.snapshot_waker()),
+        counters,
     };
     let thread = thread::Builder::new().name("inkling-applier".into()).spawn(move || applier.run(&mut watch, jobs))?;
     Ok((queue, thread))
@@ -135,7 +139,7 @@ pub fn start(
 impl Applier {
     fn run(mut self, watch: &mut Watch, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
         self.recover(watch)?;
-        while let Some(first) = jobs.blocking_recv() {
+        while let Some(first) = self.next(&mut jobs)? {
             let mut events = first.events();
             let mut taken = vec![first];
             while events < TURN_EVENTS_MAX {
@@ -144,13 +148,32 @@ impl Applier {
                 taken.push(job);
             }
             self.turn(taken)?;
+            self.snapshot()?;
         }
         // Nobody can ask any more; what was asked is finished.
         while !self.underway.undecided.is_empty() {
             self.send_frame()?;
             self.wait()?;
         }
-        self.journal.close().map_err(|source| ApplierError::Journal { after: self.seq, source })
+        let at_end = self.snapshots.end(&mut self.engine, self.seq, &mut *self.journal);
+        at_end.and(self.journal.close()).map_err(|source| ApplierError::Journal { after: self.seq, source })
+    }
+
+    /// The next job; while a snapshot is being taken, slices of it are handed out until there is one.
+    fn next(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<Option<Job>, ApplierError> {
+        while self.snapshots.has_work() {
+            match jobs.try_recv() {
+                Ok(job) => return Ok(Some(job)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => self.snapshot()?,
+            }
+        }
+        Ok(jobs.blocking_recv())
+    }
+
+    fn snapshot(&mut self) -> Result<(), ApplierError> {
+        let advanced = self.snapshots.advance(&mut self.engine, self.seq, &mut *self.journal);
+        advanced.map_err(|source| ApplierError::Journal { after: self.seq, source })
     }
 
     /// Applies what is in the journal already.
@@ -194,6 +217,7 @@ impl Applier {
                     woken = true;
                     continue;
                 }
+                Job::Snapshot => continue,
             };
             self.underway.waiting.push_back((self.underway.entered, waiting));
         }

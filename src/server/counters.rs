@@ -36,13 +36,17 @@ pub enum Count {
     Unavailable,
     /// Frames applied.
     FramesApplied,
+    /// Snapshots that are whole and durable.
+    SnapshotsWritten,
+    /// Snapshots that could not be written.
+    SnapshotsFailed,
     /// Connections accepted on the gRPC port.
     Connections,
 }
 
 impl Count {
     /// All, in the order of the report.
-    pub const ALL: [Count; 14] = [
+    pub const ALL: [Count; 16] = [
         Count::ScoreRequests,
         Count::TargetsAnswered,
         Count::TargetsDegraded,
@@ -56,6 +60,8 @@ impl Count {
         Count::QueueFull,
         Count::Unavailable,
         Count::FramesApplied,
+        Count::SnapshotsWritten,
+        Count::SnapshotsFailed,
         Count::Connections,
     ];
 
@@ -75,6 +81,8 @@ impl Count {
             Count::QueueFull => "inkling_queue_full_total",
             Count::Unavailable => "inkling_unavailable_total",
             Count::FramesApplied => "inkling_frames_applied_total",
+            Count::SnapshotsWritten => "inkling_snapshots_written_total",
+            Count::SnapshotsFailed => "inkling_snapshots_failed_total",
             Count::Connections => "inkling_connections_total",
         }
     }

@@ -23,6 +23,7 @@ mod score_memory;
 mod scoring;
 mod shared;
 mod signal_service;
+mod snapshots;
 mod stream;
 mod words;
 mod workers;

@@ -49,6 +49,8 @@ pub(super) enum Job {
     Tick,
     /// The journal has something new to say.
     Durable,
+    /// The snapshot that is being taken has something new to say.
+    Snapshot,
 }
 
 impl Job {
@@ -56,7 +58,7 @@ impl Job {
     pub fn events(&self) -> usize {
         match self {
             Job::Track { events, .. } => events.len(),
-            Job::Ask { .. } | Job::Tick | Job::Durable => 0,
+            Job::Ask { .. } | Job::Tick | Job::Durable | Job::Snapshot => 0,
         }
     }
 }
@@ -127,13 +129,22 @@ impl Queue {
         }
     }
 
-    /// Wakes the applier, and keeps it from nothing: not even from ending.
+    /// Wakes the applier for the journal, and keeps it from nothing: not even from ending.
     pub(super) fn waker(&self) -> Box<dyn Fn() + Send + Sync> {
+        self.waker_for(|| Job::Durable)
+    }
+
+    /// Likewise, for a snapshot.
+    pub(super) fn snapshot_waker(&self) -> Box<dyn Fn() + Send + Sync> {
+        self.waker_for(|| Job::Snapshot)
+    }
+
+    fn waker_for(&self, job: fn() -> Job) -> Box<dyn Fn() + Send + Sync> {
         let inbox = self.inbox.downgrade();
         Box::new(move || {
-            // Without anybody who could ask, the applier waits for the journal itself.
+            // Without anybody who could ask, the applier itself waits for what it needs.
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Job::Durable);
+                let _ = inbox.send(job());
             }
         })
     }

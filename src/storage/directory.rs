@@ -11,17 +11,18 @@ use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
 use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of};
+use crate::snapshot::{Shelf, SnapshotError};
 use crate::token::TokenKey;
 
 /// Version of what a directory holds beside the journal, and of the names in it.
 pub const DIRECTORY_FORMAT: u32 = 1;
 
-const FORMAT: &str = "inkling.format";
+pub(super) const FORMAT: &str = "inkling.format";
 const FORMAT_WORDS: &str = "inkling data directory, format ";
 const LOCK: &str = "inkling.lock";
-const IDENTITY: &str = "identity.key";
+pub(super) const IDENTITY: &str = "identity.key";
 const IDENTITY_TITLE: &str = "inkling identity key";
-const TOKEN: &str = "token.key";
+pub(super) const TOKEN: &str = "token.key";
 const TOKEN_TITLE: &str = "inkling token key";
 
 /// Why a directory cannot be used.
@@ -83,9 +84,22 @@ pub enum StorageError {
         /// What it should be.
         what: String,
     },
+    /// Nothing in it can be copied while a service works there.
+    #[error(
+        "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy the \
+         whole directory",
+        path.display()
+    )]
+    NoSnapshot {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// The journal in it cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A snapshot in it cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 fn by(holder: &str) -> String {
@@ -175,6 +189,11 @@ impl Directory {
         TokenKey::new(id, secret)
     }
 
+    /// Its snapshots.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::new(&self.path)
+    }
+
     /// The files of its journal.
     pub fn files(&self) -> Files {
         Files::new(&self.path)
@@ -251,7 +270,7 @@ fn lock(path: &Path) -> Result<Lock, StorageError> {
     Ok(Lock(file))
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
     let path = path.to_owned();
     move |source| StorageError::Io { path: path.clone(), source }
 }

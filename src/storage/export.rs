@@ -57,13 +57,15 @@ pub enum ExportError {
     Journey(#[from] JourneyError),
 }
 
-/// Writes what is selected of a journal. `open` gives the journal from its first frame, twice.
+/// Writes what is selected of a journal. `open` gives its frames, twice; `engine` has seen those before them, if any,
+/// and is asked for names only.
 ///
 /// Lines stand at the time at which the service got to know of them, as the engine's clock has it.
 ///
 /// # Errors
 /// When the journal is damaged, or the log cannot be written.
 pub fn export(
+    engine: Engine,
     open: impl Fn() -> Result<Reader, JournalError>,
     writer: &mut JourneyWriter,
     selection: &Selection,
@@ -73,7 +75,7 @@ pub fn export(
         forgetting.see(number, &record);
         Ok::<_, ExportError>(())
     })?;
-    let mut exporter = Exporter { engine: Engine::new(), items: HashMap::new(), done: Exported::default() };
+    let mut exporter = Exporter { engine, items: HashMap::new(), done: Exported::default() };
     each(&open, |number, record| {
         if let Event::Configured(_) = record.event {
             // Codes of advertisers and goals come from settings alone.

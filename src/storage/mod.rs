@@ -7,12 +7,15 @@
 //! | `identity.key` | the secret by which user ids become keys: readable by its owner only, never changed |
 //! | `token.key` | the secret under which tokens are sealed, so that they outlive a restart |
 //! | `journal-<first frame>.redb` | the journal: see [`crate::journal`] |
+//! | `snapshot-<last frame>.inkling` | the state up to that frame: see [`crate::snapshot`] |
 //!
-//! State is what an engine becomes that is given the journal's frames in their order ([`recover`]).
+//! State is what an engine becomes that is given the journal's frames in their order ([`recover`]); a snapshot spares
+//! those up to its last one.
 //!
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
 //! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
+mod backup;
 mod directory;
 mod export;
 mod ground;
@@ -20,8 +23,9 @@ mod recovery;
 mod repair;
 mod secret;
 
+pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};
-pub use ground::{Ground, Watch};
+pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use repair::{Plan, repair};

@@ -63,7 +63,8 @@ impl Service {
     /// Starts on what a data directory holds.
     pub async fn start_in(config: Config, data: &Path) -> Service {
         let directory = Directory::open_or_make(data).unwrap();
-        let ground = Ground::stored(&directory, inkling::journal::Options::default(), Box::new(|_, _| {})).unwrap();
+        let options = inkling::journal::Options::default();
+        let ground = Ground::stored(&directory, options, Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
         Service::start_on(config, ground, Secrets::of(&directory), Some(directory)).await
     }
 

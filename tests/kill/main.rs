@@ -47,6 +47,17 @@ struct Progress {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_applied_twice() {
+    torment_all("", 1..150);
+}
+
+/// The same with a snapshot every tenth of a second, of which so many are kept that the journal stays whole: each
+/// state that came out of a snapshot and the journal behind it is compared with that of the journal alone.
+#[test]
+fn nothing_is_lost_with_snapshots_either() {
+    torment_all("snapshot_interval = \"100ms\"\nsnapshots_kept = 100\n", 1..700);
+}
+
+fn torment_all(storage: &str, pause_ms: std::ops::Range<u64>) {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (kills, seed) = (number("INKLING_KILLS", 10), number("INKLING_SEED", 1));
     println!("seed {seed}, {kills} kills");
@@ -55,7 +66,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_applied_twice() {
     while done < kills {
         let round = KILLS_A_DIRECTORY.min(kills - done);
         let data = tempfile::tempdir().unwrap();
-        let (kept, twice) = torment(data.path(), round, &mut dice);
+        let (kept, twice) = torment(data.path(), round, &mut dice, (storage, pause_ms.clone()));
         done += round;
         events += kept;
         resent += twice;
@@ -66,19 +77,28 @@ fn nothing_acknowledged_is_lost_and_nothing_is_applied_twice() {
 
 /// Kills a service on a directory so many times; how many events were acknowledged, and how many of those applied were
 /// sent again after a kill.
-fn torment(data: &Path, kills: u64, dice: &mut StdRng) -> (u64, u64) {
+fn torment(
+    data: &Path,
+    kills: u64,
+    dice: &mut StdRng,
+    (storage, pause_ms): (&str, std::ops::Range<u64>),
+) -> (u64, u64) {
     let progress = Arc::new(Progress::default());
     let states: Arc<Mutex<Vec<(Seq, String)>>> = Arc::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for _ in 0..kills {
-        let running = Running::start(data);
+        let running = Running::start(data, storage);
         // As it came out of the journal, and before anything is sent.
         states.lock().unwrap().push(runtime.block_on(running.state()));
         let senders: Vec<_> =
             (0..SENDERS).map(|sender| runtime.spawn(send(running.address(), sender, Arc::clone(&progress)))).collect();
-        std::thread::sleep(Duration::from_millis(dice.random_range(1..150)));
+        std::thread::sleep(Duration::from_millis(dice.random_range(pause_ms.clone())));
         running.kill();
         senders.into_iter().for_each(|sender| runtime.block_on(sender).unwrap());
+    }
+    if !storage.is_empty() {
+        let taken = Directory::open(data).unwrap().shelf().list().unwrap();
+        assert!(!taken.is_empty(), "no snapshot was ever taken");
     }
     check(data, &progress, &states.lock().unwrap())
 }

@@ -34,11 +34,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it on a directory and waits until it is ready.
-    pub fn start(data: &Path) -> Running {
+    /// Starts it on a directory, with further lines of `[storage]`, and waits until it is ready.
+    pub fn start(data: &Path, storage: &str) -> Running {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("config.toml");
-        std::fs::write(&config, CONFIG).unwrap();
+        std::fs::write(&config, format!("{CONFIG}[storage]\n{storage}")).unwrap();
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(&config).arg("--data").arg(data);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
