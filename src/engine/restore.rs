@@ -138,7 +138,7 @@ impl Restoring {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let set = |(hour, keys): (u32, Vec<ProfileKey>)| {
             let mut set = Hour::default();
-            keys.into_iter().for_each(|key| drop(set.insert(key, ())));
+            keys.into_iter().for_each(|key| set.insert(key, ()).unwrap_or_default());
             (hour, set)
         };
         let hours = std::mem::take(&mut parts.hours).into_iter().map(set).collect();

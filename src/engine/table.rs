@@ -118,13 +118,23 @@ impl<K: Key, V: Row> Table<K, V> {
     pub fn remove(&mut self, key: K) -> Option<V> {
         let place = self.place(key);
         self.keep(place, key);
-        let removed = self.maps[place].remove(&key)?;
+        let map = &mut self.maps[place];
+        let removed = map.remove(&key)?;
         self.len -= 1;
+        // What most have left gives its room back.
+        if map.len() < map.capacity() / 4 {
+            map.shrink_to_fit();
+        }
         Some(removed)
     }
 
     /// Drops the entries that are not to stay.
     pub fn retain(&mut self, mut stays: impl FnMut(&V) -> bool) {
+        if self.walk.is_none() {
+            self.maps.iter_mut().for_each(|map| map.retain(|_, value| stays(value)));
+            self.len = self.maps.iter().map(HashMap::len).sum();
+            return;
+        }
         for place in 0..self.maps.len() {
             let leaving: Vec<K> =
                 self.maps[place].iter().filter(|(_, value)| !stays(value)).map(|(key, _)| *key).collect();
