@@ -28,8 +28,7 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
     let ground = Ground::stored(directory, options, Box::new(watch), Box::new(tell));
     let mut ground = ground.context("the state cannot be recovered")?;
     if let Some(plan) = &mut ground.snapshots {
-        (plan.interval, plan.kept) =
-            (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);
+        (plan.interval, plan.kept) = (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);
     }
     Ok(ground)
 }

@@ -117,7 +117,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
-                gap: Default::default(),
+                centre: Default::default(),
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 spend: SpendControl::new(self.now.tick()),

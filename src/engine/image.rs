@@ -201,7 +201,7 @@ impl GoalState {
         self.statistics.write(bytes);
         bytes.option(self.intercept, Bytes::number);
         self.level.numbers().into_iter().for_each(|number| bytes.number(number));
-        self.gap.write(bytes);
+        self.centre.write(bytes);
         self.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
         self.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
         let mut numbers = Vec::new();

@@ -15,6 +15,7 @@ mod arms;
 mod bytes;
 mod catalog;
 mod cause;
+mod centre;
 mod climb;
 mod clock;
 mod combine;
@@ -23,7 +24,6 @@ mod entries;
 mod explain;
 mod features;
 mod forgotten;
-mod gap;
 mod ghosts;
 mod guards;
 mod image;
@@ -73,9 +73,9 @@ pub use trial::{ArmPeople, Incrementality};
 
 use arc_swap::ArcSwap;
 
+use centre::Centre;
 use conversions::Conversions;
 use forgotten::Forgotten;
-use gap::Gap;
 use guards::Guards;
 use image::Imaging;
 use impressions::Impressions;
@@ -140,8 +140,8 @@ struct GoalState {
     learner: Learner,
     /// How far each head of the learner is believed.
     mixture: Mixture,
-    /// What is known of people adds to the log-odds.
-    gap: Gap,
+    /// What multipliers are measured from.
+    centre: Centre,
     /// How far the steps on the way are believed.
     ladder: Ladder,
     /// Predicted against observed.
@@ -255,8 +255,8 @@ impl Engine {
             belief: lanes(*goal.mixture.weights(), slope),
             intercept: intercept + goal.level.value() - slope * goal.ladder.centre(intercept),
             correction: goal.calibrator.curve(),
-            baseline: parent.mean,
-            gap: goal.gap.mean(),
+            baseline: goal.centre.p().unwrap_or(parent.mean),
+            gap: goal.centre.gap(),
             readiness: self.readiness(code),
             spend_factor: goal.spend.factor(),
             value: 0.0,
@@ -264,7 +264,6 @@ impl Engine {
         if let Some(in_force) = self.catalog.goal_in_force(code) {
             let half_life = in_force.half_life;
             let statistics = &goal.statistics;
-            view.baseline = statistics.baseline(parent, tick, half_life);
             view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
                 * statistics.credit_per_positive(tick, half_life);
         }

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::bytes::{Fault, Read, Reader};
 use super::catalog::{AdvertiserEntry, Catalog};
+use super::centre::Centre;
 use super::conversions::{Conversion, ConversionId};
 use super::entries::{Entries, Entry, Kind, NoEntry};
-use super::gap::Gap;
 use super::impressions::{Impression, ImpressionId};
 use super::latest::Latest;
 use super::packed::Packed;
@@ -217,8 +217,7 @@ impl<'a> Others<'a> {
 
 impl Engine {
     fn restore_clock(&mut self, others: &Others<'_>) -> Result<(), RestoreError> {
-        (self.now, self.changed_at) =
-            others.one(Kind::Clock, 0, |bytes| Ok((bytes.moment()?, bytes.tick()?)))?;
+        (self.now, self.changed_at) = others.one(Kind::Clock, 0, |bytes| Ok((bytes.moment()?, bytes.tick()?)))?;
         let mut counts = self.tally.all_mut();
         others.each(Kind::Tally, |place, mut bytes| {
             let fault = bytes.fault("there is no such count");
@@ -261,9 +260,8 @@ impl Engine {
         others.list(Kind::RecentEvents, |bytes| self.recent.restore(bytes))?;
         others.list(Kind::Forgotten, |bytes| self.forgotten.restore(bytes))?;
         others.each(Kind::Pace, |number, bytes| self.guards.restore_pace(ProfileKey::from_number(number), bytes))?;
-        others.each(Kind::Quarantine, |number, bytes| {
-            self.guards.restore_held(ProfileKey::from_number(number), bytes)
-        })?;
+        others
+            .each(Kind::Quarantine, |number, bytes| self.guards.restore_held(ProfileKey::from_number(number), bytes))?;
         others.each(Kind::Trial, |number, bytes| {
             let code = usize::try_from(number).ok().filter(|code| *code < self.goals.len());
             let code = GoalCode(code.ok_or(fault("there is no such goal"))? as u16);
@@ -350,7 +348,7 @@ fn read_goal(
             statistics: GoalStatistics::read(bytes)?,
             intercept: bytes.option(Reader::number)?,
             level: Level::from_numbers(bytes.numbers()?).ok_or(unsound(bytes))?,
-            gap: Gap::read(bytes)?,
+            centre: Centre::read(bytes)?,
             mixture: Mixture::from_weights(bytes.numbers()?).ok_or(unsound(bytes))?,
             ladder: Ladder::from_numbers(bytes.numbers()?).ok_or(unsound(bytes))?,
             calibrator: {

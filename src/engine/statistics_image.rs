@@ -42,7 +42,6 @@ impl GoalStatistics {
         bytes.count(&self.organic);
         bytes.outcome(&self.outcome);
         self.arms.iter().chain(&self.by_multiplier).for_each(|watched| bytes.watched(watched));
-        bytes.count(&self.predicted);
         bytes.support(&self.support);
     }
 
@@ -61,7 +60,6 @@ impl GoalStatistics {
             outcome: bytes.outcome()?,
             arms: watched(bytes)?,
             by_multiplier: watched(bytes)?,
-            predicted: bytes.count()?,
             support: bytes.support()?,
         })
     }

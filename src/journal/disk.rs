@@ -115,7 +115,8 @@ impl Disk for Files {
     }
 
     fn create(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.unfinished(first))?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.unfinished(first))?;
         Ok(Box::new(backend(file)?))
     }
 

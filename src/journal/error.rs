@@ -43,7 +43,9 @@ pub enum JournalError {
         cause: String,
     },
     /// The frame that was found is not the one whose turn it is.
-    #[error("{file}: frame {found} was found where frame {expected} belongs: a part of the journal is missing; {REMEDY}")]
+    #[error(
+        "{file}: frame {found} was found where frame {expected} belongs: a part of the journal is missing; {REMEDY}"
+    )]
     Gap {
         /// Where the frame was found.
         file: String,
@@ -53,7 +55,9 @@ pub enum JournalError {
         found: u64,
     },
     /// A file begins with frames that the one before it holds as well.
-    #[error("{file}: begins with frame {first}, which the file before it holds too: files of two journals are mixed; {REMEDY}")]
+    #[error(
+        "{file}: begins with frame {first}, which the file before it holds too: files of two journals are mixed; {REMEDY}"
+    )]
     Rewound {
         /// The later file.
         file: String,
@@ -61,7 +65,9 @@ pub enum JournalError {
         first: u64,
     },
     /// The journal ends before the frame at which it is to be read.
-    #[error("the journal ends with frame {last}, though the snapshot covers frame {covered}: its end is missing; {REMEDY}")]
+    #[error(
+        "the journal ends with frame {last}, though the snapshot covers frame {covered}: its end is missing; {REMEDY}"
+    )]
     Ends {
         /// Last frame of the journal.
         last: u64,

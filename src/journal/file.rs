@@ -154,9 +154,8 @@ impl JournalFile {
     /// # Errors
     /// When the file cannot be read.
     pub fn frames(&self, from: Seq) -> Result<Frames, JournalError> {
-        let range = || -> Result<_, redb::Error> {
-            Ok(self.database.begin_read()?.open_table(FRAMES)?.range(from.0..)?)
-        };
+        let range =
+            || -> Result<_, redb::Error> { Ok(self.database.begin_read()?.open_table(FRAMES)?.range(from.0..)?) };
         let range = range().map_err(|error| self.unreadable(cause(error)))?;
         Ok(Frames { range, file: self.clone(), expected: from })
     }

@@ -46,8 +46,14 @@ pub fn survey(disk: &dyn Disk, identity: Fingerprint) -> Result<Vec<Part>, Journ
 
 fn part(disk: &dyn Disk, first: Seq, identity: Fingerprint, before: Option<Seq>) -> Part {
     let bytes = disk.open(first).and_then(|backend| backend.len()).unwrap_or(0);
-    let mut part =
-        Part { first, name: disk.name(first), bytes, last: Seq(first.0.saturating_sub(1)), frame_bytes: 0, fault: None };
+    let mut part = Part {
+        first,
+        name: disk.name(first),
+        bytes,
+        last: Seq(first.0.saturating_sub(1)),
+        frame_bytes: 0,
+        fault: None,
+    };
     part.fault = match before.map(Seq::next) {
         Some(expected) if expected < first => {
             Some(JournalError::Gap { file: part.name.clone(), expected: expected.0, found: first.0 })

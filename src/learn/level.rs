@@ -41,6 +41,12 @@ impl Level {
         self.value = value.clamp(-LEVEL_BOUND, LEVEL_BOUND);
     }
 
+    /// Makes a label that was learned as negative positive (`sign` 1), or takes that back (−1).
+    pub fn correct(&mut self, sign: f64) {
+        let value = self.value + sign / (self.information + INFORMATION_FROM);
+        self.value = value.clamp(-LEVEL_BOUND, LEVEL_BOUND);
+    }
+
     /// All that it holds, as numbers.
     pub fn numbers(&self) -> [f64; 2] {
         [self.value, self.information]

@@ -37,8 +37,15 @@ pub enum Refused {
 
 /// What a caller wants of the applier. Each job holds the room it takes in the queue until it is answered.
 pub(super) enum Job {
-    Track { events: Vec<Occurrence>, answer: oneshot::Sender<Vec<Applied>>, room: OwnedSemaphorePermit },
-    Ask { question: Question, room: OwnedSemaphorePermit },
+    Track {
+        events: Vec<Occurrence>,
+        answer: oneshot::Sender<Vec<Applied>>,
+        room: OwnedSemaphorePermit,
+    },
+    Ask {
+        question: Question,
+        room: OwnedSemaphorePermit,
+    },
     Tick,
     /// The journal has something new to say.
     Durable,

@@ -49,12 +49,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// When the journal fails.
-    pub fn advance(
-        &mut self,
-        engine: &mut Engine,
-        seq: Seq,
-        journal: &mut dyn Journal,
-    ) -> Result<(), JournalError> {
+    pub fn advance(&mut self, engine: &mut Engine, seq: Seq, journal: &mut dyn Journal) -> Result<(), JournalError> {
         if let Some(taking) = &mut self.taking {
             match taking.step(engine) {
                 Progress::Working => self.has_work = true,

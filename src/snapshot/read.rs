@@ -73,7 +73,8 @@ pub fn check(path: &Path) -> Result<(Covers, Digest), SnapshotError> {
             Content::Settings => {}
             Content::Entries => entries += Entries::read(&bytes).count() as u64,
             Content::End => {
-                let digest = read_end(&bytes, Content::End, entries).map_err(|damage| damaged((chunk.offset, damage)))?;
+                let digest =
+                    read_end(&bytes, Content::End, entries).map_err(|damage| damaged((chunk.offset, damage)))?;
                 input.end().map_err(damaged)?;
                 return Ok((head.covers, digest));
             }
@@ -89,8 +90,7 @@ fn open(path: &Path) -> Result<(Input, Head), SnapshotError> {
         opened.map_err(|source| SnapshotError::Io { path: path.to_owned(), doing: "opening it", source })?;
     let mut input = Input { file: BufReader::with_capacity(1 << 20, file), offset: 0, length };
     let head = input.take::<HEAD_BYTES>().and_then(|bytes| Head::read(&bytes).map_err(|damage| (0, damage)));
-    let head =
-        head.map_err(|(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage })?;
+    let head = head.map_err(|(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage })?;
     if head.format > FORMAT {
         return Err(SnapshotError::Future { path: path.to_owned(), found: head.format });
     }

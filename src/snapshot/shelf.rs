@@ -88,7 +88,9 @@ impl Shelf {
                     found.loaded = Some(loaded);
                     break;
                 }
-                Ok(loaded) => found.damaged.push(SnapshotError::Misnamed { path: loaded.path, found: loaded.covers.seq.0 }),
+                Ok(loaded) => {
+                    found.damaged.push(SnapshotError::Misnamed { path: loaded.path, found: loaded.covers.seq.0 })
+                }
                 Err(error @ SnapshotError::Damaged { .. }) => found.damaged.push(error),
                 Err(error) => return Err(error),
             }

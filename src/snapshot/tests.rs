@@ -32,7 +32,14 @@ fn engine(people: u64) -> Engine {
 
 fn visit(user: u64) -> Event {
     let (advertiser, action) = (id("acme"), id("view_item"));
-    Event::Action(Action { user: UserKey(user), advertiser, action, item: Some(id("sku")), category: None, value: None })
+    Event::Action(Action {
+        user: UserKey(user),
+        advertiser,
+        action,
+        item: Some(id("sku")),
+        category: None,
+        value: None,
+    })
 }
 
 fn covers(seq: u64) -> Covers {
@@ -183,8 +190,10 @@ fn the_newest_sound_one_serves_and_the_oldest_go() {
     shelf.set_aside(damaged).unwrap();
     assert_eq!(shelf.list().unwrap(), [5, 20, 300].map(Seq));
     assert_eq!(shelf.keep(2).unwrap(), Some(Seq(20)));
-    let mut names: Vec<_> =
-        fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     let kept = [20, 300].map(|seq| format!("snapshot-{seq:020}.inkling"));
     assert_eq!(names, [&kept[0], &kept[1], "snapshot-500.inkling"]);

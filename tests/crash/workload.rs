@@ -60,14 +60,16 @@ fn settings() -> Event {
 fn event(dice: &mut StdRng) -> Event {
     let user = UserKey(dice.random_range(0..30));
     let advertiser = Id::literal("acme");
-    let action = |name| Event::Action(Action {
-        user,
-        advertiser: advertiser.clone(),
-        action: Id::literal(name),
-        item: None,
-        category: None,
-        value: None,
-    });
+    let action = |name| {
+        Event::Action(Action {
+            user,
+            advertiser: advertiser.clone(),
+            action: Id::literal(name),
+            item: None,
+            category: None,
+            value: None,
+        })
+    };
     match dice.random_range(0..12) {
         0 => Event::Link([user, UserKey(dice.random_range(0..30))]),
         1 => Event::Forget(user),

@@ -90,9 +90,8 @@ fn torment(
         let running = Running::start(data, storage);
         // As it came out of the journal, and before anything is sent.
         states.lock().unwrap().push(runtime.block_on(running.state()));
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|sender| runtime.spawn(send(running.address(), sender, Arc::clone(&progress))))
-            .collect();
+        let senders: Vec<_> =
+            (0..SENDERS).map(|sender| runtime.spawn(send(running.address(), sender, Arc::clone(&progress)))).collect();
         std::thread::sleep(Duration::from_millis(dice.random_range(pause_ms.clone())));
         running.kill();
         senders.into_iter().for_each(|sender| runtime.block_on(sender).unwrap());
@@ -133,9 +132,14 @@ async fn send(address: String, sender: u64, progress: Arc<Progress>) {
 
 fn message(sender: u64, number: u64) -> pb::TrackRequest {
     let event = |place| {
-        let (user, advertiser, action) = (format!("u{}", (number * 7 + place) % 500), "acme".into(), "view_item".into());
+        let (user, advertiser, action) =
+            (format!("u{}", (number * 7 + place) % 500), "acme".into(), "view_item".into());
         let action = pb::Action { user, advertiser, action, ..Default::default() };
-        pb::Event { event_id: name(sender, number, place), body: Some(pb::event::Body::Action(action)), ..Default::default() }
+        pb::Event {
+            event_id: name(sender, number, place),
+            body: Some(pb::event::Body::Action(action)),
+            ..Default::default()
+        }
     };
     pb::TrackRequest { events: (0..EVENTS).map(event).collect() }
 }

@@ -23,7 +23,8 @@ impl EventService for Echo {
         Ok(Response::new(answer(request.get_ref())))
     }
 
-    type TrackStreamStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::TrackResponse, Status>> + Send>>;
+    type TrackStreamStream =
+        std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::TrackResponse, Status>> + Send>>;
 
     async fn track_stream(
         &self,

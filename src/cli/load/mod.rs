@@ -178,7 +178,8 @@ impl Measured {
 
     fn cells(&self, name: &str) -> Vec<String> {
         let whole = |number: f64| words::count(number as usize);
-        let rates = [self.events_a_second(), self.events_a_second() * self.tally.messages as f64 / self.tally.events as f64];
+        let rates =
+            [self.events_a_second(), self.events_a_second() * self.tally.messages as f64 / self.tally.events as f64];
         let times = [50.0, 90.0, 99.0, 99.9, 100.0].map(|percentile| self.percentile(percentile));
         std::iter::once(name.to_owned()).chain(rates.into_iter().chain(times).map(whole)).collect()
     }
