@@ -12,6 +12,7 @@ use inkling::config::{Config, Workers};
 use inkling::expression::READY_MADE;
 use inkling::identity::Identity;
 use inkling::ids::Id;
+use inkling::journal::Options;
 use inkling::pb::v1 as pb;
 use inkling::pb::v1::{
     admin_service_client::AdminServiceClient, event_service_client::EventServiceClient,
@@ -19,7 +20,6 @@ use inkling::pb::v1::{
 };
 use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::journal::Options;
 use inkling::storage::{Directory, Ground};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
