@@ -230,7 +230,7 @@ impl Engine {
     fn restore_names(&mut self, others: &Others<'_>, settings: Settings) -> Result<(), RestoreError> {
         let entries = others.list(Kind::Names, AdvertiserEntry::read)?;
         let goals = others.list(Kind::Goal, |mut bytes| bytes.short().map(AdvertiserCode))?;
-        let catalog = Catalog::restored(entries, goals.into_iter(), settings, self.now.tick());
+        let catalog = Catalog::restored(entries, goals.into_iter(), settings);
         self.catalog = Arc::new(catalog.ok_or(RestoreError::Settings)?);
         Ok(())
     }

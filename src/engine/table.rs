@@ -1,9 +1,9 @@
 //! A table of the writer's that can be handed out bit by bit, as it was at one moment, while it goes on changing.
 //!
-//! It is split into many small maps. A walk hands out map after map; before an entry of a map that the walk has not come
-//! to changes for the first time, what it was is put aside, and the walk then passes it by. So nothing is copied at
-//! once, and a change costs a set entry more while a walk goes on. Small maps also grow one by one: a single one would
-//! now and then move all its entries.
+//! It is split into many small maps. A walk hands out map after map; before an entry of a map that the walk has not
+//! come to changes for the first time, what it was is put aside, and the walk then passes it by. So nothing is copied
+//! at once, and a change costs a set entry more while a walk goes on. Small maps also grow one by one: a single one
+//! would now and then move all its entries.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet};
