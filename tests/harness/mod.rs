@@ -12,6 +12,7 @@ use inkling::config::{Config, Workers};
 use inkling::expression::READY_MADE;
 use inkling::identity::Identity;
 use inkling::ids::Id;
+use inkling::journal::Options;
 use inkling::pb::v1 as pb;
 use inkling::pb::v1::{
     admin_service_client::AdminServiceClient, event_service_client::EventServiceClient,
@@ -57,19 +58,30 @@ impl Service {
     }
 
     pub async fn start_with(config: Config) -> Service {
-        Service::start_on(config, Ground::in_memory(), Secrets::in_memory(Identity::generate()), None).await
+        Service::start_on(config, || (Ground::in_memory(), Secrets::in_memory(Identity::generate()), None)).await
     }
 
-    /// Starts on what a data directory holds.
-    pub async fn start_in(config: Config, data: &Path) -> Service {
-        let directory = Directory::open_or_make(data).unwrap();
-        let options = inkling::journal::Options::default();
-        let ground = Ground::stored(&directory, options, Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
-        Service::start_on(config, ground, Secrets::of(&directory), Some(directory)).await
+    /// A service whose state outlives it, in a directory whose identity key is all zeros. It takes a snapshot so often,
+    /// and keeps so many.
+    pub async fn start_in(config: Config, data: &Path, interval: Duration, kept: usize) -> Service {
+        let data = data.to_owned();
+        let ground = move || {
+            let directory = Directory::open_or_make_with(&data, || [0; 32]).unwrap();
+            let tell = |what: &str| panic!("{what}");
+            let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(tell));
+            let mut ground = ground.unwrap();
+            let plan = ground.snapshots.as_mut().unwrap();
+            (plan.interval, plan.kept) = (interval, kept);
+            let secrets = Secrets::of(&directory);
+            (ground, secrets, Some(directory))
+        };
+        Service::start_on(config, ground).await
     }
 
-    /// Starts on a ground; the directory stays locked until the service has ended.
-    async fn start_on(mut config: Config, ground: Ground, secrets: Secrets, directory: Option<Directory>) -> Service {
+    async fn start_on(
+        mut config: Config,
+        ground: impl FnOnce() -> (Ground, Secrets, Option<Directory>) + Send + 'static,
+    ) -> Service {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (config.server.grpc, config.server.http) = (any, any);
         config.server.workers = Workers::Fixed(2);
@@ -78,10 +90,11 @@ impl Service {
         let (stop, stopped) = oneshot::channel();
         let (tell, ready) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let _directory = directory;
             let shutdown = async {
                 let _ = stopped.await;
             };
+            // The directory is locked until the service has ended.
+            let (ground, secrets, _directory) = ground();
             server::run(config, ground, secrets, listeners, shutdown, || tell.send(()).unwrap())
         });
         ready.await.expect("the service becomes ready");
