@@ -13,8 +13,8 @@ use crate::units::Timestamp;
 
 /// Writes the journal of a data directory as a journey log, which `inkling replay` reads
 ///
-/// Users are keys. Impressions carry the features they were scored on in the place of their context: to replay with other
-/// features, the bidder's own request log is needed. People who were forgotten are left out. Where the journal's
+/// Users are keys. Impressions carry the features they were scored on in the place of their context: to replay with
+/// other features, the bidder's own request log is needed. People who were forgotten are left out. Where the journal's
 /// beginning is let go, the log begins behind the oldest snapshot.
 #[derive(Debug, Args)]
 pub struct Export {

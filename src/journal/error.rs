@@ -56,7 +56,8 @@ pub enum JournalError {
     },
     /// A file begins with frames that the one before it holds as well.
     #[error(
-        "{file}: begins with frame {first}, which the file before it holds too: files of two journals are mixed; {REMEDY}"
+        "{file}: begins with frame {first}, which the file before it holds too: files of two journals are mixed; \
+         {REMEDY}"
     )]
     Rewound {
         /// The later file.
@@ -92,8 +93,8 @@ pub enum JournalError {
     },
     /// A file was written by a later version.
     #[error(
-        "{file}: is of format {found}, this version knows format {JOURNAL_FORMAT}: start the version that wrote it, or a \
-         later one"
+        "{file}: is of format {found}, this version knows format {JOURNAL_FORMAT}: start the version that wrote it, or \
+         a later one"
     )]
     Version {
         /// Which file.
@@ -103,8 +104,8 @@ pub enum JournalError {
     },
     /// A file belongs to another identity key: its users would not be found.
     #[error(
-        "{file}: belongs to the identity key {found}, this directory's is {expected}: put back the file identity.key that \
-         belongs to the journal"
+        "{file}: belongs to the identity key {found}, this directory's is {expected}: put back the file identity.key \
+         that belongs to the journal"
     )]
     Foreign {
         /// Which file.

@@ -16,7 +16,7 @@
 //!   beyond that bound `append` refuses with [`JournalError::Full`] without waiting.
 //!
 //! **On disk** a journal is a row of redb files in one directory, each named after its first frame
-//! (`journal-00000000000000000001.redb`), so that old frames are let go of by deleting whole files: redb's never shrink.
+//! (`journal-00000000000000000001.redb`), so that old frames are let go of by deleting files: redb's never shrink.
 //!
 //! | table of a file | key | value |
 //! |---|---|---|
@@ -26,9 +26,9 @@
 //! | | `last` | number of the last frame when the file was closed, `u64` little-endian; absent before |
 //! | `frames` | number, `u64` | BLAKE3 of number (little-endian) and frame, 32 bytes; then the frame |
 //!
-//! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it is
-//! durable; so each that is found was finished. redb reads without looking at its own checksums, so all pages of a file are
-//! checked when it is opened, and each frame when it is read.
+//! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it
+//! is durable; so each that is found was finished. redb reads without looking at its own checksums, so all pages of a
+//! file are checked when it is opened, and each frame when it is read.
 //!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
 

@@ -60,8 +60,8 @@ pub enum StorageError {
     },
     /// A later version made it.
     #[error(
-        "{}: is of another format ('{found}'), this version knows format {DIRECTORY_FORMAT}: start the version that made it, \
-         or a later one",
+        "{}: is of another format ('{found}'), this version knows format {DIRECTORY_FORMAT}: start the version that made \
+         it, or a later one",
         path.display()
     )]
     Version {
@@ -86,8 +86,8 @@ pub enum StorageError {
     },
     /// Nothing in it can be copied while a service works there.
     #[error(
-        "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy the \
-         whole directory",
+        "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy \
+         the whole directory",
         path.display()
     )]
     NoSnapshot {

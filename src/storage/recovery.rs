@@ -37,7 +37,10 @@ pub enum RecoveryError {
         source: RecordError,
     },
     /// The clock of the records goes back.
-    #[error("record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly", at.0, found.0, before.0)]
+    #[error(
+        "record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly",
+        at.0, found.0, before.0
+    )]
     Clock {
         /// The frame.
         at: Seq,
