@@ -9,6 +9,7 @@ mod demo;
 mod exchange;
 mod input;
 mod json;
+mod prices;
 mod remote;
 mod replay;
 mod score;
@@ -17,6 +18,8 @@ mod serve;
 mod signals;
 mod simulate;
 mod track;
+mod tune;
+mod web;
 mod words;
 
 use std::io::{self, Write};
@@ -46,6 +49,7 @@ enum Command {
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
     Track(track::Track),
+    Tune(tune::Tune),
 }
 
 impl Cli {
@@ -63,6 +67,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
+            Command::Tune(tune) => tune.run(),
         }
     }
 }
