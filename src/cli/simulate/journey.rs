@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::prices::Prices;
 use super::super::replay::{evaluate_from, window};
-use super::{Report, gain_cells, gain_json, share};
+use super::{Report, correlation, gain_cells, gain_json, share};
 use crate::market::equal_spend::EQUAL;
 use crate::market::paired::{Gain, Pair, Sums};
 use crate::market::recorded::{Market, Recorded, World};
@@ -44,12 +44,6 @@ pub struct Journey {
     #[arg(long, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub seeds: u32,
-}
-
-/// Reads a correlation.
-fn correlation(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (-1.0..=1.0).contains(number));
-    number.ok_or_else(|| "a correlation lies between -1 and 1".to_owned())
 }
 
 impl Journey {

@@ -5,7 +5,7 @@
 mod auctions;
 mod journey;
 mod market;
-mod page;
+pub mod page;
 
 use std::path::PathBuf;
 
@@ -82,8 +82,14 @@ struct Report {
     page: Option<String>,
 }
 
+/// Reads a correlation.
+pub fn correlation(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (-1.0..=1.0).contains(number));
+    number.ok_or_else(|| "a correlation lies between -1 and 1".to_owned())
+}
+
 /// A share from 0, exclusive, to 1.
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
     share.ok_or_else(|| "a share lies between 0, exclusive, and 1".to_owned())
 }

@@ -127,6 +127,14 @@ fn gains(comparison: &Comparison) -> Ranges {
     Ranges { axis: Axis::new("share of the base bid's expected conversions", Tell::Percent), against: 0.0, rows }
 }
 
+/// When counting begins, and what changes on schedule; days count from 1.
+pub fn marks(scenario: &Scenario) -> Vec<(f64, String)> {
+    let first = f64::from(scenario.warm_up_days) + 1.0;
+    let warm_up = (scenario.warm_up_days > 0).then(|| (first, "counting begins".to_owned()));
+    let changes = scenario.changes.iter().map(|change| (f64::from(change.day) + 1.0, change_words(change)));
+    warm_up.into_iter().chain(changes).collect()
+}
+
 /// Regret that adds up, and expected conversions by day.
 fn over_time(words: &Words<'_>) -> [Part; 2] {
     let (scenario, comparison) = (words.scenario, words.comparison);
@@ -149,11 +157,7 @@ fn over_time(words: &Words<'_>) -> [Part; 2] {
             sum.get()
         })
     });
-    let mut marks = Vec::new();
-    if scenario.warm_up_days > 0 {
-        marks.push((f64::from(scenario.warm_up_days) + 1.0, "counting begins".to_owned()));
-    }
-    marks.extend(scenario.changes.iter().map(|change| (f64::from(change.day) + 1.0, change_words(change))));
+    let marks = marks(scenario);
     let lines = |label: &str, series: Vec<Series>| {
         Chart::Lines(Lines {
             x: Axis::new("day", Tell::Count),
@@ -177,23 +181,28 @@ fn reliability(comparison: &Comparison) -> Option<Part> {
     let told = comparison.rows.iter().filter(|row| matches!(row.policy, Policy::Inkling(_)));
     let series: Vec<Series> = told
         .map(|row| Series { name: row.policy.name().to_owned(), points: reliable(&row.told), has_dots: true })
-        .filter(|series| !series.points.is_empty())
         .collect();
+    reliability_part(series)
+}
+
+/// Probabilities told against true ones; `None` where none were told.
+pub fn reliability_part(series: Vec<Series>) -> Option<Part> {
     let axis = |label: &str| Axis::new(label, Tell::Digits(6)).log();
+    let is_any = series.iter().any(|series| !series.points.is_empty());
     let chart = Chart::Lines(Lines {
-        x: axis("probability told, in the mean"),
-        y: axis("true probability, in the mean"),
-        series: series.clone(),
+        x: axis("probability told, in the mean (logarithmic)"),
+        y: axis("true probability, in the mean (logarithmic)"),
+        series,
         marks: Vec::new(),
         has_diagonal: true,
     });
     let part = Part::new("Reliability")
         .say("Of the ads that were shown, by the probability told for them. On the dashed line it is right.");
-    (!series.is_empty()).then(|| part.chart(chart))
+    is_any.then(|| part.chart(chart))
 }
 
 /// Neighbouring bands together, until each point stands for enough ads.
-fn reliable(bands: &[Tally]) -> Vec<(f64, f64)> {
+pub fn reliable(bands: &[Tally]) -> Vec<(f64, f64)> {
     let least = (bands.iter().map(|band| band.wins).sum::<u64>() / POINTS).max(1);
     let (mut points, mut sum) = (Vec::new(), Tally::default());
     for band in bands.iter().rev() {
@@ -209,25 +218,28 @@ fn reliable(bands: &[Tally]) -> Vec<(f64, f64)> {
 fn funnel(comparison: &Comparison) -> Option<Part> {
     let inkling = comparison.rows.iter().find(|row| matches!(row.policy, Policy::Inkling(_)))?;
     let base = comparison.rows.iter().find(|row| row.policy == inkling.policy.base())?;
-    let mut rows = Vec::new();
-    for row in [base, inkling] {
+    let of = |row: &Row| {
         let mean = &row.mean;
-        let steps = [
-            ("asked", mean.auctions),
-            ("won", mean.wins),
-            ("clicked", mean.clicks),
-            ("purchases that count", mean.conversions),
-        ];
-        for (place, (step, number)) in steps.into_iter().enumerate() {
+        (row.policy.name().to_owned(), [mean.auctions, mean.wins, mean.clicks, mean.conversions])
+    };
+    Some(funnel_part(&[of(base), of(inkling)]))
+}
+
+/// Of several policies: what was asked, won, clicked, and led to a purchase.
+pub fn funnel_part(policies: &[(String, [f64; 4])]) -> Part {
+    const STEPS: [&str; 4] = ["asked", "won", "clicked", "purchases that count"];
+    let mut rows = Vec::new();
+    for (name, numbers) in policies {
+        for (place, (step, number)) in STEPS.into_iter().zip(numbers).enumerate() {
             let remark = match place {
                 0 => String::new(),
-                _ => format!("{} of the step before", percent(number / steps[place - 1].1)),
+                _ => format!("{} of the step before", percent(number / numbers[place - 1])),
             };
-            rows.push((format!("{}, {step}", row.policy.name()), number, remark));
+            rows.push((format!("{name}, {step}"), *number, remark));
         }
     }
     let axis = Axis::new("a market, in the mean (logarithmic)", Tell::Count).log();
-    Some(Part::new("From bid request to purchase").chart(Chart::Bars(Bars { axis, rows })))
+    Part::new("From bid request to purchase").chart(Chart::Bars(Bars { axis, rows }))
 }
 
 /// What segments are worth, by a fit over what a flat bid is shown.

@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::show::{self, Judged, Searched};
-use super::{Told, Tune, changes, interrupt};
+use super::{Told, Tune, changes, interrupt, page};
 use crate::market::driven::BaseBid;
 use crate::market::policy::Policy;
 use crate::market::scenario::Scenario;
@@ -15,6 +15,11 @@ use crate::market::truth::Truth;
 use crate::market::tune::{Audience, Audiences, Found, MadeUp, Plan, Space, search};
 use crate::report::progress::Progress;
 use crate::settings::{Baseline, Settings};
+
+/// Seeds in which is searched, and judged, where none are stated.
+const SEEDS: (u32, u32) = (12, 20);
+/// Plays where none are stated.
+const PLAYS: u32 = 400;
 
 /// A search in a made-up market, and what came of it.
 struct Tuned {
@@ -46,10 +51,7 @@ impl Tune {
                 self.config.display()
             );
         }
-        ensure!(
-            self.seed.checked_add(u64::from(self.seeds) + u64::from(self.held_out)).is_some(),
-            "--seed is too large"
-        );
+        ensure!(self.seed < 1 << 40, "--seed must be below 2^40");
         let market = MadeUp {
             scenario: &scenario,
             truth: &truth,
@@ -58,7 +60,7 @@ impl Tune {
             policy: self.policy(settings),
             kpi: self.kpi.kpi(),
             seed: self.seed,
-            seeds: self.seeds,
+            seeds: self.seeds.unwrap_or(SEEDS.0),
         };
         let tuned = self.tuned(&market, &places)?;
         Ok(self.told(&market, settings, &places, tuned))
@@ -74,10 +76,14 @@ impl Tune {
         }
     }
 
+    fn judged_on(&self) -> u32 {
+        self.held_out.unwrap_or(SEEDS.1)
+    }
+
     fn tuned(&self, market: &MadeUp<'_>, places: &[Option<usize>]) -> anyhow::Result<Tuned> {
         let (stop, threads) = (interrupt::stop_flag(), self.threads());
-        let of_audiences = if self.segments_only { self.seeds as usize } else { 0 };
-        let (all, held_out) = (self.plays_max as usize, 2 * self.held_out as usize);
+        let of_audiences = if self.segments_only { market.seeds as usize } else { 0 };
+        let (all, held_out) = (self.plays_max.unwrap_or(PLAYS) as usize, 2 * self.judged_on() as usize);
         let progress = Mutex::new(Progress::new((of_audiences + all + held_out) as u64));
         let show = |done: usize| progress.lock().expect("whoever shows progress does not panic").show(done as u64);
         let done = AtomicUsize::new(0);
@@ -93,10 +99,10 @@ impl Tune {
         let Ok(found) = search(market, market.space, start, plan, &stop, &|plays| show(of_audiences + plays));
         let judged = (found.best != before).then(|| {
             done.store(0, Ordering::Relaxed);
-            let seed = self.seed + u64::from(self.seeds);
-            let held_out = MadeUp { seed, seeds: self.held_out, ..*market };
+            let seed = self.seed + u64::from(market.seeds);
+            let held_out = MadeUp { seed, seeds: self.judged_on(), ..*market };
             let judged = held_out.judge(&before, &found.best, self.gain_min, threads, &|| one_more(of_audiences + all));
-            Judged { verdict: judged.0 }
+            Judged { verdict: judged.0, outcomes: judged.1 }
         });
         progress.lock().expect("whoever shows progress does not panic").done();
         Ok(Tuned { space: market.space.clone(), audiences, found, judged })
@@ -106,37 +112,34 @@ impl Tune {
         let Tuned { space, audiences, found, judged } = tuned;
         let before = space.start();
         let changed = changes::changes(&space, settings, &before, &found.best);
-        let (seed, last) = (self.seed, self.seed + u64::from(self.seeds) - 1);
-        let held_out = (last + 1, last + u64::from(self.held_out));
-        let mut text = format!(
-            "searched on seeds {seed} to {last}, judged on seeds {} to {}\n{}policy: {}; {} at the spend of the \
-             scenario's budgets\n",
-            held_out.0,
-            held_out.1,
-            if market.scenario.question.is_empty() { String::new() } else { format!("{}\n", market.scenario.question) },
-            market.policy.name(),
-            self.kpi.words(),
-        );
+        let (seed, last) = (self.seed, self.seed + u64::from(market.seeds) - 1);
+        let held_out = (last + 1, last + u64::from(self.judged_on()));
+        let mut lead =
+            vec![format!("searched on seeds {seed} to {last}, judged on seeds {} to {}", held_out.0, held_out.1)];
+        let question = &market.scenario.question;
+        lead.extend((!question.is_empty()).then(|| question.clone()));
+        let policy = market.policy.name();
+        lead.push(format!("policy: {policy}; {} at the spend of the scenario's budgets", self.kpi.words()));
         let rows = self.segment_rows(market, settings, places, &audiences, &found);
-        text.push_str(&show::segments(&rows));
-        let searched = Searched { space: &space, settings, found: &found, changed: &changed };
-        text.push_str(&show::search(&searched));
-        text.push_str(&show::verdict(
-            &searched,
-            judged.as_ref(),
-            self.kpi,
-            &format!("seeds {} to {}", held_out.0, held_out.1),
-        ));
+        let of = Searched { space: &space, settings, found: &found, changed: &changed };
+        let worlds = format!("seeds {} to {}", held_out.0, held_out.1);
+        let verdict = show::verdict(&of, judged.as_ref(), self.kpi.words(), &worlds);
+        let text = format!("{}\n{}{}{verdict}", lead.join("\n"), show::segments(&rows), show::search(&of));
+        let mut page = page::page("Tuned in a made-up market", &lead, &of, judged.as_ref(), show::last_line(&verdict));
+        page::weights(&rows).into_iter().for_each(|part| page.add(part));
+        if let Some(judged) = &judged {
+            page::markets(&mut page, market.scenario, market.landscape, &judged.outcomes);
+        }
         let is_gain = judged.as_ref().is_some_and(|judged| judged.verdict.refused().is_none());
         let mut json = Map::new();
         json.insert("scenario".to_owned(), json!(market.scenario.question));
         json.insert("policy".to_owned(), json!(market.policy.name()));
         json.insert("kpi".to_owned(), json!(self.kpi.words()));
-        json.insert("searched_on".to_owned(), json!({ "seed": seed, "seeds": self.seeds }));
-        json.insert("judged_on".to_owned(), json!({ "seed": held_out.0, "seeds": self.held_out }));
+        json.insert("searched_on".to_owned(), json!({ "seed": seed, "seeds": market.seeds }));
+        json.insert("judged_on".to_owned(), json!({ "seed": held_out.0, "seeds": self.judged_on() }));
         json.insert("segments".to_owned(), rows.iter().map(show::Segment::json).collect::<Value>());
-        show::into_json(&mut json, &searched, judged.as_ref());
-        Told { text, json, gain: is_gain.then(|| (space.settings(&found.best), changed)) }
+        show::into_json(&mut json, &of, judged.as_ref());
+        Told { text, json, page, gain: is_gain.then(|| (space.settings(&found.best), changed)) }
     }
 
     /// What is said of each segment of the scenario, where weights alone are tuned.

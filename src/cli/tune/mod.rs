@@ -5,8 +5,10 @@
 
 mod changes;
 mod interrupt;
+mod log;
 mod made_up;
 mod output;
+mod page;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -16,9 +18,14 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
 use super::prices::Prices;
+use super::replay::evaluate_from;
+use super::simulate::{correlation, share};
+use super::web;
 use crate::config::Config;
 use crate::market::compare::all_threads;
 use crate::market::tune::{Group, Kpi};
+use crate::replay::EvaluateFrom;
+use crate::report::page::Page;
 use crate::settings::Settings;
 use changes::Change;
 use output::Output;
@@ -30,8 +37,8 @@ use output::Output;
 /// the program.
 #[derive(Debug, Args)]
 pub struct Tune {
-    /// A made-up market (TOML)
-    #[arg(value_name = "SCENARIO")]
+    /// A made-up market (TOML), or a recorded journey log (NDJSON, plain, gzip or zstd) with --landscape
+    #[arg(value_name = "SCENARIO|LOG")]
     market: PathBuf,
     /// The configuration to be tuned: its first advertiser's segments and first goal
     #[arg(long, value_name = "FILE")]
@@ -52,16 +59,16 @@ pub struct Tune {
     /// First of the seeds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Markets that are searched in
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=1_000))]
-    seeds: u32,
-    /// Markets after these, in which what was found is judged
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000))]
-    held_out: u32,
+    /// Markets that are searched in; of a log, draws of its prices [default: 12, of a log 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    seeds: Option<u32>,
+    /// Markets after these, in which what was found is judged; of a log, draws of its prices [default: 20, of a log 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    held_out: Option<u32>,
     /// Most plays of the search, each one market under one candidate; a round that has begun is finished
-    #[arg(long, value_name = "N", default_value_t = 800)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    plays_max: u32,
+    /// [default: 400, of a log 150]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    plays_max: Option<u32>,
     /// Gains below are not worth a change of settings, as a share
     #[arg(long, value_name = "SHARE", default_value_t = 0.005, value_parser = gain_min)]
     gain_min: f64,
@@ -70,6 +77,26 @@ pub struct Tune {
     threads: Option<u32>,
     #[command(flatten)]
     prices: Prices,
+    /// Of a log: where the days that are searched in begin; what comes before only teaches. A date such as 2021-01-01,
+    /// or a share of the time between the first and the last opportunity
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.3", value_parser = evaluate_from, requires = "landscape")]
+    search_from: EvaluateFrom,
+    /// Of a log: where these end, and the days begin in which what was found is judged
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.6", value_parser = evaluate_from, requires = "landscape")]
+    held_out_from: EvaluateFrom,
+    /// Of a log: share of the auctions that the flat bid wins, at least
+    #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share, requires = "landscape")]
+    win_rate: f64,
+    /// Of a log: how far prices go with value, −1 to 1, as in `simulate --journey`
+    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation, requires = "landscape")]
+    #[arg(allow_negative_numbers = true)]
+    correlation: f64,
+    /// Of a log: resamples of users and prices that the interval comes from, 20 to 100000
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    resamples: u32,
+    /// Also write a report to this file: one HTML page with pictures; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -127,6 +154,7 @@ fn gain_min(text: &str) -> Result<f64, String> {
 struct Told {
     text: String,
     json: Map<String, Value>,
+    page: Page,
     /// The settings that were judged and what they change, where that is a gain.
     gain: Option<(Settings, Vec<Change>)>,
 }
@@ -139,23 +167,33 @@ impl Tune {
     pub fn run(self) -> anyhow::Result<()> {
         let output = Output::new(&self.config, &self.out, &self.market)?;
         let (config, text) = read(&self.config)?;
-        self.check(&config)?;
-        let told = self.made_up(&config.settings)?;
+        self.report.as_deref().map(web::check).transpose()?;
+        let is_log = self.market.extension().is_none_or(|ending| ending != "toml");
+        self.check(&config, is_log)?;
+        let mut told = match is_log {
+            true => self.log(&config.settings)?,
+            false => self.made_up(&config.settings)?,
+        };
         let new = told.gain.as_ref().map(|(judged, changes)| changes::edited(&text, judged, changes)).transpose()?;
         if let Some(new) = &new {
             output.write(&text, new)?;
         }
-        let said = show::with_outcome(&self, told, new.as_deref().map(|new| (text.as_str(), new)));
+        let texts = new.as_deref().map(|new| (text.as_str(), new));
+        if let Some(report) = &self.report {
+            page::written(&mut told.page, texts);
+            web::write(report, &told.page.html())?;
+        }
+        let said = show::with_outcome(&self, told, texts);
         super::print(&said).context("cannot write to standard output")
     }
 
     /// Refuses settings that the market cannot play.
-    fn check(&self, config: &Config) -> anyhow::Result<()> {
+    fn check(&self, config: &Config, is_log: bool) -> anyhow::Result<()> {
         let goal = config.settings.advertisers.first().and_then(|advertiser| advertiser.goals.first());
         let file = self.config.display();
         let goal = goal.with_context(|| format!("{file}: the first advertiser has no goal to bid for"))?;
         ensure!(
-            goal.converting_action.is_some(),
+            is_log || goal.converting_action.is_some(),
             "{file}: goal '{}' has no converting_action: purchases of the market are actions, so name one, such as \
              converting_action = \"purchase\"",
             goal.id

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
 use super::changes::{self, Change};
-use super::{KpiName, Told, Tune};
+use super::{Told, Tune};
 use crate::market::compare::Estimate;
+use crate::market::run::Outcome;
 use crate::market::tune::{Ended, Found, Group, Space, Verdict, Why};
 use crate::report::table::{Align, Table, count, percent};
 use crate::settings::Settings;
@@ -23,6 +24,8 @@ pub struct Searched<'a> {
 /// What was found, in worlds that it was not chosen on.
 pub struct Judged {
     pub verdict: Verdict,
+    /// What both settings came to, by market; empty for a log.
+    pub outcomes: [Vec<Outcome>; 2],
 }
 
 /// What is said of an external segment.
@@ -116,9 +119,9 @@ fn words(change: &Change) -> String {
 }
 
 /// What may be promised.
-pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: KpiName, worlds: &str) -> String {
+pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: &str, worlds: &str) -> String {
     let mut out = weights_words(of);
-    let Some(Judged { verdict }) = judged else {
+    let Some(Judged { verdict, .. }) = judged else {
         let _ = writeln!(out, "\nNO GAIN: no other setting was better by more than chance");
         return out;
     };
@@ -133,14 +136,14 @@ pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: KpiName, worlds:
     let _ = writeln!(
         out,
         "  {} in the mean: {before:.2} → {after:.2}, {gain}; spend {} of that before",
-        kpi.words(),
+        kpi,
         percent(*spend)
     );
     if let Some(came) = &verdict.came {
         let _ = writeln!(out, "  counted as they came: {}", range(came));
     }
     let last = match verdict.refused() {
-        None => format!("GAIN: {gain} more {} for the same spend are to be expected, 95 % interval", kpi.words()),
+        None => format!("GAIN: {gain} more {} for the same spend are to be expected, 95 % interval", kpi),
         Some(Why::Noise) => {
             let least = verdict.gain.map_or(String::new(), |gain| {
                 format!("; a gain of {} would be found four times of five", percent(gain.detectable))
@@ -154,6 +157,11 @@ pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: KpiName, worlds:
     };
     let _ = writeln!(out, "\n{last}");
     out
+}
+
+/// What it comes to, in one line.
+pub fn last_line(words: &str) -> &str {
+    words.lines().rfind(|line| !line.is_empty()).unwrap_or_default()
 }
 
 /// What the search says of the weights beside the model.
@@ -186,7 +194,7 @@ pub fn into_json(json: &mut Map<String, Value>, of: &Searched<'_>, judged: Optio
         Some(Why::Small) => json!("small"),
         Some(Why::Unequal) => json!("unequal_spend"),
     };
-    let judged_json = judged.map(|Judged { verdict }| {
+    let judged_json = judged.map(|Judged { verdict, .. }| {
         json!({
             "gain": estimate(verdict.gain),
             "counted_gain": estimate(verdict.came),
@@ -221,7 +229,7 @@ pub fn with_outcome(of: &Tune, told: Told, texts: Option<(&str, &str)>) -> Strin
 }
 
 /// The lines that differ, each with its number.
-fn diff(old: &str, new: &str) -> String {
+pub fn diff(old: &str, new: &str) -> String {
     let mut out = String::new();
     for change in TextDiff::from_lines(old, new).iter_all_changes() {
         let (sign, number) = match change.tag() {

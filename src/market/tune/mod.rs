@@ -9,6 +9,7 @@
 mod arena;
 mod audience;
 mod knob;
+mod log;
 mod made_up;
 mod search;
 mod verdict;
@@ -16,6 +17,7 @@ mod verdict;
 pub use arena::{Arena, Difference};
 pub use audience::{Audience, Audiences, audiences};
 pub use knob::{Group, Knob, Move, Space};
+pub use log::Log;
 pub use made_up::{Kpi, MadeUp};
 pub use search::{Ended, Found, Plan, Step, search};
 pub use verdict::{Verdict, Why};
