@@ -17,7 +17,7 @@ const BOTTOM: f64 = 44.0;
 /// Height of one row of ranges and bars.
 const ROW: f64 = 34.0;
 /// Longest words on a row, in letters; the table has them whole.
-const LETTERS_MAX: usize = 60;
+const LETTERS_MAX: usize = 52;
 
 /// A chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -289,6 +289,7 @@ impl Ranges {
         for (number, row) in self.rows.iter().enumerate() {
             let y = TOP + ROW * number as f64 + 24.0;
             svg.words("row", (4.0, y - 11.0), Anchor::Start, &shortened(&row.name));
+            svg.words("row", (WIDTH - 4.0, y - 11.0), Anchor::End, &self.axis.tell.tell(row.mean));
             if let Some((Some(low), Some(high))) = row.interval.map(|(low, high)| (x(low), x(high))) {
                 svg.line("line s0", (low, y), (high, y));
                 svg.line("line s0", (low, y - 4.0), (low, y + 4.0));
@@ -329,5 +330,50 @@ impl Bars {
             svg.bar("bar", (LEFT, y + 18.0), (width, 9.0));
         }
         svg.done()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(series: Vec<Series>) -> Chart {
+        let axis = |label: &str| Axis::new(label, Tell::Digits(3));
+        Chart::Lines(Lines {
+            x: axis("x"),
+            y: axis("y"),
+            series,
+            marks: vec![(2.0, "<b>".to_owned())],
+            has_diagonal: true,
+        })
+    }
+
+    fn series(name: &str, points: &[(f64, f64)]) -> Series {
+        Series { name: name.to_owned(), points: points.to_vec(), has_dots: true }
+    }
+
+    #[test]
+    fn every_number_of_a_picture_is_in_its_table() {
+        let points = [(1.0, 0.125), (2.0, 0.5), (3.0, 0.75)];
+        let shared = lines(vec![series("a", &points), series("b", &points)]).table();
+        assert_eq!((shared.columns().len(), shared.rows().len()), (3, 3));
+        let apart = lines(vec![series("a", &points), series("b", &points[1..])]).table();
+        assert_eq!(apart.rows().len(), 5);
+        assert_eq!(apart.rows()[4], ["b", "3.000", "0.750"]);
+        let range = Range { name: "r".to_owned(), mean: 0.5, interval: Some((0.25, 0.75)) };
+        let axis = Axis::new("n", Tell::Percent);
+        let ranges = Chart::Ranges(Ranges { axis: axis.clone(), against: 0.0, rows: vec![range] });
+        assert_eq!(ranges.table().rows()[0], ["r", "50.0 %", "25.0 % … 75.0 %"]);
+        let bars = Chart::Bars(Bars { axis, rows: vec![("b".to_owned(), 0.1, "rest".to_owned())] });
+        assert_eq!(bars.table().rows()[0], ["b", "10.0 %", "rest"]);
+    }
+
+    #[test]
+    fn pictures_say_what_they_show_and_hold_no_markup() {
+        let chart = lines(vec![series("<i>", &[(1.0, f64::NAN), (2.0, 4.0)])]);
+        let svg = chart.svg("f", "<u>");
+        assert!(svg.contains("<desc id=\"f-d\">y over x. &lt;i&gt;: from – at 1.000 to 4.000 at 2.000."), "{svg}");
+        assert!(!svg.contains("<u>") && !svg.contains("NaN") && chart.legend().contains("&lt;b&gt;"));
+        assert!(lines(Vec::new()).svg("f", "empty").contains("</svg>"), "nothing to show is no mistake");
     }
 }

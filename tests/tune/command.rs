@@ -139,7 +139,7 @@ fn mistakes_are_told_before_anything_is_searched() {
     told("market.toml", &FEW, "market.toml: is the market");
     told("no/such/out.toml", &FEW, "no/such/out.toml: the directory is not there");
     fs::write(shop.path("config.toml"), CONFIG.replace("weight = 1.0", "weight = 11.0")).unwrap();
-    told("out.toml", &FEW, "config.toml:12:10: segment 'data/keen': weight = 11.0: must be above 0 and at most 10");
+    told("out.toml", &FEW, "config.toml:13:10: segment 'data/keen': weight = 11.0: must be above 0 and at most 10");
     fs::write(shop.path("config.toml"), CONFIG.replace("data/", "other/")).unwrap();
     told("out.toml", &FEW, "there is nothing to tune");
     fs::remove_file(shop.path("config.toml")).unwrap();

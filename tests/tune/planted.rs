@@ -50,11 +50,13 @@ fn a_promised_gain_is_kept_elsewhere() {
 
 #[test]
 fn with_the_learner_on_weights_of_1_are_right() {
-    let market = MARKET.replace("shoppers = 1500", "shoppers = 3000").replace("days = 8", "days = 14");
+    // With some hundred purchases to learn from: with few, weights that are known beforehand help (docs/tune.md).
+    let market = MARKET.replace("shoppers = 1500", "shoppers = 2500").replace("days = 8", "days = 14");
     let market =
-        market.replace("warm_up_days = 2", "warm_up_days = 7").replace("budget_per_day = 0.3", "budget_per_day = 0.6");
-    let shop = Shop::new(&market);
-    let arguments = ["--only", "weights", "--seeds", "6", "--held-out", "4"];
+        market.replace("warm_up_days = 2", "warm_up_days = 9").replace("ads_per_day = 0.5", "ads_per_day = 1.0");
+    let market = market.replace("buys = 0.2", "buys = 1.0").replace("response = -3.0", "response = -1.0");
+    let shop = Shop::new(&market.replace("budget_per_day = 0.3", "budget_per_day = 3.0"));
+    let arguments = ["--only", "weights", "--seeds", "4", "--held-out", "4"];
     let (code, said, _) = shop.tune("out.toml", &arguments);
     assert_eq!(code, Some(0));
     assert!(said.contains("segment weights of 1 are right") && said.contains("NO GAIN"), "{said}");
@@ -69,7 +71,7 @@ fn noise_is_never_sold_as_a_gain() {
         let told = tune(&shop, &["--segments-only", "--seeds", "6", "--held-out", "6", "--seed", seed]);
         assert_eq!((&told["is_gain"], &told["written"]), (&Value::Bool(false), &Value::Null), "{told}");
     }
-    let (_, said, _) = shop.tune("out.toml", &["--seeds", "4", "--held-out", "6", "--plays-max", "150"]);
-    assert!(said.contains("NO GAIN"), "{said}");
+    let (_, said, _) = shop.tune("out.toml", &["--only", "weights", "--seeds", "4", "--held-out", "6"]);
+    assert!(said.contains("NO GAIN") && said.contains("nothing was written"), "{said}");
     assert_eq!(shop.files(), ["config.toml", "market.toml"]);
 }

@@ -134,12 +134,11 @@ pub struct Words<'a> {
 }
 
 /// A share with its sign.
-pub fn signed(share: f64) -> String {
+fn signed(share: f64) -> String {
     format!("{}{}", if share > 0.0 { "+" } else { "" }, percent(share))
 }
 
-/// An estimate with its interval.
-pub fn range(estimate: &Estimate, tell: impl Fn(f64) -> String) -> String {
+fn range(estimate: &Estimate, tell: impl Fn(f64) -> String) -> String {
     format!("{} ({} … {})", tell(estimate.mean), tell(estimate.low), tell(estimate.high))
 }
 

@@ -1,6 +1,6 @@
 //! A made-up market as a page: what bids come to, when, and for whom.
 
-use super::market::{Words, change_words, range, signed};
+use super::market::{Words, change_words};
 use crate::market::compare::{Comparison, Contest, Row};
 use crate::market::landscape::Landscape;
 use crate::market::paired::Gain;
@@ -120,7 +120,7 @@ pub fn page(words: &Words<'_>, landscape: Option<&Landscape>, curves: &[Curve]) 
 fn gains(comparison: &Comparison) -> Ranges {
     let row = |row: &Row| {
         let gain = row.expected_gain?;
-        let name = format!("{}, against {}: {}", row.policy.name(), row.policy.base().name(), range(&gain, signed));
+        let name = format!("{}, against {}", row.policy.name(), row.policy.base().name());
         Some(Range { name, mean: gain.mean, interval: Some((gain.low, gain.high)) })
     };
     let rows = comparison.rows.iter().filter_map(row).collect();
@@ -227,7 +227,7 @@ fn funnel(comparison: &Comparison) -> Option<Part> {
 
 /// Of several policies: what was asked, won, clicked, and led to a purchase.
 pub fn funnel_part(policies: &[(String, [f64; 4])]) -> Part {
-    const STEPS: [&str; 4] = ["asked", "won", "clicked", "purchases that count"];
+    const STEPS: [&str; 4] = ["asked", "won", "clicked", "purchases"];
     let mut rows = Vec::new();
     for (name, numbers) in policies {
         for (place, (step, number)) in STEPS.into_iter().zip(numbers).enumerate() {
