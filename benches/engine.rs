@@ -63,6 +63,7 @@ impl Bench {
         let mut bench =
             Bench { engine: Engine::new(), rng: StdRng::seed_from_u64(SEED), now: START, users, requests: 0 };
         bench.apply(Event::Configured(Box::new(settings)));
+        bench.engine.warm();
         bench
     }
 

@@ -30,9 +30,17 @@ impl Identity {
     /// # Panics
     /// When the operating system has no random bytes to give, at which no service can start safely.
     pub fn generate() -> Identity {
+        Identity::new(Identity::generate_key())
+    }
+
+    /// A secret that nobody else has, to be stored.
+    ///
+    /// # Panics
+    /// As [`generate`](Identity::generate).
+    pub fn generate_key() -> [u8; 32] {
         let mut key = [0; 32];
         SystemRandom::new().fill(&mut key).expect("the operating system gives random bytes");
-        Identity { key }
+        key
     }
 
     /// The key of a user id: the first eight bytes of its keyed BLAKE3 hash, little-endian.

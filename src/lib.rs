@@ -38,10 +38,12 @@ pub mod record;
 // Floor 5: what comes in and goes out.
 pub mod identity;
 pub mod report;
+pub mod snapshot;
 pub mod token;
 
-// Floor 6: recorded logs through the same engine.
+// Floor 6: recorded logs, and the journal on disk, through the same engine.
 pub mod replay;
+pub mod storage;
 
 // Floor 7: drivers of the engine: made-up markets, and the service that answers the world.
 pub mod market;

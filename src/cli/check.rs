@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::words;
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT, standard};
-use crate::config::{Clock, Config, ServerConfig, Workers};
+use crate::config::{Clock, Config, Durability, ServerConfig, StorageConfig, Workers};
 use crate::expression;
 use crate::learn::ftrl::SLOT_BYTES;
 use crate::settings::{ActionSetting, Advertiser, Baseline, Credit, Goal, Multiplier, Settings, WEIGHT_BOUNDS};
@@ -56,7 +56,8 @@ fn describe(config: &Config, out: &mut String) -> fmt::Result {
         describe_actions(advertiser, out)?;
     }
     describe_common(&config.settings, out)?;
-    describe_server(&config.server, out)
+    describe_server(&config.server, out)?;
+    describe_storage(&config.storage, out)
 }
 
 /// One line of a block: what it is about, and what is said of it.
@@ -310,4 +311,12 @@ fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {
             server.score_memory_age
         ),
     )
+}
+
+fn describe_storage(storage: &StorageConfig, out: &mut String) -> fmt::Result {
+    let survives = match storage.durability {
+        Durability::Synced => "acknowledged events survive loss of power",
+        Durability::Buffered => "a crash takes what was acknowledged in the latest second",
+    };
+    line(out, "keeps", format_args!("its journal in {}; {survives}", storage.path.display()))
 }

@@ -19,6 +19,9 @@ pub struct Demo {
     /// Keep the service running afterwards, until Ctrl-C
     #[arg(long)]
     keep: bool,
+    /// Keep the service's journal here, instead of in a temporary directory that is deleted at the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Made-up shoppers
     #[arg(
         long,
@@ -48,6 +51,7 @@ impl Demo {
             days: self.days,
             seed: self.seed,
             keep: self.keep,
+            data: self.data,
         })
     }
 }

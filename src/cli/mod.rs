@@ -4,13 +4,18 @@
 //!
 //! *Invariants.* Knows the command line and how to say things to people; decides nothing about scores or state.
 
+mod backup;
 mod check;
+mod data;
 mod demo;
 mod exchange;
 mod input;
+mod inspect;
 mod json;
+mod load;
 mod prices;
 mod remote;
+mod repair;
 mod replay;
 mod score;
 mod segments;
@@ -19,6 +24,7 @@ mod signals;
 mod simulate;
 mod track;
 mod tune;
+mod verify;
 mod web;
 mod words;
 
@@ -37,10 +43,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::Backup),
     /// Checks a configuration file and says what it means
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Inspect(inspect::Inspect),
+    Load(load::Load),
+    Repair(repair::Repair),
     /// Plays a recorded log through the engine and says how good its predictions were
     Replay(replay::Replay),
     Score(score::Score),
@@ -50,6 +60,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Track(track::Track),
     Tune(tune::Tune),
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -59,8 +70,12 @@ impl Cli {
     /// When the command failed: the chain of causes is what the user is told.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Backup(backup) => backup.run(),
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Load(load) => load.run(),
+            Command::Repair(repair) => repair.run(),
             Command::Replay(replay) => replay.run(),
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
@@ -68,6 +83,7 @@ impl Cli {
             Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
             Command::Tune(tune) => tune.run(),
+            Command::Verify(verify) => verify.run(),
         }
     }
 }

@@ -29,6 +29,11 @@ fn patience(text: &str) -> Result<Span, String> {
 }
 
 impl Remote {
+    /// Another service, with the same patience.
+    pub fn at(&self, address: &str) -> Remote {
+        Remote { address: address.to_owned(), timeout: self.timeout }
+    }
+
     /// Does work that talks to the service.
     ///
     /// # Errors

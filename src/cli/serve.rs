@@ -6,9 +6,11 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::data;
 use crate::config::{Clock, Config};
 use crate::identity::Identity;
-use crate::server::{self, Listeners};
+use crate::server::{self, Listeners, Secrets};
+use crate::storage::{Directory, Ground};
 
 /// Arguments of `inkling serve`.
 #[derive(Debug, Args)]
@@ -19,6 +21,13 @@ pub struct Serve {
     /// Let other machines connect: there is neither TLS nor keys yet
     #[arg(long)]
     insecure: bool,
+    /// Keep the journal here, whatever the configuration says
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep nothing: a restart forgets all users and all that was learned, tokens that are out are refused, and an
+    /// acknowledged event survives nothing
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
     /// What counts as now, whatever the configuration says
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -45,14 +54,27 @@ impl Serve {
             Some(ClockArg::Events) => config.server.clock = Clock::Events,
             None => {}
         }
+        if let Some(data) = self.data {
+            config.storage.path = data;
+        }
         let listeners = Listeners::bind(&config.server, self.insecure)?;
         let (grpc, http) = (listeners.grpc()?, listeners.http()?);
+        let kept = if self.memory { "nothing: a restart forgets all".to_owned() } else { data::kept(&config.storage) };
         let ready = move || {
-            let line = format!("inkling serves gRPC on {grpc}, health and metrics on http://{http}\n");
+            let line = format!("inkling serves gRPC on {grpc}, health and metrics on http://{http}; keeps {kept}\n");
             // Whoever started the service may not read what it says.
             let _ = super::print(&line);
         };
-        server::run(config, Identity::generate(), listeners, told_to_stop(), ready).context("inkling serve")
+        // Locked until the service has ended.
+        let directory = match self.memory {
+            true => None,
+            false => Some(Directory::open_or_make(&config.storage.path).context("inkling serve")?),
+        };
+        let (ground, secrets) = match &directory {
+            None => (Ground::in_memory(), Secrets::in_memory(Identity::generate())),
+            Some(directory) => (data::ground(directory, &config.storage)?, Secrets::of(directory)),
+        };
+        server::run(config, ground, secrets, listeners, told_to_stop(), ready).context("inkling serve")
     }
 }
 

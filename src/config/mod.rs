@@ -13,6 +13,7 @@ mod policy;
 mod problem;
 mod segment;
 mod server;
+mod storage;
 mod table;
 mod value;
 
@@ -25,6 +26,7 @@ use toml::de::DeTable;
 pub use edit::{Edit, EditError, edit};
 pub use problem::{ConfigError, PROBLEMS_MAX, Problem};
 pub use server::{Clock, ServerConfig, Workers};
+pub use storage::{Durability, StorageConfig};
 
 use crate::settings::{ADVERTISERS_MAX, Advertiser, Arms, GOALS_MAX, Multiplier, Settings};
 use advertiser::read_advertiser;
@@ -41,6 +43,8 @@ pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 pub struct Config {
     /// How the service listens, and what bounds it.
     pub server: ServerConfig,
+    /// Where it keeps what must outlive it.
+    pub storage: StorageConfig,
     /// What state and score depend on.
     pub settings: Settings,
 }
@@ -65,7 +69,7 @@ impl Config {
 
     /// These settings, and the defaults of the service.
     pub fn from_settings(settings: Settings) -> Config {
-        Config { server: ServerConfig::default(), settings }
+        Config { server: ServerConfig::default(), storage: StorageConfig::default(), settings }
     }
 }
 
@@ -135,6 +139,7 @@ fn report_syntax(problems: &Problems<'_>, text: &str, error: &toml::de::Error) {
 
 fn read(mut root: Table<'_>) -> Config {
     let server = read_section(&mut root, "server", ServerConfig::read);
+    let storage = read_section(&mut root, "storage", StorageConfig::read);
     let multiplier = read_section(&mut root, "multiplier", |table| read_multiplier(table, Multiplier::default()));
     let arms = read_section(&mut root, "arms", read_arms);
     let settings = Settings {
@@ -155,7 +160,7 @@ fn read(mut root: Table<'_>) -> Config {
         };
         problems.report(0, || why.to_owned());
     }
-    Config { server, settings }
+    Config { server, storage, settings }
 }
 
 fn read_advertisers(root: &mut Table<'_>, multiplier: Multiplier, arms: Arms) -> Vec<Advertiser> {

@@ -418,7 +418,7 @@ http = '0.0.0.0:0'
 workers = 3
 message_bytes_max = '8MiB'
 ";
-    let Config { server, settings } = Config::parse("f.toml", text).unwrap();
+    let Config { server, settings, .. } = Config::parse("f.toml", text).unwrap();
     assert_eq!((server.workers, server.message_bytes_max, server.grpc.port()), (Workers::Fixed(3), 8 << 20, 0));
     let acme = &settings.advertisers[0];
     let action = |name: &str| acme.action(name).map(|action| (action.kind, action.half_life)).unwrap();

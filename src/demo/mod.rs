@@ -10,13 +10,14 @@ mod shoppers;
 mod show;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use client::Client;
@@ -24,11 +25,12 @@ use shoppers::World;
 pub use show::segment_report;
 
 use crate::config::{Clock, Config};
-use crate::identity::Identity;
+use crate::journal;
 use crate::pb::v1;
 use crate::report::stopwatch::Stopwatch;
-use crate::server::{self, Listeners};
+use crate::server::{self, Listeners, Secrets};
 use crate::settings::Settings;
+use crate::storage::{Directory, Ground};
 use crate::units::Span;
 
 /// When the made-up shoppers begin: 2026-06-01, a Monday.
@@ -50,6 +52,8 @@ pub struct Options {
     pub seed: u64,
     /// Whether the service goes on when all was shown, until it is interrupted.
     pub keep: bool,
+    /// Where the service keeps its journal; without one it is a directory for temporary files, deleted at the end.
+    pub data: Option<PathBuf>,
 }
 
 /// A service in this process.
@@ -64,7 +68,9 @@ impl Service {
     /// Starts a service whose clock follows the events, on free loopback ports.
     ///
     /// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
-    fn start(settings: Settings) -> anyhow::Result<Service> {
+    fn start(settings: Settings, data: &Path) -> anyhow::Result<Service> {
+        let directory = Directory::open_or_make_with(data, || [0; 32])?;
+        let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}), Box::new(|_| {}))?;
         let mut config = Config::from_settings(settings);
         config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
         config.server.http = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -78,7 +84,9 @@ impl Service {
                 // A dropped sender stops the service as well.
                 let _ = stopped.await;
             };
-            server::run(config, Identity::new([0; 32]), listeners, shutdown, move || {
+            // Locked until the service has ended.
+            let secrets = Secrets::of(&directory);
+            server::run(config, ground, secrets, listeners, shutdown, move || {
                 let _ = is_ready.send(());
             })
         })?;
@@ -111,14 +119,29 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Some(path) => journey::settings(path, options.window)?,
         None => shop::settings(),
     };
-    let service = Service::start(settings.clone())?;
+    let temporary = match options.data {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("inkling-demo-").tempdir().context("no temporary directory")?),
+    };
+    let data = options.data.as_deref().or(temporary.as_ref().map(TempDir::path)).expect("one of the two is there");
+    let service = Service::start(settings.clone(), data)?;
     println!("service on gRPC {}, HTTP {}; its clock follows the events", service.grpc, service.http);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let played = runtime.block_on(async {
-        let mut client = Client::connect(service.grpc).await?;
-        match &options.journey {
-            Some(_) => play_journey(options, &settings, &mut client).await?,
-            None => play_shop(options, &mut client).await?,
+        let play = async {
+            let mut client = Client::connect(service.grpc).await?;
+            match &options.journey {
+                Some(_) => play_journey(options, &settings, &mut client).await,
+                None => play_shop(options, &mut client).await,
+            }
+        };
+        // Interrupted as well, the service is stopped and its temporary directory deleted.
+        tokio::select! {
+            played = play => played?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("waiting for Ctrl-C")?;
+                bail!("interrupted");
+            }
         }
         if options.keep {
             println!("\nThe service goes on at {} until you press Ctrl-C.", service.grpc);

@@ -25,6 +25,11 @@ impl ActionSet {
     pub fn words(self) -> [u64; 4] {
         self.0
     }
+
+    /// The set of these words. Code 0 is nobody's, and in no set.
+    pub fn from_words([first, second, third, fourth]: [u64; 4]) -> ActionSet {
+        ActionSet([first & !1, second, third, fourth])
+    }
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl Engine {
                 statistics: Default::default(),
                 learner: Learner::new(&settings.learner),
                 mixture: Default::default(),
-                gap: Default::default(),
+                centre: Default::default(),
                 ladder: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 spend: SpendControl::new(self.now.tick()),
@@ -169,6 +169,7 @@ impl Engine {
         self.forgotten.expire(self.now - self.retention().token);
         self.guards.expire(self.now.tick());
         let unseen_since = (self.now - self.retention().profile).tick();
+        self.profiles.prepare(self.now.tick());
         for _ in 0..most {
             if !self.profiles.evict_before(unseen_since) {
                 break;

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
+use super::bytes::{Bytes, Read, Reader};
 use super::combine::Objective;
 use super::kept::Kept;
+use super::names::Names;
 use super::segments::Membership;
 use crate::action::ActionKind;
 use crate::hash::KeyHasher;
@@ -27,13 +29,6 @@ pub struct Catalog {
     goals: Vec<GoalEntry>,
 }
 
-/// Names in the order of their codes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Names {
-    names: Vec<Id>,
-    numbers: HashMap<Id, usize, KeyHasher>,
-}
-
 /// One advertiser: its dictionaries, and what is in force.
 #[derive(Debug, Clone)]
 pub struct AdvertiserEntry {
@@ -43,7 +38,7 @@ pub struct AdvertiserEntry {
     pub(super) segments: Names,
     pub(super) externals: Names,
     pub(super) goals: Names,
-    goal_codes: Vec<GoalCode>,
+    pub(super) goal_codes: Vec<GoalCode>,
     pub(super) kept: Kept,
     /// `None` while the configuration does not name the advertiser.
     pub(super) in_force: Option<AdvertiserInForce>,
@@ -116,29 +111,6 @@ pub(super) struct GoalInForce {
     /// Furthest last.
     pub milestones: Vec<ActionCode>,
     pub half_life: HalfLife,
-}
-
-impl Names {
-    /// The number of a name; given now if it is new.
-    fn number(&mut self, name: &Id) -> usize {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = self.names.len();
-        self.names.push(name.clone());
-        self.numbers.insert(name.clone(), number);
-        number
-    }
-
-    /// The number of a known name.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.numbers.get(name).copied()
-    }
-
-    /// All names in the order of their numbers.
-    pub fn all(&self) -> &[Id] {
-        &self.names
-    }
 }
 
 impl Catalog {
@@ -287,6 +259,38 @@ impl Catalog {
         if goals > GOALS_MAX { Err(Rejection::Full { what: "goals", limit: GOALS_MAX }) } else { Ok(()) }
     }
 
+    /// A catalogue out of an image: advertisers in the order of their codes, and whose each goal is, in the order of
+    /// theirs. `None` where these and the settings do not name the same.
+    pub(super) fn restored(
+        mut entries: Vec<AdvertiserEntry>,
+        goals: impl Iterator<Item = AdvertiserCode>,
+        settings: Settings,
+        now: Tick,
+    ) -> Option<Catalog> {
+        let mut catalog = Catalog::default();
+        for (number, advertiser) in goals.enumerate() {
+            let entry = entries.get_mut(advertiser.index())?;
+            let id = entry.goals.all().get(entry.goal_codes.len())?.clone();
+            entry.goal_codes.push(GoalCode(number as u16));
+            catalog.goals.push(GoalEntry { advertiser, id, in_force: None });
+        }
+        catalog.advertisers = Names::from_list(entries.iter().map(|entry| entry.id.clone()).collect())?;
+        catalog.entries = entries;
+        catalog.check(&settings).ok()?;
+        let named = catalog.named();
+        catalog.configure(settings, now);
+        let is_whole = catalog.entries.iter().all(|entry| entry.goal_codes.len() == entry.goals.all().len());
+        (is_whole && catalog.named() == named).then_some(catalog)
+    }
+
+    /// How many names there are.
+    fn named(&self) -> usize {
+        let of = |entry: &AdvertiserEntry| {
+            [&entry.actions, &entry.segments, &entry.externals, &entry.goals].map(|names| names.all().len())
+        };
+        self.entries.len() + self.entries.iter().flat_map(of).sum::<usize>()
+    }
+
     /// Puts settings in force that were checked; names keep their codes, new ones get the next.
     pub(super) fn configure(&mut self, settings: Settings, now: Tick) {
         self.entries.iter_mut().for_each(|entry| entry.in_force = None);
@@ -370,6 +374,26 @@ impl AdvertiserEntry {
     /// The code of an external segment, in force or not.
     pub(super) fn external_code(&self, name: &str) -> Option<SegmentCode> {
         self.externals.find(name).map(|number| SegmentCode((RULE_SEGMENTS_MAX + number) as u16))
+    }
+
+    /// Appends its canonical bytes.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.name(&self.id);
+        for names in [&self.actions, &self.segments, &self.externals, &self.goals] {
+            bytes.list(names.all(), Bytes::name);
+        }
+        self.kept.write(bytes);
+    }
+
+    /// An advertiser out of its canonical bytes; its goals have no codes yet, and nothing is in force.
+    pub(super) fn read(mut bytes: Reader<'_>) -> Read<AdvertiserEntry> {
+        let mut entry = AdvertiserEntry::new(bytes.name()?);
+        entry.actions = Names::read(&mut bytes, ACTIONS_MAX)?;
+        entry.segments = Names::read(&mut bytes, RULE_SEGMENTS_MAX)?;
+        entry.externals = Names::read(&mut bytes, KNOWN_EXTERNALS_MAX)?;
+        entry.goals = Names::read(&mut bytes, GOALS_MAX)?;
+        entry.kept = Kept::read(&mut bytes)?;
+        bytes.end().map(|()| entry)
     }
 
     fn new(id: Id) -> AdvertiserEntry {

@@ -1,15 +1,18 @@
 //! Conversions that are kept: for impressions that arrive late, and to be retracted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 
+use super::bytes::{Bytes, Read, Reader};
+use super::entries::Kind;
 use super::impressions::{Impression, ImpressionId, PursuitKey, forget_id};
+use super::parted::PartedMap;
 use super::segments::RuleSegments;
 use super::statistics::Memberships;
-use crate::hash::KeyHasher;
+use super::table::{Row, Table};
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
-use crate::settings::Goal;
+use crate::settings::{Goal, KNOWN_EXTERNALS_MAX};
 use crate::units::Timestamp;
 
 /// Number of a conversion, in the order of arrival.
@@ -105,14 +108,27 @@ impl Conversion {
 }
 
 /// All conversions that are kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conversions {
-    kept: HashMap<ConversionId, Conversion, KeyHasher>,
-    by_user: HashMap<PursuitKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_opportunity: HashMap<OpportunityKey, SmallVec<[ConversionId; 2]>, KeyHasher>,
-    by_key: HashMap<ConversionKey, ConversionId, KeyHasher>,
+    pub(super) kept: Table<ConversionId, Conversion>,
+    by_user: PartedMap<PursuitKey, SmallVec<[ConversionId; 2]>>,
+    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ConversionId; 2]>>,
+    by_key: PartedMap<ConversionKey, ConversionId>,
     deadlines: BTreeSet<(Timestamp, ConversionId)>,
     next: ConversionId,
+}
+
+impl Default for Conversions {
+    fn default() -> Conversions {
+        Conversions {
+            kept: Table::new(Kind::Conversion, 1_024),
+            by_user: PartedMap::default(),
+            by_opportunity: PartedMap::default(),
+            by_key: PartedMap::default(),
+            deadlines: BTreeSet::new(),
+            next: 0,
+        }
+    }
 }
 
 impl Conversions {
@@ -126,12 +142,12 @@ impl Conversions {
     }
 
     pub fn get(&self, id: ConversionId) -> Option<&Conversion> {
-        self.kept.get(&id)
+        self.kept.get(id)
     }
 
     /// For changes that touch no index.
     pub fn get_mut(&mut self, id: ConversionId) -> Option<&mut Conversion> {
-        self.kept.get_mut(&id)
+        self.kept.get_mut(id)
     }
 
     /// The conversion of a sender's id.
@@ -158,22 +174,34 @@ impl Conversions {
     pub fn insert(&mut self, conversion: Conversion) -> ConversionId {
         let id = self.next;
         self.next += 1;
+        self.file(id, conversion);
+        id
+    }
+
+    /// Puts conversions of an image back; `next` is the number that the next one gets.
+    pub fn restore(&mut self, mut all: Vec<(ConversionId, Conversion)>, next: ConversionId) {
+        // Indexes list conversions in the order of arrival.
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter().for_each(|(id, conversion)| self.file(id, conversion));
+        self.next = next;
+    }
+
+    fn file(&mut self, id: ConversionId, conversion: Conversion) {
         if let Some(user) = conversion.user {
-            self.by_user.entry(PursuitKey::of(user, conversion.goal)).or_default().push(id);
+            self.by_user.get_or_insert(PursuitKey::of(user, conversion.goal), SmallVec::new()).push(id);
         }
         if let Some(opportunity) = conversion.opportunity {
-            self.by_opportunity.entry(opportunity).or_default().push(id);
+            self.by_opportunity.get_or_insert(opportunity, SmallVec::new()).push(id);
         }
         if let Some(key) = conversion.key {
             self.by_key.insert(key, id);
         }
         self.deadlines.insert((conversion.deadline, id));
         self.kept.insert(id, conversion);
-        id
     }
 
     pub fn remove(&mut self, id: ConversionId) -> Option<Conversion> {
-        let conversion = self.kept.remove(&id)?;
+        let conversion = self.kept.remove(id)?;
         self.deadlines.remove(&(conversion.deadline, id));
         if let Some(user) = conversion.user {
             forget_id(&mut self.by_user, PursuitKey::of(user, conversion.goal), id);
@@ -196,56 +224,80 @@ impl Conversions {
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
         let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
         for id in &ids {
-            self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
+            self.kept.get_mut(*id).expect("indexed conversions are kept").user = Some(to);
         }
-        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
+        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
         all.extend(ids);
         all.sort_unstable();
     }
+}
 
-    /// The table's canonical entries: number and bytes.
-    pub fn image(&self, visit: &mut dyn FnMut(ConversionId, &[u8])) {
-        let mut bytes = Vec::new();
-        for (id, conversion) in &self.kept {
-            bytes.clear();
-            conversion.image(&mut bytes);
-            visit(*id, &bytes);
-        }
-        visit(self.next, b"next");
+/// Most impressions that one conversion joins, as far as an image is believed.
+const JOINED_MAX: usize = 1 << 20;
+
+impl Conversion {
+    /// A conversion out of its canonical bytes.
+    pub fn read(mut bytes: Reader<'_>) -> Read<Conversion> {
+        let bytes = &mut bytes;
+        let conversion = Conversion {
+            advertiser: AdvertiserCode(bytes.short()?),
+            goal: bytes.goal()?,
+            user: bytes.option(|bytes| bytes.long().map(UserKey))?,
+            opportunity: bytes.option(|bytes| bytes.long().map(OpportunityKey))?,
+            occurred_at: bytes.moment()?,
+            item: bytes.item()?,
+            category: bytes.item()?,
+            value: bytes.long()? as i64,
+            key: bytes.option(|bytes| bytes.long().map(ConversionKey))?,
+            joined: bytes.list(JOINED_MAX, Reader::long)?.into(),
+            credit: {
+                let fault = bytes.fault("nobody is credited so");
+                match bytes.byte()? {
+                    0 => CreditedTo::Nobody,
+                    1 => CreditedTo::Organic,
+                    2 => CreditedTo::Impressions,
+                    _ => return Err(fault),
+                }
+            },
+            shares: bytes.list(JOINED_MAX, Share::read)?.into(),
+            deadline: bytes.moment()?,
+        };
+        bytes.end().map(|()| conversion)
     }
 }
 
-impl Conversion {
-    fn image(&self, bytes: &mut Vec<u8>) {
-        let item = |key: Option<ItemKey>| key.map_or(u64::MAX, |key| u64::from(key.0));
-        let words = [
-            u64::from(self.advertiser.0) << 16 | u64::from(self.goal.0),
-            u64::from(self.user.is_some())
-                | u64::from(self.opportunity.is_some()) << 1
-                | u64::from(self.key.is_some()) << 2,
-            self.user.map_or(0, |user| user.0),
-            self.opportunity.map_or(0, |opportunity| opportunity.0),
-            self.key.map_or(0, |key| key.0),
-            self.occurred_at.0,
-            item(self.item),
-            item(self.category),
-            self.value as u64,
-            match self.credit {
-                CreditedTo::Nobody => u64::MAX,
-                CreditedTo::Organic => u64::MAX - 1,
-                CreditedTo::Impressions => self.shares.first().map_or(0, |share| share.impression),
-            },
-            self.deadline.0,
-            self.shares.first().map_or(0, |share| share.segments.0),
-            self.joined.len() as u64,
-        ];
-        words.iter().chain(&self.joined).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        for (place, share) in self.shares.iter().enumerate() {
-            if place > 0 {
-                bytes.extend_from_slice(&share.impression.to_le_bytes());
-                bytes.extend_from_slice(&share.segments.0.to_le_bytes());
-            }
-            share.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
-        }
+impl Share {
+    fn read(bytes: &mut Reader<'_>) -> Read<Share> {
+        Ok(Share {
+            impression: bytes.long()?,
+            segments: RuleSegments(bytes.long()?),
+            externals: bytes.list(KNOWN_EXTERNALS_MAX, Reader::segment)?.into(),
+        })
+    }
+}
+
+impl Row for Conversion {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.short(self.advertiser.0);
+        bytes.short(self.goal.0);
+        bytes.option(self.user, |bytes, user| bytes.long(user.0));
+        bytes.option(self.opportunity, |bytes, opportunity| bytes.long(opportunity.0));
+        bytes.long(self.occurred_at.0);
+        bytes.item(self.item);
+        bytes.item(self.category);
+        bytes.long(self.value as u64);
+        bytes.option(self.key, |bytes, key| bytes.long(key.0));
+        bytes.list(&self.joined, |bytes, id| bytes.long(*id));
+        bytes.byte(match self.credit {
+            CreditedTo::Nobody => 0,
+            CreditedTo::Organic => 1,
+            CreditedTo::Impressions => 2,
+        });
+        bytes.list(&self.shares, |bytes, share| {
+            bytes.long(share.impression);
+            bytes.long(share.segments.0);
+            bytes.list(&share.externals, Bytes::segment);
+        });
+        bytes.long(self.deadline.0);
     }
 }

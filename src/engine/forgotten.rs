@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::bytes::{Read, Reader};
 use crate::hash::KeyHasher;
 use crate::ids::UserKey;
 use crate::units::Timestamp;
@@ -35,8 +36,23 @@ impl Forgotten {
         }
     }
 
+    /// Canonical entries: the place in the order, moment and id.
+    pub fn image(&self, visit: &mut dyn FnMut(u64, &[u8])) {
+        for (place, (at, user)) in self.order.iter().enumerate() {
+            visit(place as u64, &[at.0.to_le_bytes(), user.0.to_le_bytes()].concat());
+        }
+    }
+
+    /// Takes the next one of an image, in their order.
+    pub fn restore(&mut self, mut bytes: Reader<'_>) -> Read<()> {
+        let (at, user) = (bytes.moment()?, UserKey(bytes.long()?));
+        self.insert(user, at);
+        bytes.end()
+    }
+
     /// The ids with their moments, in the order of forgetting.
-    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, UserKey)> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = (Timestamp, UserKey)> {
         self.order.iter().copied()
     }
 }

@@ -5,14 +5,16 @@
 //! further act: what they do meanwhile, and what they are shown, is counted and nothing else. Nothing is taken back:
 //! what was learned before stays, as does the history. A quarantine is of one advertiser, as histories are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
 use super::Engine;
+use super::bytes::{Bytes, Read, Reader};
+use super::entries::Kind;
 use super::profiles::ProfileKey;
+use super::table::{Key, Row, Table};
 use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, UserKey};
 use crate::settings::Guards as Settings;
@@ -43,7 +45,7 @@ impl Quarantine {
 
 /// Acts of one person within one minute, by the time they occurred.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     minute: u32,
     acts: u32,
 }
@@ -60,12 +62,31 @@ enum Guarded {
 }
 
 /// The writer's side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guards {
     quarantine: Arc<Quarantine>,
-    paces: HashMap<ProfileKey, Pace, KeyHasher>,
+    pub(super) paces: Table<ProfileKey, Pace>,
     /// When was last looked at who may go.
     looked: Tick,
+}
+
+impl Default for Guards {
+    fn default() -> Guards {
+        Guards { quarantine: Arc::default(), paces: Table::new(Kind::Pace, 1_024), looked: Tick(0) }
+    }
+}
+
+impl Key for ProfileKey {
+    fn number(self) -> u64 {
+        ProfileKey::number(self)
+    }
+}
+
+impl Row for Pace {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.word(self.minute);
+        bytes.word(self.acts);
+    }
 }
 
 impl Guards {
@@ -83,11 +104,11 @@ impl Guards {
         if settings.actions_per_minute_max == 0 {
             return Some(false);
         }
-        if self.paces.len() >= WATCHED_MAX && !self.paces.contains_key(&key) {
+        if self.paces.len() >= WATCHED_MAX && !self.paces.contains_key(key) {
             return None;
         }
         let minute = at.0 / 60;
-        let pace = self.paces.entry(key).or_insert(Pace { minute, acts: 0 });
+        let pace = self.paces.or_insert_with(key, || Pace { minute, acts: 0 });
         if pace.minute < minute {
             *pace = Pace { minute, acts: 0 };
         }
@@ -117,7 +138,7 @@ impl Guards {
             return;
         }
         self.looked = now;
-        self.paces.retain(|_, pace| pace.minute + 1 >= now.0 / 60);
+        self.paces.retain(|pace| pace.minute + 1 >= now.0 / 60);
         if self.quarantine.count.load(Relaxed) > 0 {
             self.quarantine.until.retain(|_, until| *until >= now);
             self.quarantine.count.store(self.len(), Relaxed);
@@ -127,8 +148,8 @@ impl Guards {
     /// Moves what is known of one person to another who is the same.
     pub fn merge(&mut self, from: ProfileKey, to: ProfileKey) {
         // Their paces begin anew.
-        self.paces.remove(&from);
-        self.paces.remove(&to);
+        self.paces.remove(from);
+        self.paces.remove(to);
         if let Some((_, theirs)) = self.quarantine.until.remove(&from) {
             let ours = self.quarantine.until.get(&to).map_or(theirs, |ours| theirs.max(*ours));
             self.quarantine.until.insert(to, ours);
@@ -138,20 +159,44 @@ impl Guards {
 
     /// Removes all that is known of a person.
     pub fn forget(&mut self, key: ProfileKey) {
-        self.paces.remove(&key);
+        self.paces.remove(key);
         self.quarantine.until.remove(&key);
         self.quarantine.count.store(self.len(), Relaxed);
     }
 
-    /// All entries, in no order: number and canonical bytes.
-    pub fn image(&self, visit: &mut impl FnMut(u64, &[u8])) {
+    /// When was last looked at who may go.
+    pub fn looked(&self) -> Tick {
+        self.looked
+    }
+
+    /// Canonical entries of those in quarantine, in no order.
+    pub fn image(&self, visit: &mut dyn FnMut(Kind, u64, &[u8])) {
         for held in self.quarantine.until.iter() {
-            visit(held.key().number(), &held.value().0.to_le_bytes());
+            visit(Kind::Quarantine, held.key().number(), &held.value().0.to_le_bytes());
         }
-        for (key, pace) in &self.paces {
-            visit(key.number(), &[pace.minute.to_le_bytes(), pace.acts.to_le_bytes()].concat());
+    }
+
+    /// Takes on when was last looked.
+    pub fn restore_looked(&mut self, looked: Tick) {
+        self.looked = looked;
+    }
+
+    /// Takes a pace out of an image.
+    pub fn restore_pace(&mut self, key: ProfileKey, mut bytes: Reader<'_>) -> Read<()> {
+        let pace = Pace { minute: bytes.word()?, acts: bytes.word()? };
+        // One more minute and one more act are counted from there.
+        if pace.minute == u32::MAX || pace.acts == u32::MAX {
+            return Err(bytes.fault("so much is not counted"));
         }
-        visit(0, &[&self.looked.0.to_le_bytes()[..], &[0]].concat());
+        self.paces.insert(key, pace);
+        bytes.end()
+    }
+
+    /// Puts somebody of an image into quarantine.
+    pub fn restore_held(&mut self, key: ProfileKey, mut bytes: Reader<'_>) -> Read<()> {
+        self.quarantine.until.insert(key, bytes.tick()?);
+        self.quarantine.count.store(self.len(), Relaxed);
+        bytes.end()
     }
 }
 

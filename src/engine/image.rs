@@ -2,14 +2,22 @@
 //!
 //! Each part of the state is a set of entries: a kind, a number, and little-endian bytes. The digest is the sum of the
 //! entries' hashes (the first 16 bytes of BLAKE3), so that the order in which a hash map hands them out is of no
-//! account. What can be derived from other entries (indexes, queues of what to give up) has none.
+//! account. What can be derived from other entries (indexes, queues of what to give up) has none. The same entries make
+//! the state again: see [`Restoring`](super::Restoring).
+//!
+//! An image can be taken while records go on being applied, and says what was when it began: the short parts are copied
+//! at once, the long ones (profiles, impressions, conversions, weights, groups, people of experiments and of the latest
+//! minute) bit by bit, by [`Engine::image_slice`] between records and by a [`ProfileWalk`] beside them. What changes
+//! before its turn is put aside first.
 
 use std::fmt;
 
-use super::Engine;
-use super::statistics::{Audience, Cell, GoalStatistics, Outcome, Support};
-use crate::stats::decay::Decayed;
-use crate::stats::hyperloglog::Distinct;
+use super::bytes::Bytes;
+use super::entries::{Entries, Entry, Kind};
+use super::shards::ProfileWalk;
+use super::table::{Key, Row, Table};
+use super::{Engine, GoalState};
+use crate::settings::Settings;
 
 /// Hash of the whole state.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,38 +35,36 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Part of the state an entry belongs to. The numbers are part of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Clock = 1,
-    Settings = 2,
-    Names = 3,
-    Profile = 4,
-    Group = 5,
-    Impression = 6,
-    Conversion = 7,
-    RecentEvents = 8,
-    Advertiser = 9,
-    Goal = 10,
-    Weights = 11,
-    Tally = 12,
-    Forgotten = 13,
-    Kept = 14,
-    Path = 15,
-    Trial = 16,
-    Guard = 17,
-}
+/// The sum of entries' hashes, which becomes a [`Digest`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DigestSum(u128);
 
-/// Adds up the hashes of entries.
-struct Sum(u128);
-
-impl Sum {
-    fn add(&mut self, kind: Kind, number: u64, bytes: &[u8]) {
+impl DigestSum {
+    /// Adds an entry.
+    pub fn add(&mut self, entry: Entry<'_>) {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&[kind as u8]).update(&number.to_le_bytes()).update(bytes);
+        hasher.update(&[entry.kind as u8]).update(&entry.number.to_le_bytes()).update(entry.bytes);
         let hash: [u8; 16] = hasher.finalize().as_bytes()[..16].try_into().expect("16 of 32 bytes");
         self.0 = self.0.wrapping_add(u128::from_le_bytes(hash));
     }
+
+    /// Adds the settings in force, which are no entry.
+    pub fn add_settings(&mut self, settings: &Settings) {
+        // Their Debug form holds every field, and every number in its shortest exact form.
+        self.add(Entry { kind: Kind::Settings, number: 0, bytes: format!("{settings:?}").as_bytes() });
+    }
+
+    /// The digest of all that was added.
+    pub fn digest(self) -> Digest {
+        Digest(self.0)
+    }
+}
+
+/// An image that is being taken.
+#[derive(Debug, Default)]
+pub(super) struct Imaging {
+    /// What was put aside of tables that are gone since.
+    aside: Entries,
 }
 
 impl Engine {
@@ -66,158 +72,157 @@ impl Engine {
     ///
     /// Reads every entry: seconds for millions of profiles.
     pub fn digest(&self) -> Digest {
-        let mut sum = Sum(0);
-        sum.add(Kind::Clock, 0, &self.now.0.to_le_bytes());
-        self.digest_names(&mut sum);
-        self.profiles.each(&mut |key, profile| {
-            let mut bytes = Vec::with_capacity(128);
-            profile.image(&mut bytes);
-            sum.add(Kind::Profile, key, &bytes);
+        let mut sum = DigestSum::default();
+        sum.add_settings(self.catalog.settings());
+        self.image(&mut |entry| sum.add(entry));
+        sum.digest()
+    }
+
+    /// Visits all entries of the state as it is now, in no order. The settings are none of them.
+    pub fn image(&self, visit: &mut dyn FnMut(Entry<'_>)) {
+        let mut lists = Entries::default();
+        self.image_lists(&mut lists);
+        Entries::read(lists.as_bytes()).map(|entry| entry.expect("written just above")).for_each(&mut *visit);
+        let mut table = |kind, number, bytes: &[u8]| visit(Entry { kind, number, bytes });
+        self.people.groups.image(&mut table);
+        self.impressions.kept.image(&mut table);
+        self.conversions.kept.image(&mut table);
+        self.guards.paces.image(&mut table);
+        for (code, goal) in self.goals.iter().enumerate() {
+            goal.trial.iter().for_each(|trial| trial.people.image(&mut table));
+            goal.learner.image(&mut |piece, bytes| table(Kind::Weights, weights_number(code, piece), bytes));
+        }
+        self.profiles.image(&mut table);
+    }
+
+    /// Begins an image of the state as it is now, and appends its short parts. `None`, and nothing appended, while
+    /// another [`ProfileWalk`] is not at its end.
+    ///
+    /// Takes as long as the short parts are: about a millisecond for each megabyte. Event ids have 8 bytes each, counts
+    /// of distinct users up to 4 KiB each.
+    pub fn begin_image(&mut self, into: &mut Entries) -> Option<ProfileWalk> {
+        let walk = self.profiles.walk()?;
+        self.image_lists(into);
+        self.people.groups.begin_walk();
+        self.impressions.kept.begin_walk();
+        self.conversions.kept.begin_walk();
+        self.guards.paces.begin_walk();
+        for goal in &mut self.goals {
+            goal.trial.iter_mut().for_each(|trial| trial.people.begin_walk());
+            goal.learner.begin_walk();
+        }
+        self.imaging = Some(Imaging::default());
+        Some(walk)
+    }
+
+    /// Appends about `most` bytes more of the image that was begun; true when all is, but for what the [`ProfileWalk`]
+    /// hands out. A slice of 128 KiB takes about a tenth of a millisecond.
+    pub fn image_slice(&mut self, most: usize, into: &mut Entries) -> bool {
+        let Some(imaging) = &mut self.imaging else { return true };
+        into.append(&mut imaging.aside);
+        let enough = into.len().saturating_add(most);
+        let is_done = self.people.groups.walk(enough - into.len().min(enough), into)
+            && self.impressions.kept.walk(enough - into.len().min(enough), into)
+            && self.conversions.kept.walk(enough - into.len().min(enough), into)
+            && self.guards.paces.walk(enough - into.len().min(enough), into)
+            && self.goals.iter_mut().enumerate().all(|(code, goal)| goal.image_slice(code, enough, into));
+        if is_done {
+            self.imaging = None;
+        }
+        is_done
+    }
+
+    /// Gives up the image that was begun.
+    pub fn stop_image(&mut self) {
+        self.people.groups.stop_walk();
+        self.impressions.kept.stop_walk();
+        self.conversions.kept.stop_walk();
+        self.guards.paces.stop_walk();
+        for goal in &mut self.goals {
+            goal.trial.iter_mut().for_each(|trial| trial.people.stop_walk());
+            goal.learner.stop_walk();
+        }
+        self.imaging = None;
+    }
+
+    /// To be called before a table is dropped.
+    pub(super) fn keep_table<K: Key, V: Row>(&mut self, table: &mut Table<K, V>) {
+        if let Some(imaging) = &mut self.imaging {
+            table.walk(usize::MAX, &mut imaging.aside);
+        }
+    }
+
+    /// Appends the parts that are copied at once.
+    fn image_lists(&self, into: &mut Entries) {
+        into.push(Kind::Clock, 0, |bytes| {
+            bytes.long(self.now.0);
+            bytes.word(self.changed_at.0);
         });
-        for (root, members) in self.people.groups() {
-            let bytes: Vec<u8> = members.iter().flat_map(|member| member.0.to_le_bytes()).collect();
-            sum.add(Kind::Group, root.0, &bytes);
-        }
-        self.paths.image(&mut |number, bytes| sum.add(Kind::Path, number, bytes));
-        self.impressions.image(&mut |id, bytes| sum.add(Kind::Impression, id, bytes));
-        self.conversions.image(&mut |id, bytes| sum.add(Kind::Conversion, id, bytes));
-        let recent: Vec<u8> = self.recent.iter().flat_map(u64::to_le_bytes).collect();
-        sum.add(Kind::RecentEvents, 0, &recent);
-        for (place, (at, user)) in self.forgotten.iter().enumerate() {
-            sum.add(Kind::Forgotten, place as u64, &[at.0.to_le_bytes(), user.0.to_le_bytes()].concat());
-        }
-        self.guards.image(&mut |number, bytes| sum.add(Kind::Guard, number, bytes));
-        self.digest_statistics(&mut sum);
-        for (place, (_, count)) in self.tally.entries().into_iter().enumerate() {
-            sum.add(Kind::Tally, place as u64, &count.to_le_bytes());
-        }
-        Digest(sum.0)
-    }
-
-    fn digest_names(&self, sum: &mut Sum) {
-        // The settings' Debug form holds every field, and every number in its shortest exact form.
-        sum.add(Kind::Settings, 0, format!("{:?}", self.catalog.settings()).as_bytes());
+        into.push(Kind::Next, 0, |bytes| {
+            bytes.long(self.impressions.next());
+            bytes.long(self.conversions.next());
+            bytes.word(self.guards.looked().0);
+        });
         for (code, entry) in self.catalog.advertisers().iter().enumerate() {
-            let dictionaries = [&entry.actions, &entry.segments, &entry.externals, &entry.goals];
-            sum.add(Kind::Names, code as u64, entry.id.as_str().as_bytes());
-            sum.add(Kind::Kept, code as u64, &entry.kept.image());
-            for (which, names) in dictionaries.into_iter().enumerate() {
-                for (number, name) in names.all().iter().enumerate() {
-                    let number = (code as u64) << 32 | (which as u64 + 1) << 24 | number as u64;
-                    sum.add(Kind::Names, number, name.as_str().as_bytes());
-                }
-            }
+            into.push(Kind::Names, code as u64, |bytes| entry.write(bytes));
         }
-    }
-
-    fn digest_statistics(&self, sum: &mut Sum) {
-        let mut bytes = Vec::new();
-        bytes.outcome(&self.everything);
-        sum.add(Kind::Advertiser, u64::MAX, &bytes);
+        let mut copy = |kind, number, copied: &[u8]| into.push(kind, number, |bytes| bytes.extend_from_slice(copied));
+        self.paths.image(&mut |number, bytes| copy(Kind::Path, number, bytes));
+        self.recent.image(&mut |number, bytes| copy(Kind::RecentEvents, number, bytes));
+        self.forgotten.image(&mut |number, bytes| copy(Kind::Forgotten, number, bytes));
+        self.guards.image(&mut copy);
+        into.push(Kind::Advertiser, u64::MAX, |bytes| bytes.outcome(&self.everything));
         for (code, statistics) in self.advertisers.iter().enumerate() {
-            bytes.clear();
-            bytes.audience(&statistics.everyone);
-            bytes.list(&statistics.segments, Bytes::audience);
-            bytes.outcome(&statistics.outcome);
-            bytes.list(&statistics.users, Bytes::users);
-            bytes.list(&statistics.support, Bytes::support);
-            sum.add(Kind::Advertiser, code as u64, &bytes);
+            into.push(Kind::Advertiser, code as u64, |bytes| statistics.write(bytes));
         }
         for (code, goal) in self.goals.iter().enumerate() {
-            bytes.clear();
-            bytes.goal(&goal.statistics);
-            bytes.number(goal.intercept.unwrap_or(f64::NAN));
-            goal.level.numbers().into_iter().for_each(|number| bytes.number(number));
-            goal.gap.counts().into_iter().for_each(|count| bytes.count(count));
-            goal.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
-            goal.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
-            goal.calibrator.numbers(&mut |number| bytes.number(number));
-            goal.spend.numbers(&mut |number| bytes.number(number));
-            goal.latest.words().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-            bytes.extend_from_slice(&goal.learner.collisions().to_le_bytes());
-            bytes.extend_from_slice(&goal.advertiser.0.to_le_bytes());
-            sum.add(Kind::Goal, code as u64, &bytes);
-            let number = (code as u64) << 32;
+            into.push(Kind::Goal, code as u64, |bytes| goal.write(bytes));
             if let Some(trial) = &goal.trial {
-                let number = |root| crate::hash::mix(root, code as u64);
-                trial.image(&mut |root, bytes| sum.add(Kind::Trial, number(root), bytes));
+                into.push(Kind::Trial, code as u64, |bytes| trial.write(bytes));
             }
-            goal.learner.image(&mut |piece, bytes| sum.add(Kind::Weights, number | u64::from(piece), bytes));
+        }
+        for (place, (_, count)) in self.tally.entries().into_iter().enumerate() {
+            into.push(Kind::Tally, place as u64, |bytes| bytes.long(count));
         }
     }
 }
 
-/// Writing statistics in canonical bytes.
-trait Bytes {
-    fn number(&mut self, number: f64);
-    fn count(&mut self, count: &Decayed);
-    fn outcome(&mut self, outcome: &Outcome);
-    fn cell(&mut self, cell: &Cell);
-    fn users(&mut self, users: &Distinct);
-    fn audience(&mut self, audience: &Audience);
-    fn support(&mut self, support: &Support);
-    fn goal(&mut self, goal: &GoalStatistics);
-    fn list<T>(&mut self, list: &[T], write: fn(&mut Self, &T));
+/// The number of a piece of a goal's weights.
+fn weights_number(goal: usize, piece: u32) -> u64 {
+    (goal as u64) << 32 | u64::from(piece)
 }
 
-impl Bytes for Vec<u8> {
-    fn number(&mut self, number: f64) {
-        self.extend_from_slice(&number.to_bits().to_le_bytes());
+impl GoalState {
+    /// Appends canonical bytes of all but the weights and the people of its experiment.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.short(self.advertiser.0);
+        bytes.byte(self.learner.table_bits());
+        bytes.long(self.learner.collisions());
+        self.statistics.write(bytes);
+        bytes.option(self.intercept, Bytes::number);
+        self.level.numbers().into_iter().for_each(|number| bytes.number(number));
+        self.centre.write(bytes);
+        self.mixture.weights().iter().for_each(|weight| bytes.number(*weight));
+        self.ladder.numbers().into_iter().for_each(|number| bytes.number(number));
+        let mut numbers = Vec::new();
+        self.calibrator.numbers(&mut |number| numbers.push(number));
+        bytes.list(&numbers, |bytes, number| bytes.number(*number));
+        self.spend.write(bytes);
+        self.latest.write(bytes);
     }
 
-    fn count(&mut self, count: &Decayed) {
-        self.number(count.value);
-        self.extend_from_slice(&count.tick.0.to_le_bytes());
-    }
-
-    fn outcome(&mut self, outcome: &Outcome) {
-        self.count(&outcome.impressions);
-        self.count(&outcome.positives);
-    }
-
-    fn cell(&mut self, cell: &Cell) {
-        for count in [&cell.impressions, &cell.clicks, &cell.conversions, &cell.value, &cell.cost] {
-            self.count(count);
+    fn image_slice(&mut self, code: usize, enough: usize, into: &mut Entries) -> bool {
+        let room = |into: &Entries| enough - into.len().min(enough);
+        let mut is_done = self.trial.as_mut().is_none_or(|trial| trial.people.walk(room(into), into));
+        if is_done {
+            let pieces = room(into) / WEIGHTS_BYTES + usize::from(room(into) > 0);
+            is_done = self.learner.walk(pieces, &mut |piece, bytes| {
+                into.push(Kind::Weights, weights_number(code, piece), |into| into.extend_from_slice(bytes));
+            });
         }
-        self.users(&cell.users);
-        self.outcome(&cell.labels);
-    }
-
-    fn users(&mut self, users: &Distinct) {
-        users.image(self);
-    }
-
-    fn audience(&mut self, audience: &Audience) {
-        self.count(&audience.sessions);
-        self.list(&audience.actions, Bytes::count);
-        self.users(&audience.users);
-    }
-
-    fn support(&mut self, support: &Support) {
-        self.list(support.ids(), |bytes, id| bytes.extend_from_slice(&id.to_le_bytes()));
-    }
-
-    fn goal(&mut self, goal: &GoalStatistics) {
-        self.cell(&goal.everyone);
-        self.list(&goal.segments, Bytes::cell);
-        for (segment, cell) in &goal.externals {
-            self.extend_from_slice(&segment.0.to_le_bytes());
-            self.cell(cell);
-        }
-        self.list(&goal.done, Bytes::outcome);
-        self.list(&goal.steps, Bytes::outcome);
-        self.count(&goal.organic);
-        self.outcome(&goal.outcome);
-        for watched in goal.arms.iter().chain(&goal.by_multiplier) {
-            self.outcome(&watched.outcome);
-            self.count(&watched.predicted);
-        }
-        self.count(&goal.predicted);
-        self.support(&goal.support);
-    }
-
-    fn list<T>(&mut self, list: &[T], write: fn(&mut Self, &T)) {
-        self.extend_from_slice(&(list.len() as u32).to_le_bytes());
-        list.iter().for_each(|item| write(self, item));
+        is_done
     }
 }
+
+/// About what one piece of weights takes.
+const WEIGHTS_BYTES: usize = 4_096;

@@ -1,17 +1,21 @@
 //! Impressions that wait for their label, and those whose conversions can still be retracted.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
+use super::bytes::{Bytes, Read, Reader};
 use super::climb::CLIMB_WINDOW;
+use super::entries::Kind;
 use super::lesson::Lesson;
+use super::parted::PartedMap;
 use super::segments::RuleSegments;
-use crate::exposure::{Arm, Feature};
-use crate::hash::{self, KeyHasher};
+use super::statistics::MULTIPLIER_CLASSES;
+use super::table::{Row, Table};
+use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, FEATURES_MAX, Feature};
+use crate::hash;
 use crate::ids::{GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::units::Timestamp;
 
@@ -57,6 +61,8 @@ pub(super) struct Impression {
     pub steps: u32,
     /// The ladder has learned from it, or never will.
     pub is_climbed: bool,
+    /// Its time for the ladder has not come yet.
+    pub awaits_climb: bool,
     /// The label window has closed.
     pub is_closed: bool,
     /// It would have been shown, had the person not been held out: it teaches nothing, gets no credit and no click.
@@ -66,20 +72,35 @@ pub(super) struct Impression {
 }
 
 /// All impressions that are kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Impressions {
     /// Boxed: the map's free places would otherwise cost a whole impression each, and its growth would move them all.
-    kept: HashMap<ImpressionId, Box<Impression>, KeyHasher>,
-    by_user: HashMap<PursuitKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
-    by_opportunity: HashMap<OpportunityKey, SmallVec<[ImpressionId; 2]>, KeyHasher>,
+    pub(super) kept: Table<ImpressionId, Box<Impression>>,
+    by_user: PartedMap<PursuitKey, SmallVec<[ImpressionId; 2]>>,
+    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ImpressionId; 2]>>,
     deadlines: BTreeSet<(Timestamp, ImpressionId)>,
     /// When the ladder learns from an impression, where that is before its label window closes.
     climbs: BTreeSet<(Timestamp, ImpressionId)>,
     /// Impressions whose label window is open, by goal code.
     open: Vec<usize>,
     /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
-    crowds: HashMap<u64, u32, KeyHasher>,
+    crowds: PartedMap<u64, u32>,
     next: ImpressionId,
+}
+
+impl Default for Impressions {
+    fn default() -> Impressions {
+        Impressions {
+            kept: Table::new(Kind::Impression, 1_024),
+            by_user: PartedMap::default(),
+            by_opportunity: PartedMap::default(),
+            deadlines: BTreeSet::new(),
+            climbs: BTreeSet::new(),
+            open: Vec::new(),
+            crowds: PartedMap::default(),
+            next: 0,
+        }
+    }
 }
 
 impl Impressions {
@@ -88,12 +109,12 @@ impl Impressions {
     }
 
     pub fn get(&self, id: ImpressionId) -> Option<&Impression> {
-        self.kept.get(&id).map(|impression| &**impression)
+        self.kept.get(id).map(|impression| &**impression)
     }
 
     /// For changes that touch neither user, opportunity nor deadline.
     pub fn get_mut(&mut self, id: ImpressionId) -> Option<&mut Impression> {
-        self.kept.get_mut(&id).map(|impression| &mut **impression)
+        self.kept.get_mut(id).map(|impression| &mut **impression)
     }
 
     /// Impressions of a user and goal, in the order of arrival.
@@ -107,24 +128,53 @@ impl Impressions {
     }
 
     /// Takes an impression. The ladder learns from it at its time to climb, or when its window closes before that.
-    pub fn insert(&mut self, impression: Impression) -> ImpressionId {
+    pub fn insert(&mut self, mut impression: Impression) -> ImpressionId {
         let id = self.next;
         self.next += 1;
-        if let Some(user) = impression.user {
-            self.by_user.entry(PursuitKey::of(user, impression.goal)).or_default().push(id);
+        impression.awaits_climb = !impression.is_climbed && impression.climbs_at() < impression.deadline;
+        self.file(id, impression);
+        id
+    }
+
+    /// Puts impressions of an image back; `next` is the number that the next one gets.
+    pub fn restore(&mut self, mut all: Vec<(ImpressionId, Impression)>, next: ImpressionId) {
+        // Indexes list impressions in the order of arrival.
+        all.sort_unstable_by_key(|(id, _)| *id);
+        for (id, mut impression) in all {
+            // Goals of one opportunity share their features.
+            let shared = self.of_opportunity(impression.opportunity).first().and_then(|other| {
+                self.get(*other).and_then(|other| other.features.clone()).filter(|_| impression.features.is_some())
+            });
+            if shared.is_some() && shared == impression.features {
+                impression.features = shared;
+            }
+            self.file(id, impression);
         }
-        self.by_opportunity.entry(impression.opportunity).or_default().push(id);
+        self.next = next;
+    }
+
+    /// The number that the next impression gets.
+    pub fn next(&self) -> ImpressionId {
+        self.next
+    }
+
+    fn file(&mut self, id: ImpressionId, impression: Impression) {
+        if let Some(user) = impression.user {
+            self.by_user.get_or_insert(PursuitKey::of(user, impression.goal), SmallVec::new()).push(id);
+        }
+        self.by_opportunity.get_or_insert(impression.opportunity, SmallVec::new()).push(id);
         self.deadlines.insert((impression.deadline, id));
-        if !impression.is_climbed && impression.climbs_at() < impression.deadline {
+        if impression.awaits_climb {
             self.climbs.insert((impression.climbs_at(), id));
         }
-        self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
-        self.open[impression.goal.index()] += 1;
-        if let Some(crowd) = impression.crowd() {
-            *self.crowds.entry(crowd).or_default() += 1;
+        if !impression.is_closed {
+            self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
+            self.open[impression.goal.index()] += 1;
+            if let Some(crowd) = impression.crowd() {
+                *self.crowds.get_or_insert(crowd, 0) += 1;
+            }
         }
         self.kept.insert(id, Box::new(impression));
-        id
     }
 
     /// Impressions with an open window that a conversion would join together with one of this user and goal: those of
@@ -135,7 +185,7 @@ impl Impressions {
 
     /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
     pub fn close(&mut self, id: ImpressionId) -> Option<&Impression> {
-        let impression = self.kept.get_mut(&id).filter(|impression| !impression.is_closed)?;
+        let impression = self.kept.get_mut(id).filter(|impression| !impression.is_closed)?;
         impression.is_closed = true;
         self.open[impression.goal.index()] -= 1;
         leave(&mut self.crowds, impression.crowd());
@@ -148,7 +198,7 @@ impl Impressions {
     }
 
     pub fn remove(&mut self, id: ImpressionId) -> Option<Box<Impression>> {
-        let impression = self.kept.remove(&id)?;
+        let impression = self.kept.remove(id)?;
         if !impression.is_closed {
             self.open[impression.goal.index()] -= 1;
             leave(&mut self.crowds, impression.crowd());
@@ -170,11 +220,13 @@ impl Impressions {
     /// Takes out the impression that the ladder shall learn from first, if its time lies before a moment.
     pub fn next_climb(&mut self, before: Timestamp) -> Option<ImpressionId> {
         self.climbs.first().filter(|(at, _)| *at < before)?;
-        self.climbs.pop_first().map(|(_, id)| id)
+        let (_, id) = self.climbs.pop_first()?;
+        self.kept.get_mut(id).expect("indexed impressions are kept").awaits_climb = false;
+        Some(id)
     }
 
     pub fn set_deadline(&mut self, id: ImpressionId, deadline: Timestamp) {
-        if let Some(impression) = self.kept.get_mut(&id) {
+        if let Some(impression) = self.kept.get_mut(id) {
             self.deadlines.remove(&(impression.deadline, id));
             impression.deadline = deadline;
             self.deadlines.insert((deadline, id));
@@ -185,28 +237,17 @@ impl Impressions {
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
         let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
         for id in &ids {
-            let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
+            let impression = self.kept.get_mut(*id).expect("indexed impressions are kept");
             let before = impression.crowd();
             impression.user = Some(to);
             if let Some(crowd) = impression.crowd().filter(|_| !impression.is_closed) {
                 leave(&mut self.crowds, before);
-                *self.crowds.entry(crowd).or_default() += 1;
+                *self.crowds.get_or_insert(crowd, 0) += 1;
             }
         }
-        let all = self.by_user.entry(PursuitKey::of(to, goal)).or_default();
+        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
         all.extend(ids);
         all.sort_unstable();
-    }
-
-    /// The table's canonical entries: number and bytes.
-    pub fn image(&self, visit: &mut dyn FnMut(ImpressionId, &[u8])) {
-        let mut bytes = Vec::new();
-        for (id, impression) in &self.kept {
-            bytes.clear();
-            impression.image(&mut bytes);
-            visit(*id, &bytes);
-        }
-        visit(self.next, b"next");
     }
 }
 
@@ -220,29 +261,27 @@ fn crowd(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<
     hash::mix(PursuitKey::of(user, goal).0, of)
 }
 
-fn leave(crowds: &mut HashMap<u64, u32, KeyHasher>, crowd: Option<u64>) {
-    if let Some(Entry::Occupied(mut entry)) = crowd.map(|crowd| crowds.entry(crowd)) {
-        *entry.get_mut() -= 1;
-        if *entry.get() == 0 {
-            entry.remove();
-        }
+fn leave(crowds: &mut PartedMap<u64, u32>, crowd: Option<u64>) {
+    if let Some(crowd) = crowd {
+        crowds.change_or_remove(&crowd, |waiting| {
+            *waiting -= 1;
+            *waiting == 0
+        });
     }
 }
 
 /// Takes a number out of an index, and the index entry with its last number.
 pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
-    index: &mut HashMap<K, SmallVec<[u64; N]>, KeyHasher>,
+    index: &mut PartedMap<K, SmallVec<[u64; N]>>,
     key: K,
     id: u64,
 ) where
     [u64; N]: smallvec::Array<Item = u64>,
 {
-    if let Entry::Occupied(mut entry) = index.entry(key) {
-        entry.get_mut().retain(|kept| *kept != id);
-        if entry.get().is_empty() {
-            entry.remove();
-        }
-    }
+    index.change_or_remove(&key, |ids| {
+        ids.retain(|kept| *kept != id);
+        ids.is_empty()
+    });
 }
 
 impl Impression {
@@ -256,33 +295,73 @@ impl Impression {
         self.user.filter(|_| !self.is_ghost).map(|user| crowd(user, self.goal, self.item, self.category))
     }
 
-    fn image(&self, bytes: &mut Vec<u8>) {
-        let item = |key: Option<ItemKey>| key.map_or(u64::MAX, |key| u64::from(key.0));
-        let words = [
-            self.opportunity.0,
-            u64::from(self.goal.0),
-            self.user.map_or(0, |user| user.0),
-            u64::from(self.user.is_some()),
-            self.shown_at.0,
-            self.clicked_at.map_or(u64::MAX, |at| at.0),
-            u64::from(self.arm.number()),
-            item(self.item),
-            item(self.category),
-            self.segments.0,
-            u64::from(self.standing) | u64::from(self.steps) << 32,
-            u64::from(self.is_closed)
-                | self.answered.map_or(0, |class| u64::from(class) + 1) << 8
-                | u64::from(self.is_climbed) << 2
-                | u64::from(self.is_ghost) << 3,
-            self.deadline.0,
-            self.externals.len() as u64,
-            self.features.as_ref().map_or(u64::MAX, |features| features.len() as u64),
-        ];
-        words.iter().chain(&self.done.words()).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        self.lesson.image(bytes);
-        self.externals.iter().for_each(|segment| bytes.extend_from_slice(&segment.0.to_le_bytes()));
-        for feature in self.features.iter().flat_map(|features| features.iter()) {
-            bytes.extend_from_slice(&(feature.slot() << 4 | u32::from(feature.value_code())).to_le_bytes());
-        }
+    /// An impression out of its canonical bytes.
+    pub fn read(mut bytes: Reader<'_>) -> Read<Impression> {
+        let bytes = &mut bytes;
+        let impression = Impression {
+            opportunity: OpportunityKey(bytes.long()?),
+            goal: bytes.goal()?,
+            user: bytes.option(|bytes| bytes.long().map(UserKey))?,
+            shown_at: bytes.moment()?,
+            clicked_at: bytes.option(Reader::moment)?,
+            arm: {
+                let fault = bytes.fault("there is no such arm");
+                Arm::from_number(bytes.byte()?).ok_or(fault)?
+            },
+            answered: {
+                let fault = bytes.fault("there is no such class of multipliers");
+                let answered = bytes.option(Reader::byte)?;
+                let is_sound = answered.is_none_or(|class| usize::from(class) <= MULTIPLIER_CLASSES.len());
+                if is_sound { answered } else { return Err(fault) }
+            },
+            lesson: Lesson::read(bytes)?,
+            item: bytes.item()?,
+            category: bytes.item()?,
+            segments: RuleSegments(bytes.long()?),
+            externals: bytes.list(EXPOSED_SEGMENTS_MAX, Reader::segment)?.into(),
+            done: ActionSet::from_words([bytes.long()?, bytes.long()?, bytes.long()?, bytes.long()?]),
+            features: bytes.option(|bytes| bytes.list(FEATURES_MAX, read_feature))?.map(Arc::from),
+            standing: bytes.short()?,
+            steps: bytes.word()?,
+            is_climbed: bytes.flag()?,
+            awaits_climb: bytes.flag()?,
+            is_closed: bytes.flag()?,
+            is_ghost: bytes.flag()?,
+            deadline: bytes.moment()?,
+        };
+        bytes.end().map(|()| impression)
+    }
+}
+
+fn read_feature(bytes: &mut Reader<'_>) -> Read<Feature> {
+    let fault = bytes.fault("there is no such feature");
+    let word = bytes.word()?;
+    Feature::from_parts(word >> 4, (word & 15) as u8).ok_or(fault)
+}
+
+impl Row for Box<Impression> {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.long(self.opportunity.0);
+        bytes.short(self.goal.0);
+        bytes.option(self.user, |bytes, user| bytes.long(user.0));
+        bytes.long(self.shown_at.0);
+        bytes.option(self.clicked_at, |bytes, at| bytes.long(at.0));
+        bytes.byte(self.arm.number());
+        bytes.option(self.answered, Bytes::byte);
+        self.lesson.write(bytes);
+        bytes.item(self.item);
+        bytes.item(self.category);
+        bytes.long(self.segments.0);
+        bytes.list(&self.externals, Bytes::segment);
+        self.done.words().iter().for_each(|word| bytes.long(*word));
+        bytes.option(self.features.as_deref(), |bytes, features| {
+            bytes.list(features, |bytes, feature| bytes.word(feature.slot() << 4 | u32::from(feature.value_code())));
+        });
+        bytes.short(self.standing);
+        bytes.word(self.steps);
+        [self.is_climbed, self.awaits_climb, self.is_closed, self.is_ghost]
+            .into_iter()
+            .for_each(|flag| bytes.flag(flag));
+        bytes.long(self.deadline.0);
     }
 }

@@ -5,7 +5,7 @@ use crate::ids::{ActionCode, ItemKey};
 use crate::units::Tick;
 
 /// Kinds of action that are counted for one interest; further kinds are not.
-const KINDS_MAX: usize = 6;
+pub(super) const KINDS_MAX: usize = 6;
 
 /// What one person did with one item or one category. [`Tick`] 0 stands for "never".
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,15 +80,6 @@ impl Interest {
             *code = action.0;
             *count = count.saturating_add(times);
         }
-    }
-
-    /// Its canonical bytes, little-endian.
-    pub(super) fn image(&self, bytes: &mut Vec<u8>) {
-        for word in [self.key.0, self.last.0, self.last_shown.0] {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        bytes.extend_from_slice(&[self.latest.0, self.streak, self.shown]);
-        self.counts.iter().for_each(|(code, count)| bytes.extend_from_slice(&[*code, *count]));
     }
 }
 

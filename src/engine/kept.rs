@@ -1,8 +1,9 @@
 //! Since when the latest occurrences of an advertiser's actions are kept without a gap.
 
+use super::bytes::{Bytes, Read, Reader};
 use super::catalog::ActionInForce;
 use crate::ids::ActionCode;
-use crate::settings::WINDOWED_COUNT_MAX;
+use crate::settings::{ACTIONS_MAX, WINDOWED_COUNT_MAX};
 use crate::units::Tick;
 
 /// By action code − 1, then by how many occurrences − 1: since when so many are kept; [`Tick`] 0 for "not kept".
@@ -28,9 +29,21 @@ impl Kept {
         places.map(|places| places[usize::from(occurrences.max(1)) - 1]).unwrap_or_default()
     }
 
-    /// Canonical bytes, little-endian.
-    pub fn image(&self) -> Vec<u8> {
-        self.0.iter().flatten().flat_map(|since| since.0.to_le_bytes()).collect()
+    /// Appends its canonical bytes.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.list(&self.0, |bytes, places| places.iter().for_each(|since| bytes.word(since.0)));
+    }
+
+    /// The times out of their canonical bytes.
+    pub fn read(bytes: &mut Reader<'_>) -> Read<Kept> {
+        let places = |bytes: &mut Reader<'_>| {
+            let mut places = <[Tick; WINDOWED_COUNT_MAX as usize]>::default();
+            for since in &mut places {
+                *since = bytes.tick()?;
+            }
+            Ok(places)
+        };
+        bytes.list(ACTIONS_MAX, places).map(Kept)
     }
 }
 
@@ -60,6 +73,8 @@ mod tests {
         assert_eq!(since(&[None], 60), [0; 5]);
         assert_eq!(since(&[], 65), [0; 5]);
         assert_eq!(since(&counted(8), 70), [70; 5]);
-        assert_eq!(kept.image().len(), 32);
+        let mut bytes = Vec::new();
+        kept.write(&mut bytes);
+        assert_eq!(Kept::read(&mut Reader::new(&bytes)).unwrap().0, kept.0);
     }
 }

@@ -31,13 +31,21 @@ const WAIT_WINDOW: Span = Span::minutes(15);
 /// the window is longer than a day, and nothing would be learned meanwhile, labels wait.
 const WAIT_RATE: f64 = 0.15;
 const WAIT_WINDOW_MAX: Span = Span::days(1);
-/// Converting impressions, faded, up to which a goal's level is learned by itself.
-const LEVEL_POSITIVES: f64 = 400.0;
 /// Impressions looked at again after a label has changed.
 const LOOKS_MAX: usize = 16;
 /// The first of them whose probability has moved by less ends the look, unlearned. Single conversions hardly move
 /// others; and impressions whose conversions are yet to come must not be held down again and again.
 const LOOK_WORTH: f64 = 0.1;
+
+/// How an impression that is learned was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub shown_at: Timestamp,
+    /// How much it counts among those of one label.
+    pub share: f32,
+    /// How much it counts among all that could be bid for.
+    pub weight: f64,
+}
 
 impl Engine {
     /// Learns an impression as negative, with the current weights' probability as the gradient, or puts that off until
@@ -46,8 +54,7 @@ impl Engine {
         &mut self,
         goal: GoalCode,
         features: Option<&[Feature]>,
-        shown_at: Timestamp,
-        share: f32,
+        Seen { shown_at, share, weight }: Seen,
     ) -> Lesson {
         let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
@@ -66,20 +73,22 @@ impl Engine {
         let centred = lanes[LADDER] - centre;
         let logits = heads(&lanes, slope * centred);
         let logit = intercept + state.mixture.mean(&logits);
+        let curve = state.calibrator.curve();
+        let corrected = |logit: f64| math::sigmoid(logit + curve.shift(logit));
+        state.centre.add(corrected(logit), weight);
         if !of_person.is_empty() {
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
-            state.gap.add(logit - alone, shown, half_life);
+            state.centre.add_person(corrected(logit), corrected(alone + state.centre.gap()), weight);
         }
         let mut pulls = [0.0; HEADS];
         if !waits {
             pulls = logits.map(|logit| probability(intercept, logit));
             state.learner.learn(features, scaled(pulls, share), now);
             state.mixture.learn(intercept, &logits, false, share.into());
+            state.level.learn(logit, false);
         }
         state.ladder.show(first, lanes[LADDER], share.into());
         state.calibrator.show(shown_at.0, logit, share.into());
-        let p = math::sigmoid(logit + state.calibrator.curve().shift(logit));
-        state.statistics.predicted.add(p, shown, half_life);
         state.statistics.outcome.impressions.add(1.0, shown, half_life);
         let wide = AdvertiserStatistics::half_life();
         self.advertisers[state.advertiser.index()].outcome.impressions.add(1.0, shown, wide);
@@ -195,6 +204,9 @@ impl Engine {
         state.statistics.outcome.positives.add(sign, shown, half_life);
         let (lesson, share) = (&impression.lesson, impression.lesson.share.into());
         state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
+        if !lesson.waits {
+            state.level.correct(sign);
+        }
         if sign > 0.0 && !lesson.waits {
             // A second example: what the heads are mixed by is p ÷ (1 + p), hardly another order where p is small.
             let intercept = state.intercept.unwrap_or_default() + state.level.value();
@@ -370,8 +382,8 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
-    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, how
-    /// high the goal's level is, and how right the whole is. What has waited for the label is learned.
+    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, and how right the
+    /// whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
         self.climb(id);
         let Some(impression) = self.impressions.close(id) else { return };
@@ -384,20 +396,14 @@ impl Engine {
         if impression.features.is_none() {
             return;
         }
-        let in_force = self.catalog.goal_in_force(impression.goal);
-        let positives = &self.goals[impression.goal.index()].statistics.outcome.positives;
-        let is_cold = in_force.is_some_and(|goal| positives.at(self.now.tick(), goal.half_life) < LEVEL_POSITIVES);
         let (state, lesson) = (&mut self.goals[impression.goal.index()], &impression.lesson);
         let (first, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
         state.ladder.learn(first, lesson.centred.into(), label, share);
-        // Once many have converted the weights carry the level, and of windows that close late the corrections do.
-        if is_cold {
-            state.level.learn(lesson.logit.into(), label);
-        }
         state.calibrator.close(lesson.logit.into(), label, share);
         if lesson.waits {
             let intercept = first + state.level.value();
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);
+            state.level.learn(lesson.logit.into(), label);
             self.impressions.get_mut(id).expect("closed just above").lesson.waits = false;
             self.look_again(id, 0.0);
         }

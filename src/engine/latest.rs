@@ -1,5 +1,6 @@
 //! The latest impressions that a goal learned, in a ring.
 
+use super::bytes::{Bytes, Read, Reader};
 use super::impressions::ImpressionId;
 
 /// Impressions in the ring; a further one takes the place of the oldest.
@@ -31,9 +32,20 @@ impl Latest {
         id
     }
 
-    /// All that the ring holds, as numbers.
-    pub fn words(&self) -> impl Iterator<Item = u64> {
-        self.ids.iter().copied().chain([self.oldest as u64, self.look as u64])
+    /// Appends its canonical bytes.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.list(&self.ids, |bytes, id| bytes.long(*id));
+        bytes.short(self.oldest as u16);
+        bytes.short(self.look as u16);
+    }
+
+    /// A ring out of its canonical bytes.
+    pub fn read(bytes: &mut Reader<'_>) -> Read<Latest> {
+        let fault = bytes.fault("this is no ring");
+        let ids = bytes.list(LATEST_MAX, Reader::long)?;
+        let (oldest, look) = (usize::from(bytes.short()?), usize::from(bytes.short()?));
+        let is_sound = oldest < LATEST_MAX && look < LATEST_MAX && (oldest == 0 || ids.len() == LATEST_MAX);
+        if is_sound { Ok(Latest { ids, oldest, look }) } else { Err(fault) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a goal's model has learned from one impression so far.
 
+use super::bytes::{Bytes, Read, Reader};
 use crate::learn::HEADS;
 
 /// What the heads said of an impression when it was learned, and how far they were moved for it since.
@@ -29,11 +30,17 @@ impl Lesson {
         1.0 / (1.0 + waiting as f32).sqrt()
     }
 
-    /// Its canonical bytes, little-endian.
-    pub fn image(&self, bytes: &mut Vec<u8>) {
+    /// Appends its canonical bytes.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
         let single = [self.logit, self.centred, self.share];
-        let numbers = self.logits.iter().chain(&self.pulls).chain(&single);
-        numbers.for_each(|number| bytes.extend_from_slice(&number.to_bits().to_le_bytes()));
-        bytes.push(u8::from(self.waits));
+        self.logits.iter().chain(&self.pulls).chain(&single).for_each(|number| bytes.number32(*number));
+        bytes.flag(self.waits);
+    }
+
+    /// A lesson out of its canonical bytes.
+    pub fn read(bytes: &mut Reader<'_>) -> Read<Lesson> {
+        let (logits, pulls) = (bytes.numbers32()?, bytes.numbers32()?);
+        let [logit, centred, share] = bytes.numbers32()?;
+        Ok(Lesson { logits, logit, centred, pulls, share, waits: bytes.flag()? })
     }
 }

@@ -12,16 +12,18 @@ mod action_set;
 mod acts;
 mod apply;
 mod arms;
+mod bytes;
 mod catalog;
 mod cause;
+mod centre;
 mod climb;
 mod clock;
 mod combine;
 mod conversions;
+mod entries;
 mod explain;
 mod features;
 mod forgotten;
-mod gap;
 mod ghosts;
 mod guards;
 mod image;
@@ -33,18 +35,24 @@ mod labels;
 mod latest;
 mod lesson;
 mod multiplier;
+mod names;
 mod outcomes;
 mod packed;
+mod parted;
 mod paths;
 mod people;
 pub mod profile;
 mod profiles;
 mod questions;
 mod recent;
+mod restore;
 mod score;
 mod segments;
+mod shards;
 mod spend;
 mod statistics;
+mod statistics_image;
+mod table;
 mod tally;
 mod trial;
 
@@ -53,19 +61,23 @@ use std::sync::Arc;
 pub use apply::Applied;
 pub use catalog::{AdvertiserEntry, Catalog, GoalEntry};
 pub use clock::tick_due;
-pub use image::Digest;
+pub use entries::{Entries, Entry, Kind, NoEntry};
+pub use image::{Digest, DigestSum};
 pub use questions::{ArmCounts, AudienceCounts, CellCounts, ClassCounts};
+pub use restore::{RestoreError, Restoring};
 pub use score::Scorer;
+pub use shards::ProfileWalk;
 pub use spend::{FACTOR_BOUNDS, SpendReport};
 pub use tally::Tally;
 pub use trial::{ArmPeople, Incrementality};
 
 use arc_swap::ArcSwap;
 
+use centre::Centre;
 use conversions::Conversions;
 use forgotten::Forgotten;
-use gap::Gap;
 use guards::Guards;
+use image::Imaging;
 use impressions::Impressions;
 use latest::Latest;
 use paths::Paths;
@@ -112,8 +124,12 @@ pub struct Engine {
     /// Impressions and positives of all goals of all advertisers.
     everything: Outcome,
     tally: Tally,
-    /// When something that is published changed that scorers have not seen yet.
-    unpublished: Option<Tick>,
+    /// When something that is published changed last: scorers see it as of then.
+    changed_at: Tick,
+    /// Scorers have not seen that yet.
+    is_unpublished: bool,
+    /// While an image is being taken.
+    imaging: Option<Imaging>,
 }
 
 /// What is learned of one goal.
@@ -124,8 +140,8 @@ struct GoalState {
     learner: Learner,
     /// How far each head of the learner is believed.
     mixture: Mixture,
-    /// What is known of people adds to the log-odds.
-    gap: Gap,
+    /// What multipliers are measured from.
+    centre: Centre,
     /// How far the steps on the way are believed.
     ladder: Ladder,
     /// Predicted against observed.
@@ -144,7 +160,14 @@ struct GoalState {
 
 impl Default for Engine {
     fn default() -> Engine {
-        let (people, profiles, guards) = (People::default(), Profiles::default(), Guards::default());
+        Engine::over(Profiles::default())
+    }
+}
+
+impl Engine {
+    /// An engine that has seen nothing but these profiles.
+    fn over(profiles: Profiles) -> Engine {
+        let (people, guards) = (People::default(), Guards::default());
         let shared = Shared {
             profiles: Arc::clone(profiles.shared()),
             roots: Arc::clone(people.roots()),
@@ -167,12 +190,12 @@ impl Default for Engine {
             goals: Vec::new(),
             everything: Outcome::default(),
             tally: Tally::default(),
-            unpublished: None,
+            changed_at: Tick(0),
+            is_unpublished: false,
+            imaging: None,
         }
     }
-}
 
-impl Engine {
     /// An engine that has seen nothing. It knows nobody until a `Configured` record names advertisers.
     pub fn new() -> Engine {
         Engine::default()
@@ -198,11 +221,20 @@ impl Engine {
         &self.tally
     }
 
+    /// Has the system find memory for all tables of weights now rather than at the first example of each goal, as a
+    /// service should before it says that it is ready. State stays what it is.
+    pub fn warm(&mut self) {
+        self.goals.iter_mut().for_each(|goal| goal.learner.warm());
+    }
+
     /// Lets scorers see all that was applied. Call it before acknowledging; when nothing of it has changed, it is free.
     ///
     /// What scorers see is as of the latest change, so it does not depend on when or how often this is called.
     pub fn publish(&mut self) {
-        let Some(tick) = self.unpublished.take() else { return };
+        if !std::mem::take(&mut self.is_unpublished) {
+            return;
+        }
+        let tick = self.changed_at;
         let goals = (0..self.goals.len()).map(|goal| self.goal_view(GoalCode(goal as u16), tick)).collect();
         let (catalog, paths) = (Arc::clone(&self.catalog), self.paths.supported().clone());
         self.shared.published.store(Arc::new(Published { catalog, paths, goals }));
@@ -210,7 +242,7 @@ impl Engine {
 
     /// Notes that scorers do not see all of the state any more.
     fn changed(&mut self) {
-        self.unpublished = Some(self.now.tick());
+        (self.changed_at, self.is_unpublished) = (self.now.tick(), true);
     }
 
     fn goal_view(&self, code: GoalCode, tick: Tick) -> GoalView {
@@ -223,8 +255,8 @@ impl Engine {
             belief: lanes(*goal.mixture.weights(), slope),
             intercept: intercept + goal.level.value() - slope * goal.ladder.centre(intercept),
             correction: goal.calibrator.curve(),
-            baseline: parent.mean,
-            gap: goal.gap.mean(),
+            baseline: goal.centre.p().unwrap_or(parent.mean),
+            gap: goal.centre.gap(),
             readiness: self.readiness(code),
             spend_factor: goal.spend.factor(),
             value: 0.0,
@@ -232,7 +264,6 @@ impl Engine {
         if let Some(in_force) = self.catalog.goal_in_force(code) {
             let half_life = in_force.half_life;
             let statistics = &goal.statistics;
-            view.baseline = statistics.baseline(parent, tick, half_life);
             view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
                 * statistics.credit_per_positive(tick, half_life);
         }

@@ -9,9 +9,11 @@ use super::Engine;
 use super::action_set::ActionSet;
 use super::apply::Refused;
 use super::arms;
+use super::centre;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::impressions::{Impression, ImpressionId};
+use super::labels::Seen;
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
@@ -99,7 +101,8 @@ impl Engine {
             self.count_impression(&notice, goal, answered, before, event.cost, shown_at);
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
-            let lesson = self.learn_negative(goal, notice.features.as_deref(), shown_at, share);
+            let seen = Seen { shown_at, share, weight: centre::weight(notice.arm, answered) };
+            let lesson = self.learn_negative(goal, notice.features.as_deref(), seen);
             let class = answered.map(|answered| multiplier_class(answered.multiplier));
             let learned = Learned { answered: class, lesson };
             self.keep_impression(&notice, goal, learned, before, shown_at);
@@ -223,6 +226,7 @@ impl Engine {
             standing: 0,
             steps: 0,
             is_climbed: !is_learned,
+            awaits_climb: false,
             is_closed: false,
             is_ghost: notice.is_ghost,
             deadline: shown_at + window,

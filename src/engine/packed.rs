@@ -16,11 +16,13 @@
 //! | 2 a kind of act with it | code, times |
 //! | 5 more where it was advertised since | latest impression (4), impressions |
 //!
-//! This is not the [image](super::image): that is a format, this is memory's own.
+//! The same bytes are the profile's entry in the [image](super::image): copying one is all that a snapshot has to do.
 
-use super::interest::Interest;
-use super::profile::{ActionHistory, Occurrences, Profile};
+use super::bytes::{Read, Reader as Checked};
+use super::interest::{Interest, KINDS_MAX};
+use super::profile::{ActionHistory, Occurrences, PATH_LENGTH, Profile};
 use crate::ids::{ActionCode, GoalCode, ItemKey};
+use crate::settings::WINDOWED_COUNT_MAX;
 use crate::units::Tick;
 
 /// There were impressions or conversions.
@@ -47,6 +49,17 @@ impl Packed {
         } else {
             self.0 = buffer.as_slice().into();
         }
+    }
+
+    /// The canonical bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A profile out of its canonical bytes, and when it was last seen.
+    pub fn from_bytes(bytes: &[u8]) -> Read<(Packed, Tick)> {
+        let last_seen = check(Checked::new(bytes))?;
+        Ok((Packed(bytes.into()), last_seen))
     }
 
     /// The profile.
@@ -194,6 +207,54 @@ impl Reader<'_> {
     }
 }
 
+/// Goes through bytes as [`Reader`] will, and believes nothing; when the profile was last seen.
+fn check(mut bytes: Checked<'_>) -> Read<Tick> {
+    let mut last_seen = bytes.tick().and(bytes.tick())?;
+    bytes.slice(4 + PATH_LENGTH)?;
+    let fault = bytes.fault("unknown flags");
+    let [flags, actions, counted] = bytes.bytes()?;
+    if flags & !(HAS_OUTCOMES | HAS_GOALS) != 0 {
+        return Err(fault);
+    }
+    if flags & HAS_OUTCOMES != 0 {
+        last_seen = last_seen.max(bytes.tick()?).max(bytes.tick()?);
+        bytes.slice(4)?;
+    }
+    if flags & HAS_GOALS != 0 {
+        let goals = usize::from(bytes.byte()?);
+        bytes.slice(goals * (2 + 4))?;
+    }
+    for _ in 0..actions {
+        bytes.action()?;
+        bytes.tick()?;
+        bytes.number32()?;
+    }
+    for _ in 0..counted {
+        bytes.action()?;
+        let fault = bytes.fault("more times than are counted");
+        let times = bytes.byte()?;
+        if times > WINDOWED_COUNT_MAX {
+            return Err(fault);
+        }
+        bytes.slice(4 * usize::from(times))?;
+    }
+    while !bytes.is_at_end() {
+        bytes.slice(8)?;
+        bytes.action()?;
+        let fault = bytes.fault("more kinds of acts than are counted");
+        let [_, kinds] = bytes.bytes()?;
+        if usize::from(kinds & !HAS_SHOWN) > KINDS_MAX {
+            return Err(fault);
+        }
+        for _ in 0..kinds & !HAS_SHOWN {
+            bytes.action()?;
+            bytes.byte()?;
+        }
+        bytes.slice(if kinds & HAS_SHOWN != 0 { 5 } else { 0 })?;
+    }
+    Ok(last_seen)
+}
+
 fn action([action, a, b, c, d, e, f, g, h]: &[u8; ACTION_BYTES]) -> ActionHistory {
     ActionHistory {
         action: ActionCode(*action),
@@ -266,6 +327,33 @@ mod tests {
                 }
                 kept.set(&profile, &mut buffer);
                 prop_assert_eq!(&kept.get(), &profile);
+            }
+            let (read, last_seen) = Packed::from_bytes(kept.as_bytes()).unwrap_or_default();
+            prop_assert_eq!(read, kept);
+            prop_assert_eq!(last_seen, profile.last_seen());
+        }
+
+        /// Bytes that are believed can be unpacked, whatever they are.
+        #[test]
+        fn no_bytes_are_believed(
+            happenings in proptest::collection::vec((0u8..6, 1u8..10, any::<u16>(), 0u32..40), 0..30),
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            cut in 0usize..3,
+        ) {
+            let mut profile = Profile::default();
+            for (what, action, tick, item) in happenings {
+                match what {
+                    0 => profile.show(Tick(tick.into()), Some(ItemKey(item)), None),
+                    1 => profile.note_goal(GoalCode(u16::from(action)), Tick(tick.into())),
+                    _ => drop(profile.act(act(action, tick.into(), Some(item)), INTERESTS_MAX)),
+                }
+            }
+            let mut bytes = packed(&profile).as_bytes().to_vec();
+            let length = bytes.len();
+            damage.iter().for_each(|(place, with)| bytes[place.index(length)] ^= with);
+            bytes.truncate(length - cut);
+            if let Ok((packed, last_seen)) = Packed::from_bytes(&bytes) {
+                prop_assert_eq!(packed.get().last_seen(), last_seen);
             }
         }
     }

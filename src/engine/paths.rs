@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::bytes::{Bytes, Read, Reader};
 use crate::hash::{self, KeyHasher};
 use crate::ids::{AdvertiserCode, UserKey};
 
@@ -119,19 +120,48 @@ impl Paths {
         Noted::Supported
     }
 
-    /// Canonical entries: advertiser and path as one number, and the walkers, little-endian; none once there are
-    /// enough.
+    /// Canonical entries: advertiser and path as one number, and the walkers; none once there are enough.
     pub fn image(&self, visit: &mut dyn FnMut(u64, &[u8])) {
         let number = |advertiser: usize, path: &Path| (advertiser as u64) << 32 | u64::from(path.number());
+        let mut bytes = Vec::new();
         for (advertiser, waiting) in self.waiting.iter().enumerate() {
             for (path, walkers) in waiting {
-                let bytes: Vec<u8> = walkers.iter().flat_map(|walker| walker.to_le_bytes()).collect();
+                bytes.clear();
+                walkers.iter().for_each(|walker| bytes.short(*walker));
                 visit(number(advertiser, path), &bytes);
             }
         }
         for (advertiser, supported) in self.supported.advertisers.iter().enumerate() {
             supported.iter().for_each(|path| visit(number(advertiser, path), &[]));
         }
+    }
+
+    /// Takes a path out of an image.
+    pub fn restore(&mut self, number: u64, mut bytes: Reader<'_>) -> Read<()> {
+        let fault = bytes.fault("this is no path of somebody");
+        let advertiser = u16::try_from(number >> 32).map(AdvertiserCode).map_err(|_| fault)?;
+        let [0, third, second, first] = (number as u32).to_be_bytes() else { return Err(fault) };
+        if second == 0 || first == 0 {
+            return Err(fault);
+        }
+        let path = Path::new([third, second, first]);
+        if self.waiting.len() <= advertiser.index() {
+            self.waiting.resize_with(advertiser.index() + 1, HashMap::default);
+        }
+        if bytes.is_at_end() {
+            self.supported.insert(advertiser, path);
+            return Ok(());
+        }
+        let mut walkers = ArrayVec::<u16, SUPPORT>::new();
+        while !bytes.is_at_end() {
+            let walker = bytes.short()?;
+            if walkers.len() + 1 == SUPPORT || walkers.contains(&walker) {
+                return Err(fault);
+            }
+            walkers.push(walker);
+        }
+        self.waiting[advertiser.index()].insert(path, walkers);
+        Ok(())
     }
 }
 

@@ -1,13 +1,18 @@
 //! Which ids are the same person.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
+use super::bytes::{Read, Reader};
+use super::entries::Kind;
+use super::table::Table;
 use crate::hash::KeyHasher;
 use crate::ids::UserKey;
+
+/// More ids than any settings let be one person.
+const LINKED_IDS_MAX: usize = 1 << 20;
 
 /// From each linked id to its group's oldest one, the root. Shared with scorers; ids that are not linked are absent.
 #[derive(Debug, Default)]
@@ -28,11 +33,17 @@ impl Roots {
 }
 
 /// The writer's side: the groups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct People {
     roots: Arc<Roots>,
     /// Members of each group by its root, the root among them, sorted.
-    groups: HashMap<UserKey, Vec<UserKey>, KeyHasher>,
+    pub(super) groups: Table<UserKey, Vec<UserKey>>,
+}
+
+impl Default for People {
+    fn default() -> People {
+        People { roots: Arc::default(), groups: Table::new(Kind::Group, 1_024) }
+    }
 }
 
 impl People {
@@ -46,7 +57,7 @@ impl People {
 
     /// All ids of a person, given the root.
     pub fn members(&self, root: UserKey) -> Vec<UserKey> {
-        self.groups.get(&root).cloned().unwrap_or_else(|| vec![root])
+        self.groups.get(root).cloned().unwrap_or_else(|| vec![root])
     }
 
     /// Makes two persons one: `root` takes in the group of `other`, itself a root.
@@ -54,7 +65,7 @@ impl People {
         let mut members = self.members(root);
         members.extend(self.members(other));
         members.sort_unstable();
-        self.groups.remove(&other);
+        self.groups.remove(other);
         members.iter().for_each(|member| {
             self.roots.roots.insert(*member, root);
         });
@@ -64,17 +75,23 @@ impl People {
 
     /// Unlinks a person's ids, given the root.
     pub fn forget(&mut self, root: UserKey) {
-        for member in self.groups.remove(&root).into_iter().flatten() {
+        for member in self.groups.remove(root).into_iter().flatten() {
             self.roots.roots.remove(&member);
         }
         self.roots.linked.store(self.roots.roots.len(), Relaxed);
     }
 
-    /// All groups, roots in order.
-    pub fn groups(&self) -> Vec<(UserKey, &[UserKey])> {
-        let mut groups: Vec<_> = self.groups.iter().map(|(root, members)| (*root, members.as_slice())).collect();
-        groups.sort_unstable();
-        groups
+    /// Takes a group out of an image.
+    pub fn restore(&mut self, root: UserKey, mut bytes: Reader<'_>) -> Read<()> {
+        let fault = bytes.fault("this is no group of its own");
+        let members = bytes.list(LINKED_IDS_MAX, |bytes| bytes.long().map(UserKey))?;
+        let is_sound = members.len() > 1
+            && members.is_sorted_by(|one, next| one < next)
+            && members.contains(&root)
+            && members.iter().all(|member| self.roots.roots.insert(*member, root).is_none());
+        self.roots.linked.store(self.roots.roots.len(), Relaxed);
+        self.groups.insert(root, members);
+        if is_sound { bytes.end() } else { Err(fault) }
     }
 }
 
@@ -93,6 +110,6 @@ mod tests {
         assert_eq!(people.members(b), [a, b, c, d]);
         people.forget(b);
         assert!([a, b, c, d].iter().all(|id| people.root(*id) == *id));
-        assert!(people.groups().is_empty());
+        assert_eq!(people.groups.len(), 0);
     }
 }

@@ -250,35 +250,6 @@ impl Profile {
         self.interests.sort_unstable_by_key(|interest| (std::cmp::Reverse(interest.last), interest.key));
         self.interests.truncate(interests_max);
     }
-
-    /// The profile's canonical bytes, little-endian.
-    pub(super) fn image(&self, bytes: &mut Vec<u8>) {
-        for tick in [self.first_acted, self.last_acted, self.last_shown, self.last_converted] {
-            bytes.extend_from_slice(&tick.0.to_le_bytes());
-        }
-        for count in [self.sessions, self.session_actions, self.shown, self.conversions] {
-            bytes.extend_from_slice(&count.to_le_bytes());
-        }
-        bytes.extend_from_slice(&self.path);
-        bytes.extend_from_slice(&(self.actions.len() as u16).to_le_bytes());
-        for history in &self.actions {
-            bytes.push(history.action.0);
-            bytes.extend_from_slice(&history.last.0.to_le_bytes());
-            bytes.extend_from_slice(&history.count.to_bits().to_le_bytes());
-        }
-        bytes.extend_from_slice(&(self.interests.len() as u16).to_le_bytes());
-        self.interests.iter().for_each(|interest| interest.image(bytes));
-        for kept in &self.occurrences {
-            bytes.extend_from_slice(&[kept.action.0, kept.ticks.len() as u8]);
-            kept.ticks.iter().for_each(|tick| bytes.extend_from_slice(&tick.0.to_le_bytes()));
-        }
-        for (goal, latest) in &self.latest_by_goal {
-            // No action has the code 0.
-            bytes.push(0);
-            bytes.extend_from_slice(&goal.0.to_le_bytes());
-            bytes.extend_from_slice(&latest.0.to_le_bytes());
-        }
-    }
 }
 
 impl ActionHistory {

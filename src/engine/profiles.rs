@@ -1,19 +1,20 @@
 //! All profiles: found by readers and writer alike, given up when they are too many or too long unseen.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
-use super::packed::Packed;
+use super::entries::Kind;
+use super::parted::PartedMap;
 use super::profile::Profile;
-use crate::hash::{self, KeyHasher};
+use super::shards::{ProfileWalk, Shards};
+use crate::hash;
 use crate::ids::{AdvertiserCode, UserKey};
 use crate::units::Tick;
 
-/// Shards of the map: enough that the writer, who holds one for some 100 ns, is rarely met.
-const SHARDS: usize = 4_096;
-const HOUR_S: u32 = 3_600;
+/// Seconds of the hours by which profiles are given up.
+pub(super) const HOUR_S: u32 = 3_600;
+/// Profiles put in order at one tick, about, in view of giving them up: some milliseconds.
+const PREPARED_PER_TICK: usize = 4_096;
 
 /// Hash of a person's root id and an advertiser. Two of 50 million share one with odds of 1 in 15,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,42 +29,40 @@ impl ProfileKey {
     pub fn number(self) -> u64 {
         self.0
     }
+
+    /// The key of a number.
+    pub fn from_number(number: u64) -> ProfileKey {
+        ProfileKey(number)
+    }
 }
 
-/// The map that scorers read.
-pub(super) type SharedProfiles = DashMap<ProfileKey, Packed, KeyHasher>;
+/// Profiles last seen in one hour: many of them change hours at any time, so the set must not move as a whole.
+pub(super) type Hour = PartedMap<ProfileKey, (), 64>;
 
 /// The writer's side of the profiles.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Profiles {
-    shared: Arc<SharedProfiles>,
+    shared: Arc<Shards>,
     count: usize,
-    /// Profiles by the hour they were last seen in, except those of `oldest`.
-    hours: BTreeMap<u32, HashSet<ProfileKey, KeyHasher>>,
-    /// Profiles of the earliest hour, once some are given up from it, by when they were last seen.
+    /// Profiles by the hour they were last seen in: those of hours later than `oldest_hour`.
+    hours: BTreeMap<u32, Hour>,
+    /// Profiles of hours up to `oldest_hour`, by when they were last seen: the next to be given up.
     oldest: BTreeSet<(Tick, ProfileKey)>,
-    /// The hour that `oldest` holds; later ones are in `hours`.
+    /// Of those hours, what is not put in order yet.
+    unordered: Hour,
     oldest_hour: u32,
     /// Where profiles are packed.
     buffer: Vec<u8>,
 }
 
-impl Default for Profiles {
-    fn default() -> Profiles {
-        let shared = DashMap::with_capacity_and_hasher_and_shard_amount(0, KeyHasher::default(), SHARDS);
-        Profiles {
-            shared: Arc::new(shared),
-            count: 0,
-            hours: BTreeMap::new(),
-            oldest: BTreeSet::new(),
-            oldest_hour: 0,
-            buffer: Vec::new(),
-        }
-    }
-}
-
 impl Profiles {
-    pub fn shared(&self) -> &Arc<SharedProfiles> {
+    /// Profiles out of an image: the map, and in it those of each hour.
+    pub fn restored(shared: Arc<Shards>, hours: BTreeMap<u32, Hour>) -> Profiles {
+        let count = hours.values().map(Hour::len).sum();
+        Profiles { shared, count, hours, ..Profiles::default() }
+    }
+
+    pub fn shared(&self) -> &Arc<Shards> {
         &self.shared
     }
 
@@ -73,23 +72,20 @@ impl Profiles {
 
     /// A copy of a profile.
     pub fn get(&self, key: ProfileKey) -> Option<Profile> {
-        self.shared.get(&key).map(|kept| kept.get())
+        self.shared.read(key, |kept| kept.get())
     }
 
     /// Changes a profile, a new one if there is none.
     pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
-        let mut is_new = false;
-        let mut entry = self.shared.entry(key).or_insert_with(|| {
-            is_new = true;
-            Packed::default()
+        let buffer = &mut self.buffer;
+        let (result, is_new, before, after) = self.shared.change(key, |kept, is_new| {
+            let mut profile = Profile::default();
+            kept.unpack(&mut profile);
+            let before = profile.last_seen();
+            let result = change(&mut profile);
+            kept.set(&profile, buffer);
+            (result, is_new, before, profile.last_seen())
         });
-        let mut profile = Profile::default();
-        entry.unpack(&mut profile);
-        let before = profile.last_seen();
-        let result = change(&mut profile);
-        let after = profile.last_seen();
-        entry.set(&profile, &mut self.buffer);
-        drop(entry);
         let hour = after.0 / HOUR_S;
         if is_new {
             self.count += 1;
@@ -103,14 +99,13 @@ impl Profiles {
 
     /// Changes a profile if there is one.
     pub fn update_existing(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile)) {
-        if self.shared.contains_key(&key) {
+        if self.shared.contains(key) {
             self.update(key, change);
         }
     }
 
     pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
-        let (_, kept) = self.shared.remove(&key)?;
-        let profile = kept.get();
+        let profile = self.shared.remove(key)?.get();
         self.count -= 1;
         self.unfile(key, profile.last_seen());
         Some(profile)
@@ -118,29 +113,50 @@ impl Profiles {
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
-        if self.oldest.is_empty() {
-            match self.hours.first_key_value() {
-                Some((hour, _)) if *hour <= before.0 / HOUR_S => self.open_oldest_hour(),
-                _ => return false,
-            }
-        }
+        while self.put_in_order(before) > 0 {}
         match self.oldest.first().copied() {
             Some((seen, key)) if seen < before => self.remove(key).is_some(),
             _ => false,
         }
     }
 
-    fn open_oldest_hour(&mut self) {
-        if let Some((hour, keys)) = self.hours.pop_first() {
-            self.oldest_hour = hour;
-            let seen = |key: ProfileKey| self.shared.get(&key).map(|kept| (kept.get().last_seen(), key));
-            self.oldest = keys.into_iter().filter_map(seen).collect();
+    /// Puts some of the profiles of the earliest hour in order, so that little is left to do when they are to be given
+    /// up: of hours that are over at a tick, as those of the present are still on the move.
+    pub fn prepare(&mut self, now: Tick) {
+        let hour_began = Tick(now.0 / HOUR_S * HOUR_S);
+        let mut left = PREPARED_PER_TICK;
+        while left > 0 {
+            match self.put_in_order(hour_began) {
+                0 => break,
+                done => left = left.saturating_sub(done),
+            }
         }
     }
 
-    /// Visits all profiles, in no order.
-    pub fn each(&self, visit: &mut dyn FnMut(u64, &Profile)) {
-        self.shared.iter().for_each(|entry| visit(entry.key().0, &entry.get()));
+    /// Puts a part of the earliest hour in order, where that began before a tick. How many profiles that were.
+    fn put_in_order(&mut self, before: Tick) -> usize {
+        if self.unordered.len() == 0 && self.oldest.is_empty() {
+            match self.hours.first_key_value() {
+                Some((hour, _)) if hour * HOUR_S < before.0 => {}
+                _ => return 0,
+            }
+            let (hour, keys) = self.hours.pop_first().expect("just looked at");
+            (self.oldest_hour, self.unordered) = (hour, keys);
+        }
+        let Some(part) = self.unordered.take_part() else { return 0 };
+        let seen = |key: &ProfileKey| self.shared.read(*key, |kept| (kept.get().last_seen(), *key));
+        self.oldest.extend(part.keys().filter_map(seen));
+        part.len()
+    }
+
+    /// All canonical entries, in no order.
+    pub fn image(&self, visit: &mut dyn FnMut(Kind, u64, &[u8])) {
+        self.shared.each(|key, kept| visit(Kind::Profile, key.0, kept.as_bytes()));
+    }
+
+    /// Begins to hand out all profiles as they are now; `None` while another walk is not at its end.
+    pub fn walk(&self) -> Option<ProfileWalk> {
+        self.shared.walk()
     }
 
     /// Notes when a profile was last seen.
@@ -149,7 +165,7 @@ impl Profiles {
         if hour <= self.oldest_hour {
             self.oldest.insert((seen, key));
         } else {
-            self.hours.entry(hour).or_default().insert(key);
+            self.hours.entry(hour).or_default().insert(key, ());
         }
     }
 
@@ -157,13 +173,11 @@ impl Profiles {
         let hour = seen.0 / HOUR_S;
         if hour <= self.oldest_hour {
             self.oldest.remove(&(seen, key));
+            self.unordered.remove(&key);
         } else if let Some(keys) = self.hours.get_mut(&hour) {
             keys.remove(&key);
-            if keys.is_empty() {
+            if keys.len() == 0 {
                 self.hours.remove(&hour);
-            } else if keys.len() < keys.capacity() / 4 {
-                // An hour that most have left since gives its room back.
-                keys.shrink_to_fit();
             }
         }
     }

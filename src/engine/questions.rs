@@ -233,8 +233,8 @@ impl Engine {
     /// Visits what one person did with an advertiser, action by action.
     pub fn each_act(&self, user: UserKey, advertiser: AdvertiserCode, visit: impl FnMut(&ActionHistory)) {
         let key = ProfileKey::of(self.people.root(user), advertiser);
-        if let Some(profile) = self.profiles.shared().get(&key) {
-            profile.get().actions.iter().for_each(visit);
+        if let Some(profile) = self.profiles.get(key) {
+            profile.actions.iter().for_each(visit);
         }
     }
 

@@ -15,8 +15,9 @@ use super::multiplier::{Base, Estimate, multiplier};
 use super::paths::SupportedPaths;
 use super::people::Roots;
 use super::profile::Profile;
-use super::profiles::{ProfileKey, SharedProfiles};
+use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
+use super::shards::Shards;
 use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_into};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
@@ -33,7 +34,7 @@ use crate::units::{Micros, Timestamp};
 /// What scorers and the engine share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub profiles: Arc<SharedProfiles>,
+    pub profiles: Arc<Shards>,
     pub roots: Arc<Roots>,
     pub quarantine: Arc<Quarantine>,
     pub published: ArcSwap<Published>,
@@ -218,9 +219,9 @@ impl Scoring<'_> {
         let is_known = self.request.privacy == PrivacyMode::Full;
         for user in self.request.users.iter().filter(|_| is_known).map(|user| self.shared.roots.root(*user)) {
             person.root = person.root.or(Some(user));
-            if let Some(kept) = self.shared.profiles.get(&ProfileKey::of(user, advertiser)) {
+            let key = ProfileKey::of(user, advertiser);
+            if self.shared.profiles.read(key, |kept| kept.unpack(&mut person.profile)).is_some() {
                 person.root = Some(user);
-                kept.unpack(&mut person.profile);
                 break;
             }
         }

@@ -31,7 +31,9 @@ pub(super) enum Membership {
 impl Membership {
     pub fn compile(rule: &Rule, entry: &AdvertiserEntry, actions: &[Option<ActionInForce>]) -> Membership {
         let parts = |rules: &[Rule]| rules.iter().map(|rule| Membership::compile(rule, entry, actions)).collect();
-        let known = |name: &str| entry.action_code(name).filter(|code| actions[code.index() - 1].is_some());
+        let known = |name: &str| {
+            entry.action_code(name).filter(|code| actions.get(code.index() - 1).is_some_and(Option::is_some))
+        };
         let seconds = |span: crate::units::Span| u32::try_from(span.whole_seconds()).unwrap_or(u32::MAX);
         match rule {
             Rule::All(rules) => Membership::All(parts(rules)),

@@ -6,6 +6,7 @@
 //! the ratio leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷
 //! S_1).
 
+use super::bytes::{Bytes, Read, Reader};
 use crate::exposure::Arm;
 use crate::hash;
 use crate::ids::UserKey;
@@ -171,14 +172,44 @@ impl SpendControl {
         std::mem::replace(self, stopped).ln_factor != 0.0
     }
 
-    /// All that it knows, as numbers in a fixed order.
-    pub fn numbers(&self, visit: &mut impl FnMut(f64)) {
-        [self.ln_factor, f64::from(self.correcting), f64::from(self.stepped.0)].into_iter().for_each(&mut *visit);
-        if let Some(spent) = &self.spent {
-            spent.treated.each(&mut *visit);
-            spent.control.each(&mut *visit);
-            [spent.ln_factors, f64::from(spent.last.0)].into_iter().for_each(&mut *visit);
+    /// Appends its canonical bytes.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.number(self.ln_factor);
+        bytes.byte(self.correcting as u8);
+        bytes.word(self.stepped.0);
+        bytes.long(self.arms.salt);
+        bytes.number(self.arms.control_share);
+        bytes.number(self.arms.holdout_share);
+        bytes.option(self.spent.as_deref(), |bytes, spent| {
+            spent.treated.each(|amount| bytes.number(amount));
+            spent.control.each(|amount| bytes.number(amount));
+            bytes.number(spent.ln_factors);
+            bytes.word(spent.last.0);
+        });
+    }
+
+    /// A control out of its canonical bytes.
+    pub fn read(bytes: &mut Reader<'_>) -> Read<SpendControl> {
+        let ln_factor = bytes.number()?;
+        let fault = bytes.fault("nothing is corrected so");
+        let correcting = bytes.byte()? as i8;
+        if correcting.abs() > 1 {
+            return Err(fault);
         }
+        Ok(SpendControl {
+            ln_factor,
+            correcting,
+            stepped: bytes.tick()?,
+            arms: Arms { salt: bytes.long()?, control_share: bytes.number()?, holdout_share: bytes.number()? },
+            spent: bytes.option(|bytes| {
+                Ok(Box::new(Spent {
+                    treated: Amounts::read(|| bytes.number())?,
+                    control: Amounts::read(|| bytes.number())?,
+                    ln_factors: bytes.number()?,
+                    last: bytes.tick()?,
+                }))
+            })?,
+        })
     }
 
     /// What it knows.

@@ -16,8 +16,6 @@ use crate::units::{Span, Tick};
 
 /// Half-life of what is counted per advertiser.
 const ADVERTISER_HALF_LIFE: Span = Span::days(14);
-/// Impressions that a parent's rate is worth in a goal's baseline.
-const BASELINE_STRENGTH: f64 = 50.0;
 /// Conversions that a goal's default value is worth in its mean value.
 const VALUE_STRENGTH: f64 = 5.0;
 /// A conversion's value counts up to so many times the goal's mean value.
@@ -117,8 +115,6 @@ pub(super) struct GoalStatistics {
     pub arms: [Watched; 3],
     /// Of the treated arm, by the class of the multiplier: a bidder wins most where too much was predicted.
     pub by_multiplier: [Watched; MULTIPLIER_CLASSES.len() + 1],
-    /// Sum of the current model's probabilities at each impression.
-    pub predicted: Decayed,
     /// Who reached the goal.
     pub support: Support,
 }
@@ -161,6 +157,11 @@ impl Support {
 
     pub fn ids(&self) -> &[u64] {
         &self.users
+    }
+
+    /// The support of these ids.
+    pub fn from_ids(users: Vec<u64>) -> Support {
+        Support { users }
     }
 }
 
@@ -286,12 +287,6 @@ impl GoalStatistics {
         if arm == Arm::Treated {
             change(&mut self.by_multiplier[usize::from(class)]);
         }
-    }
-
-    /// What a flat base bid pays for: the mean probability of this goal's impressions under the current model.
-    pub fn baseline(&self, parent: Rate, tick: Tick, half_life: HalfLife) -> f64 {
-        let impressions = self.outcome.impressions.at(tick, half_life);
-        parent.below(self.predicted.at(tick, half_life), impressions, BASELINE_STRENGTH).mean
     }
 
     /// Mean value of a conversion, in micros, under the goal's default value.

@@ -62,34 +62,41 @@ pub struct Tally {
 impl Tally {
     /// All counts with their names.
     pub fn entries(&self) -> [(&'static str, u64); 27] {
+        // The places are part of the image's format: a new count goes to the end.
+        let mut counts = *self;
+        counts.all_mut().map(|(name, count)| (name, *count))
+    }
+
+    /// All counts with their names, to be changed.
+    pub(super) fn all_mut(&mut self) -> [(&'static str, &mut u64); 27] {
         [
-            ("records", self.records),
-            ("actions", self.actions),
-            ("impressions", self.impressions),
-            ("impressions_unlearned", self.impressions_unlearned),
-            ("clicks", self.clicks),
-            ("conversions", self.conversions),
-            ("positives", self.positives),
-            ("retractions", self.retractions),
-            ("closed_negative", self.closed_negative),
-            ("closed_positive", self.closed_positive),
-            ("ghost_impressions", self.ghost_impressions),
-            ("links", self.links),
-            ("forgotten", self.forgotten),
-            ("duplicates", self.duplicates),
-            ("rejected", self.rejected),
-            ("profiles_evicted", self.profiles_evicted),
-            ("profiles_expired", self.profiles_expired),
-            ("impressions_evicted", self.impressions_evicted),
-            ("conversions_evicted", self.conversions_evicted),
-            ("paths_untracked", self.paths_untracked),
-            ("trial_people_untracked", self.trial_people_untracked),
-            ("quarantined", self.quarantined),
-            ("actions_quarantined", self.actions_quarantined),
-            ("impressions_quarantined", self.impressions_quarantined),
-            ("clicks_quarantined", self.clicks_quarantined),
-            ("conversions_quarantined", self.conversions_quarantined),
-            ("unguarded", self.unguarded),
+            ("records", &mut self.records),
+            ("actions", &mut self.actions),
+            ("impressions", &mut self.impressions),
+            ("impressions_unlearned", &mut self.impressions_unlearned),
+            ("clicks", &mut self.clicks),
+            ("conversions", &mut self.conversions),
+            ("positives", &mut self.positives),
+            ("retractions", &mut self.retractions),
+            ("closed_negative", &mut self.closed_negative),
+            ("closed_positive", &mut self.closed_positive),
+            ("ghost_impressions", &mut self.ghost_impressions),
+            ("links", &mut self.links),
+            ("forgotten", &mut self.forgotten),
+            ("duplicates", &mut self.duplicates),
+            ("rejected", &mut self.rejected),
+            ("profiles_evicted", &mut self.profiles_evicted),
+            ("profiles_expired", &mut self.profiles_expired),
+            ("impressions_evicted", &mut self.impressions_evicted),
+            ("conversions_evicted", &mut self.conversions_evicted),
+            ("paths_untracked", &mut self.paths_untracked),
+            ("trial_people_untracked", &mut self.trial_people_untracked),
+            ("quarantined", &mut self.quarantined),
+            ("actions_quarantined", &mut self.actions_quarantined),
+            ("impressions_quarantined", &mut self.impressions_quarantined),
+            ("clicks_quarantined", &mut self.clicks_quarantined),
+            ("conversions_quarantined", &mut self.conversions_quarantined),
+            ("unguarded", &mut self.unguarded),
         ]
     }
 }

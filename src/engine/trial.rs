@@ -4,18 +4,21 @@
 //! Nothing fades. It begins when a configuration holds people out, and anew with other shares or another salt. A person
 //! is *reached* by an impression, or, where held out, by the notice of one that would have been shown.
 
-use std::collections::HashMap;
-
 use super::Engine;
 use super::arms;
+use super::bytes::{Bytes, Read, Reader};
 use super::conversions::{Conversion, ConversionId};
+use super::entries::Kind;
+use super::table::{Row, Table};
 use crate::exposure::Arm;
-use crate::hash::KeyHasher;
 use crate::ids::{GoalCode, UserKey};
 use crate::settings::Arms;
 use crate::stats::lift::{Contrast, Group, Lift};
 use crate::stats::split;
 use crate::units::Timestamp;
+
+/// Maps that the people of one experiment stand in.
+const PEOPLE_MAPS: usize = 256;
 
 /// People of one arm, each once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,7 +56,8 @@ pub struct Incrementality {
 
 /// What is known of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Participant {
+pub(super) struct Participant {
+    goal: GoalCode,
     arm: Arm,
     /// When first reached.
     reached_at: Option<Timestamp>,
@@ -66,12 +70,13 @@ struct Participant {
 /// One goal's experiment.
 #[derive(Debug)]
 pub(super) struct Trial {
+    goal: GoalCode,
     shares: Arms,
     since: Timestamp,
     /// The first conversion that counts: earlier ones came before the experiment, whenever they say they occurred.
     first: ConversionId,
     /// By root id.
-    people: HashMap<u64, Participant, KeyHasher>,
+    pub(super) people: Table<u64, Participant>,
     /// How many people were ever taken. Beyond the limit nobody is: who is forgotten makes no room, for somebody
     /// taken late would be taken with half a history.
     taken: u64,
@@ -80,8 +85,9 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    fn begin(shares: Arms, since: Timestamp, first: ConversionId) -> Trial {
-        Trial { shares, since, first, people: HashMap::default(), taken: 0, arms: Default::default() }
+    fn begin(goal: GoalCode, shares: Arms, since: Timestamp, first: ConversionId) -> Trial {
+        let people = Table::new(Kind::Participant, PEOPLE_MAPS);
+        Trial { goal, shares, since, first, people, taken: 0, arms: Default::default() }
     }
 
     /// Whether a conversion is part of it.
@@ -91,13 +97,13 @@ impl Trial {
 
     /// Changes a person, and the sums with them. False when there is no room for a new one.
     fn change(&mut self, root: UserKey, people_max: usize, change: impl FnOnce(&mut Participant)) -> bool {
-        let known = self.people.get(&root.0).copied();
+        let known = self.people.get(root.0).copied();
         if known.is_none() && self.taken >= people_max as u64 {
             return false;
         }
         self.taken += u64::from(known.is_none());
         let arm = arms::arm(&self.shares, root);
-        let mut person = known.unwrap_or(Participant { arm, reached_at: None, standing: 0, after: 0 });
+        let mut person = known.unwrap_or(Participant { goal: self.goal, arm, reached_at: None, standing: 0, after: 0 });
         known.iter().for_each(|before| self.count(before, u64::wrapping_sub));
         change(&mut person);
         self.count(&person, u64::wrapping_add);
@@ -132,19 +138,50 @@ impl Trial {
         }
     }
 
-    /// Canonical bytes, little-endian: of the whole, then of each person, with a number for each.
-    pub fn image(&self, visit: &mut dyn FnMut(u64, &[u8])) {
-        let mut words = vec![self.since.0, self.first, self.taken];
+    /// Canonical bytes of the whole; people have entries of their own.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        [self.since.0, self.first, self.taken].into_iter().for_each(|word| bytes.long(word));
         for people in &self.arms {
-            words.extend([people.converters, people.reached, people.reached_converters]);
+            [people.converters, people.reached, people.reached_converters].into_iter().for_each(|one| bytes.long(one));
         }
-        let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-        visit(u64::MAX, &bytes(&words));
-        for (root, person) in &self.people {
-            let reached_at = person.reached_at.map_or(u64::MAX, |at| at.0);
-            let counts = u64::from(person.standing) | u64::from(person.after) << 32;
-            visit(*root, &bytes(&[person.arm.number().into(), reached_at, counts]));
+    }
+
+    /// A trial out of its canonical bytes, without its people.
+    pub fn read(goal: GoalCode, shares: Arms, mut bytes: Reader<'_>) -> Read<Trial> {
+        let mut trial = Trial::begin(goal, shares, bytes.moment()?, bytes.long()?);
+        trial.taken = bytes.long()?;
+        for people in &mut trial.arms {
+            let [converters, reached, reached_converters] = [bytes.long()?, bytes.long()?, bytes.long()?];
+            *people = ArmPeople { converters, reached, reached_converters };
         }
+        bytes.end().map(|()| trial)
+    }
+}
+
+impl Participant {
+    /// A participant out of its canonical bytes.
+    pub fn read(mut bytes: Reader<'_>) -> Read<Participant> {
+        let goal = bytes.goal()?;
+        let fault = bytes.fault("there is no such arm");
+        let arm = Arm::from_number(bytes.byte()?).ok_or(fault)?;
+        let reached_at = bytes.option(Reader::moment)?;
+        let (standing, after) = (bytes.word()?, bytes.word()?);
+        bytes.end().map(|()| Participant { goal, arm, reached_at, standing, after })
+    }
+
+    /// Whose experiment it is.
+    pub fn goal(&self) -> GoalCode {
+        self.goal
+    }
+}
+
+impl Row for Participant {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.short(self.goal.0);
+        bytes.byte(self.arm.number());
+        bytes.option(self.reached_at, |bytes, at| bytes.long(at.0));
+        bytes.word(self.standing);
+        bytes.word(self.after);
     }
 }
 
@@ -157,20 +194,29 @@ impl Engine {
     /// Begins and ends experiments, as a new configuration says.
     pub(super) fn begin_trials(&mut self) {
         let (now, first) = (self.now, self.conversions.next());
-        for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
-            let in_force = entry.in_force.as_ref().and_then(|_| self.catalog.in_force(goal.advertiser));
-            let shares = in_force.map(|in_force| in_force.arms).filter(|shares| shares.holdout_share > 0.0);
-            if goal.trial.as_ref().map(|trial| trial.shares) != shares {
-                goal.trial = shares.map(|shares| Box::new(Trial::begin(shares, now, first)));
+        for code in (0..self.goals.len()).map(|code| GoalCode(code as u16)) {
+            let shares = self.trial_shares(code);
+            let trial = &mut self.goals[code.index()].trial;
+            if trial.as_ref().map(|trial| trial.shares) != shares {
+                let new = shares.map(|shares| Box::new(Trial::begin(code, shares, now, first)));
+                let old = std::mem::replace(trial, new);
+                old.into_iter().for_each(|mut old| self.keep_table(&mut old.people));
             }
         }
+    }
+
+    /// The shares of a goal's experiment; `None` while nobody is held out.
+    pub(super) fn trial_shares(&self, goal: GoalCode) -> Option<Arms> {
+        let entry = &self.catalog.goals()[goal.index()];
+        let in_force = entry.in_force.as_ref().and_then(|_| self.catalog.in_force(entry.advertiser));
+        in_force.map(|in_force| in_force.arms).filter(|shares| shares.holdout_share > 0.0)
     }
 
     /// Counts a person as reached at a moment.
     pub(super) fn reach(&mut self, goal: GoalCode, root: UserKey, shown_at: Timestamp) {
         let people_max = self.limits().profiles_max;
         let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return };
-        let reached_at = trial.people.get(&root.0).and_then(|person| person.reached_at);
+        let reached_at = trial.people.get(root.0).and_then(|person| person.reached_at);
         if shown_at < trial.since || reached_at.is_some_and(|at| at <= shown_at) {
             return;
         }
@@ -235,12 +281,12 @@ impl Engine {
     /// of the other are the root's.
     pub(super) fn merge_participants(&mut self, goal: GoalCode, root: UserKey, other: UserKey) {
         let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return };
-        let Some(theirs) = trial.people.get(&other.0).copied() else { return };
-        let ours = trial.people.get(&root.0).copied();
+        let Some(theirs) = trial.people.get(other.0).copied() else { return };
+        let ours = trial.people.get(root.0).copied();
         let arm = arms::arm(&trial.shares, root);
         let all = [(root, ours), (other, Some(theirs))];
         let reached_at = all.iter().filter_map(|(_, person)| person.as_ref()?.reached_at).min();
-        let mut merged = Participant { arm, reached_at, standing: 0, after: 0 };
+        let mut merged = Participant { goal, arm, reached_at, standing: 0, after: 0 };
         for (id, person) in all.iter().filter_map(|(id, person)| Some((*id, (*person)?))) {
             merged.standing = merged.standing.saturating_add(person.standing);
             // Of conversions before the person was reached by this id, those count that came after the other was.
@@ -250,14 +296,14 @@ impl Engine {
         let trial = self.goals[goal.index()].trial.as_deref_mut().expect("looked up above");
         all.iter().filter_map(|(_, person)| person.as_ref()).for_each(|one| trial.count(one, u64::wrapping_sub));
         trial.count(&merged, u64::wrapping_add);
-        trial.people.remove(&other.0);
+        trial.people.remove(other.0);
         trial.people.insert(root.0, merged);
     }
 
     /// Forgets a person's part. They stay counted.
     pub(super) fn forget_participant(&mut self, root: UserKey) {
         for trial in self.goals.iter_mut().filter_map(|goal| goal.trial.as_deref_mut()) {
-            trial.people.remove(&root.0);
+            trial.people.remove(root.0);
         }
     }
 }

@@ -10,6 +10,9 @@ pub const MEMORY_FRAMES_MAX: usize = 4_096;
 /// Most bytes of the frames that wait to be returned.
 pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How messages call it.
+const PLACE: &str = "the journal in memory";
+
 /// Holds frames until they are returned, and no longer: there is nothing to recover from.
 ///
 /// Through it the service takes the same way as with a durable journal: records are encoded, checked and decoded.
@@ -22,6 +25,7 @@ pub struct MemoryJournal {
     append_at: Seq,
     /// The frame whose turn it is to be returned.
     next: Seq,
+    closed: bool,
 }
 
 /// A frame with what it is checked against.
@@ -34,7 +38,7 @@ struct Stored {
 
 impl Default for MemoryJournal {
     fn default() -> MemoryJournal {
-        MemoryJournal { waiting: VecDeque::new(), bytes: 0, append_at: Seq(1), next: Seq(1) }
+        MemoryJournal { waiting: VecDeque::new(), bytes: 0, append_at: Seq(1), next: Seq(1), closed: false }
     }
 }
 
@@ -47,6 +51,7 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
+        self.roll()?;
         if frame.len() > FRAME_BYTES_MAX {
             return Err(JournalError::TooLarge { bytes: frame.len() });
         }
@@ -68,10 +73,10 @@ impl Journal for MemoryJournal {
     fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
         let Some(Stored { seq, checksum: expected, frame }) = self.waiting.front() else { return Ok(None) };
         if *seq != self.next {
-            return Err(JournalError::Gap { expected: self.next.0, found: seq.0 });
+            return Err(JournalError::Gap { file: PLACE.to_owned(), expected: self.next.0, found: seq.0 });
         }
         if checksum(*seq, frame) != *expected {
-            return Err(JournalError::Damaged { seq: seq.0 });
+            return Err(JournalError::Damaged { file: PLACE.to_owned(), seq: seq.0 });
         }
         let Stored { seq, frame, .. } = self.waiting.pop_front().expect("the front was just looked at");
         self.bytes -= frame.len();
@@ -79,11 +84,33 @@ impl Journal for MemoryJournal {
         Ok(Some((seq, frame)))
     }
 
+    fn wait(&mut self) {}
+
+    fn on_durable(&mut self, _wake: Box<dyn Fn() + Send + Sync>) {
+        // What is appended can be read at once.
+    }
+
+    fn stored_last(&self) -> Seq {
+        Seq(0)
+    }
+
+    fn roll(&mut self) -> Result<(), JournalError> {
+        match self.closed {
+            false => Ok(()),
+            true => Err(JournalError::Poisoned { cause: "the journal is closed".to_owned() }),
+        }
+    }
+
     fn trim(&mut self, below: Seq) -> Result<(), JournalError> {
         // Returned frames are gone already.
         if below > self.next {
             return Err(JournalError::TrimAhead { below: below.0, next: self.next.0 });
         }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), JournalError> {
+        self.closed = true;
         Ok(())
     }
 }
@@ -127,13 +154,14 @@ mod tests {
         }
         journal.waiting[0].frame[50] ^= 1;
         let error = journal.next().unwrap_err();
-        assert_eq!(error.to_string(), "frame 1 is damaged: its checksum is wrong");
+        assert!(error.to_string().contains("frame 1 is damaged: its checksum is wrong"), "{error}");
         assert_eq!(journal.next(), Err(error), "a damaged frame is never passed over");
 
         journal.waiting.pop_front();
         let error = journal.next().unwrap_err().to_string();
-        assert_eq!(error, "frame 2 was found where frame 1 belongs: a part of the journal is missing");
+        assert!(error.contains("frame 2 was found where frame 1 belongs: a part of the journal is missing"), "{error}");
         journal.waiting[0].seq = Seq(1);
-        assert_eq!(journal.next(), Err(JournalError::Damaged { seq: 1 }), "another frame's place is not its own");
+        let damaged = JournalError::Damaged { file: PLACE.to_owned(), seq: 1 };
+        assert_eq!(journal.next(), Err(damaged), "another frame's place is not its own");
     }
 }

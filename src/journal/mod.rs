@@ -15,15 +15,47 @@
 //! - **Bounds.** A frame has at most [`FRAME_BYTES_MAX`] bytes; frames taken and not yet returned are bounded too, and
 //!   beyond that bound `append` refuses with [`JournalError::Full`] without waiting.
 //!
+//! **On disk** a journal is a row of redb files in one directory, each named after its first frame
+//! (`journal-00000000000000000001.redb`), so that old frames are let go of by deleting whole files: redb's never shrink.
+//!
+//! | table of a file | key | value |
+//! |---|---|---|
+//! | `about` | `format` | [`JOURNAL_FORMAT`], `u32` little-endian |
+//! | | `first` | number of its first frame, `u64` little-endian |
+//! | | `identity` | fingerprint of the identity key that user ids were hashed with, 8 bytes |
+//! | | `last` | number of the last frame when the file was closed, `u64` little-endian; absent before |
+//! | `frames` | number, `u64` | BLAKE3 of number (little-endian) and frame, 32 bytes; then the frame |
+//!
+//! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it is
+//! durable; so each that is found was finished. redb reads without looking at its own checksums, so all pages of a file are
+//! checked when it is opened, and each frame when it is read.
+//!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
 
+mod disk;
+mod durable;
+mod error;
+mod file;
 mod memory;
+mod overlay;
+mod reader;
+mod survey;
+#[cfg(test)]
+pub(crate) mod watched;
+mod writer;
 
+pub use disk::{Disk, Files, first_of, sync_directory};
+pub use durable::{DURABLE_BYTES_MAX, DURABLE_FRAMES_MAX, Durability, DurableJournal, FILE_BYTES_MAX, Options};
+pub use error::JournalError;
+pub use file::{Fingerprint, shown};
 pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
-
-use thiserror::Error;
+pub use reader::Reader;
+pub use survey::{Part, cut, survey};
 
 use crate::ids::Seq;
+
+/// Version of the files and of the meaning of what is in them.
+pub const JOURNAL_FORMAT: u32 = 1;
 
 /// Largest frame a journal takes, in bytes. Common frames are far smaller; settings alone may need this much.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -36,68 +68,41 @@ pub trait Journal: Send {
     /// [`JournalError::TooLarge`] and [`JournalError::Full`] leave the journal as it was.
     fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError>;
 
-    /// The next durable frame in order, or `None` when all durable ones were returned.
+    /// The next durable frame in order, or `None` when all durable ones were returned. Those that were there when the
+    /// journal was opened come first. Does not wait for the disk to confirm anything.
     ///
     /// # Errors
     /// When the frame is not what was appended, or not the one whose turn it is.
     fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError>;
 
-    /// Lets go of the frames below `seq`: a snapshot covers them. They may stay longer than asked for.
+    /// Waits until [`next`](Journal::next) has something to say of the frames that were appended; returns at once when
+    /// it has, or when all of them were returned.
+    fn wait(&mut self);
+
+    /// Has `wake` called, by any thread, whenever [`next`](Journal::next) has got something new to say. Only the first
+    /// call counts.
+    fn on_durable(&mut self, wake: Box<dyn Fn() + Send + Sync>);
+
+    /// The last frame that was there when the journal was opened; 0 when there was none.
+    fn stored_last(&self) -> Seq;
+
+    /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only.
     ///
     /// # Errors
-    /// [`JournalError::TrimAhead`] when a frame below `seq` was not returned yet: it would be lost.
-    fn trim(&mut self, below: Seq) -> Result<(), JournalError>;
-}
+    /// After a failure.
+    fn roll(&mut self) -> Result<(), JournalError>;
 
-/// Why a journal refuses or fails.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum JournalError {
-    /// The frame is larger than any journal takes.
-    #[error("a frame of {bytes} bytes is refused: at most {FRAME_BYTES_MAX} are allowed")]
-    TooLarge {
-        /// Size of the frame.
-        bytes: usize,
-    },
-    /// Too much was taken and not yet returned.
-    #[error("the journal is full: {frames} frames of {bytes} bytes wait, at most {frames_max} of {bytes_max} may")]
-    Full {
-        /// Waiting frames.
-        frames: usize,
-        /// Their bytes.
-        bytes: usize,
-        /// Most waiting frames.
-        frames_max: usize,
-        /// Most waiting bytes.
-        bytes_max: usize,
-    },
-    /// The frame that was found is not the one whose turn it is.
-    #[error("frame {found} was found where frame {expected} belongs: a part of the journal is missing")]
-    Gap {
-        /// The frame whose turn it is.
-        expected: u64,
-        /// The frame that was found.
-        found: u64,
-    },
-    /// The frame is not what was appended.
-    #[error("frame {seq} is damaged: its checksum is wrong")]
-    Damaged {
-        /// Which frame.
-        seq: u64,
-    },
-    /// Frames that nobody has read would be let go.
-    #[error("frames below {below} cannot be let go: frame {next} was not read yet")]
-    TrimAhead {
-        /// Where trimming was to end.
-        below: u64,
-        /// The next frame to be read.
-        next: u64,
-    },
-    /// A write failed earlier.
-    #[error("the journal refuses after a failed write: restart to recover ({cause})")]
-    Poisoned {
-        /// The first failure.
-        cause: String,
-    },
+    /// Lets go of the frames below `below`: a snapshot covers them. They may stay longer than asked for.
+    ///
+    /// # Errors
+    /// [`JournalError::TrimAhead`] when a frame below it was not returned yet: it would be lost.
+    fn trim(&mut self, below: Seq) -> Result<(), JournalError>;
+
+    /// Makes everything durable that was appended, and ends. Every later call fails.
+    ///
+    /// # Errors
+    /// When that failed, or something before it.
+    fn close(&mut self) -> Result<(), JournalError>;
 }
 
 /// Checksum of a frame at its place: a frame that moved is as wrong as one that changed.
@@ -122,16 +127,24 @@ pub(crate) mod contract {
         for frame in frames {
             let ahead = JournalError::TrimAhead { below: seq.next().0, next: seq.0 };
             assert_eq!(journal.trim(seq.next()), Err(ahead));
+            journal.wait();
             assert_eq!(journal.next(), Ok(Some((seq, frame))));
             seq = seq.next();
             assert_eq!(journal.trim(seq), Ok(()));
         }
         assert_eq!(journal.next(), Ok(None), "each frame is returned once");
         assert_eq!(journal.trim(first), Ok(()), "trimming again is harmless");
+        assert_eq!(journal.roll(), Ok(()));
 
         let refused = journal.append(vec![0; FRAME_BYTES_MAX + 1]);
         assert_eq!(refused, Err(JournalError::TooLarge { bytes: FRAME_BYTES_MAX + 1 }));
         journal.append(vec![4]).unwrap();
+        journal.wait();
         assert_eq!(journal.next(), Ok(Some((seq, vec![4]))), "a refused frame takes no number");
+        journal.wait();
+        assert_eq!(journal.next(), Ok(None), "waiting for nothing ends at once");
+
+        assert_eq!(journal.close(), Ok(()));
+        assert!(journal.append(vec![5]).is_err() && journal.roll().is_err(), "a closed journal takes nothing");
     }
 }

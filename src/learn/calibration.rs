@@ -204,6 +204,36 @@ impl Calibrator {
         self.curve.shifts.iter().for_each(|shift| visit(*shift));
     }
 
+    /// The calibrator of the numbers that [`Calibrator::numbers`] told; `None` where none comes to them.
+    pub fn from_numbers(numbers: &[f64]) -> Option<Calibrator> {
+        let ([cohort_ms, oldest, predicted, observed, level], rest) = numbers.split_first_chunk()?;
+        let (rest, tail) = rest.split_at_checked(rest.len().checked_sub(4 * BINS)?)?;
+        let (cohorts, []) = rest.as_chunks::<{ 1 + COHORTS_PER_WINDOW }>() else { return None };
+        let is_whole = |number: f64| number >= 0.0 && number < (1u64 << 53) as f64 && number.fract() == 0.0;
+        let is_sound = is_whole(*cohort_ms)
+            && *cohort_ms >= 1.0
+            && is_whole(*oldest)
+            && cohorts.len() <= COHORTS_MAX
+            && numbers.iter().all(|number| number.is_finite());
+        let cohort = |numbers: &[f64; 1 + COHORTS_PER_WINDOW]| Cohort {
+            predicted: numbers[0],
+            positive: std::array::from_fn(|delay| numbers[1 + delay] as f32),
+        };
+        let (bins, shifts) = tail.split_at(3 * BINS);
+        is_sound.then(|| Calibrator {
+            cohort_ms: *cohort_ms as u64,
+            cohorts: cohorts.iter().map(cohort).collect(),
+            oldest: *oldest as u64,
+            settled: (*predicted, *observed),
+            bins: std::array::from_fn(|bin| {
+                let [predicted, positive, count] = std::array::from_fn(|part| bins[3 * bin + part]);
+                Bin { predicted, positive, count }
+            }),
+            level: *level,
+            curve: Curve { shifts: std::array::from_fn(|bin| shifts[bin]) },
+        })
+    }
+
     /// Begins cohorts up to a number, and lets go of the oldest.
     fn begin(&mut self, number: u64) {
         let next = self.oldest + self.cohorts.len() as u64;
@@ -451,6 +481,10 @@ mod tests {
                 prop_assert!(corrected.iter().all(|logit| logit.is_finite()));
                 prop_assert!(corrected.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9));
                 prop_assert!(curve.shifts.iter().all(|shift| shift.abs() < 2.0));
+                let mut numbers = Vec::new();
+                calibrator.numbers(&mut |number| numbers.push(number));
+                prop_assert_eq!(Calibrator::from_numbers(&numbers), Some(calibrator.clone()));
+                prop_assert_eq!(Calibrator::from_numbers(&numbers[1..]), None);
             }
         }
     }

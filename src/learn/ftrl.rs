@@ -16,14 +16,15 @@
 //! people are few and alike. A [`Mixture`](super::mixture::Mixture) says how far to believe each. Beside them stands
 //! the [`ladder`](super::ladder)'s lane: same algorithm, same features but the crosses, other labels.
 
-mod restore;
+mod image;
 mod slot;
 
-pub use restore::ImageFault;
+pub use image::ImageFault;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use image::Walk;
 use slot::{Known, Lanes, Slot, load};
 
 use super::{HEADS, LADDER, LANES, PerLane};
@@ -68,6 +69,8 @@ struct Table {
 pub struct Learner {
     table: Arc<Table>,
     collisions: u64,
+    /// While the table is handed out as it was at one moment.
+    walk: Option<Box<Walk>>,
 }
 
 /// A reader's handle.
@@ -111,8 +114,12 @@ impl Table {
         }
     }
 
+    fn place(&self, feature: Feature) -> usize {
+        (feature.slot() & ((1 << self.bits) - 1)) as usize
+    }
+
     fn slot(&self, feature: Feature) -> &Slot {
-        &self.slots[(feature.slot() & ((1 << self.bits) - 1)) as usize]
+        &self.slots[self.place(feature)]
     }
 
     /// The stamp's tag and used flag for a feature.
@@ -186,7 +193,7 @@ impl Table {
 impl Learner {
     /// A learner that has seen nothing: all weights are zero.
     pub fn new(parameters: &Parameters) -> Learner {
-        Learner { table: Arc::new(Table::new(parameters)), collisions: 0 }
+        Learner { table: Arc::new(Table::new(parameters)), collisions: 0, walk: None }
     }
 
     /// A reader of what this learner learns, from now on and as it happens.
@@ -226,6 +233,7 @@ impl Learner {
 
     /// Goes on with other parameters: all weights stay what they are. The size of the table stays too.
     pub fn retune(&mut self, parameters: &Parameters) {
+        self.keep_all();
         let old = &*self.table;
         let mut new = Table::new(&Parameters { table_bits: old.bits as u8, ..*parameters });
         let slots = std::mem::take(&mut new.slots);
@@ -241,12 +249,20 @@ impl Learner {
         self.table = Arc::new(new);
     }
 
+    /// Writes to each page of the table what stands there, so that the system finds memory for all of it now: 16 MB at
+    /// the first example took 40 ms.
+    pub fn warm(&mut self) {
+        // Every 64th slot begins a page of 4 KB.
+        self.table.slots.iter().step_by(64).for_each(|slot| slot.touch());
+    }
+
     /// Updates that met a slot of another feature, as far as the tags can tell.
     pub fn collisions(&self) -> u64 {
         self.collisions
     }
 
     fn step(&mut self, feature: Feature, gradients: Lanes, tick: Tick) {
+        self.keep(feature);
         let table = &*self.table;
         let slot = table.slot(feature);
         let stamp = slot.stamp.load(Relaxed);
@@ -286,29 +302,6 @@ impl Learner {
         self.collisions += u64::from(collided);
         let flag = if collided { COLLIDED } else { 0 };
         slot.stamp.store(table.mark(feature) | flag | last.max(touch), Relaxed);
-    }
-
-    /// Hands out the table in pieces of 256 slots, little-endian, that are not all zero: number of the piece and its
-    /// bytes.
-    pub fn image(&self, visit: &mut dyn FnMut(u32, &[u8])) {
-        let mut bytes = Vec::with_capacity(256 * SLOT_BYTES);
-        for (number, piece) in self.table.slots.chunks(256).enumerate() {
-            if piece.iter().all(|slot| slot.stamp.load(Relaxed) == 0) {
-                continue;
-            }
-            bytes.clear();
-            let words = |slot: &'_ Slot| {
-                let (heads, ladder) = (slot.heads(), slot.ladder());
-                let numbers = [(heads.z, ladder.z), (heads.n, ladder.n), (heads.w, ladder.w)];
-                let lanes = numbers.map(|(heads, ladder)| Lanes { heads, ladder }.all());
-                let words = lanes.into_iter().flatten().map(f32::to_bits);
-                std::iter::once(slot.stamp.load(Relaxed)).chain(words)
-            };
-            for word in piece.iter().flat_map(words) {
-                bytes.extend_from_slice(&word.to_le_bytes());
-            }
-            visit(number as u32, &bytes);
-        }
     }
 }
 

@@ -108,6 +108,17 @@ impl Ladder {
         let [slope, both, level] = self.information;
         [self.slope, self.level, slope, both, level, self.mean, self.seen, self.climbers]
     }
+
+    /// The ladder of the numbers that [`Ladder::numbers`] told; `None` where no ladder comes to them.
+    pub fn from_numbers(numbers: [f64; 8]) -> Option<Ladder> {
+        let [slope, level, of_slope, both, of_level, mean, seen, climbers] = numbers;
+        let is_sound = (SLOPE_BOUNDS.0..=SLOPE_BOUNDS.1).contains(&slope)
+            && level.abs() <= LEVEL_BOUND
+            && [of_slope, of_level, mean, seen, climbers].iter().all(|number| *number >= 0.0)
+            && numbers.iter().all(|number| number.is_finite());
+        let information = [of_slope, both, of_level];
+        is_sound.then_some(Ladder { slope, level, information, mean, seen, climbers })
+    }
 }
 
 /// One step of a ladder: impressions that led to it, and how many of those led on to the goal.

@@ -41,9 +41,21 @@ impl Level {
         self.value = value.clamp(-LEVEL_BOUND, LEVEL_BOUND);
     }
 
+    /// Makes a label that was learned as negative positive (`sign` 1), or takes that back (−1).
+    pub fn correct(&mut self, sign: f64) {
+        let value = self.value + sign / (self.information + INFORMATION_FROM);
+        self.value = value.clamp(-LEVEL_BOUND, LEVEL_BOUND);
+    }
+
     /// All that it holds, as numbers.
     pub fn numbers(&self) -> [f64; 2] {
         [self.value, self.information]
+    }
+
+    /// The level of the numbers that [`Level::numbers`] told; `None` where no level comes to them.
+    pub fn from_numbers([value, information]: [f64; 2]) -> Option<Level> {
+        let is_sound = value.abs() <= LEVEL_BOUND && (0.0..=INFORMATION_MAX).contains(&information);
+        is_sound.then_some(Level { value, information })
     }
 }
 
@@ -91,6 +103,7 @@ mod tests {
             for (logit, label) in labels {
                 level.learn(logit, label);
                 prop_assert!(level.value().abs() <= LEVEL_BOUND && level.numbers().iter().all(|one| one.is_finite()));
+                prop_assert_eq!(Level::from_numbers(level.numbers()), Some(level));
             }
         }
     }

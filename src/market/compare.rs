@@ -108,6 +108,8 @@ pub struct Means {
     pub told_of_all: Option<f64>,
     /// Level of the bids.
     pub level: f64,
+    /// Spend ÷ what the same auctions would have cost at a multiplier of 1, where multipliers count.
+    pub spend_of_one: Option<f64>,
 }
 
 /// All that came of a contest.
@@ -310,6 +312,10 @@ fn means(mean: &dyn Fn(Figure<'_>) -> f64) -> Means {
         told_of_won: ratio(mean(&|outcome| outcome.all.told), mean(&|outcome| outcome.all.positives as f64)),
         told_of_all: ratio(mean(&|outcome| outcome.all.told_of_all), mean(&|outcome| outcome.all.expected_of_all)),
         level: mean(&|outcome| outcome.level),
+        spend_of_one: ratio(
+            mean(&|outcome| outcome.all.multiplied_nanos as f64),
+            mean(&|outcome| outcome.all.nanos_at_one as f64),
+        ),
     }
 }
 

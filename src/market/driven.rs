@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::policy::Worth;
 use super::scenario::Attribution;
 use super::truth::Opportunity;
 use super::world::{Ad, Happening, World};
 use crate::engine::{Engine, Scorer, tick_due};
 use crate::event::{Action, Click, Event, Impression, Record, Retraction, Shown};
-use crate::exposure::Exposure;
+use crate::exposure::{Arm, Exposure};
 use crate::hash::{self, KeyHasher};
 use crate::ids::{Id, UserKey};
 use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
 use crate::settings::{ActionSetting, Advertiser, Baseline, ExternalSegment, Goal, Settings};
+use crate::signal::Suppression;
 use crate::units::{Micros, Money, Span, Timestamp};
 
 /// The market's day 0: 2026-01-01.
@@ -137,7 +139,7 @@ impl Driven {
     }
 
     /// The base bid times the multiplier, relative to the mean; and the probability that the engine tells.
-    pub fn worth(&mut self, world: &World<'_>, opportunity: &Opportunity) -> (f64, Option<f64>) {
+    pub fn worth(&mut self, world: &World<'_>, opportunity: &Opportunity) -> Worth {
         let context_p = world.truth.p_of_context(opportunity);
         let base = if self.base == BaseBid::Flat { 1.0 } else { context_p / self.mean_p };
         self.fill(world, opportunity);
@@ -147,11 +149,18 @@ impl Driven {
         let mut signals = self.scorer.score(at, &self.request);
         let scored = signals.pop().and_then(Result::ok);
         self.latest = None;
-        let Some(scored) = scored else { return (base, None) };
+        let Some(scored) = scored else { return Worth { bid: base, ..Worth::default() } };
         self.latest = scored.exposure;
         let signal = &scored.signals[0];
-        let multiplier = if signal.suppress.is_some() { 0.0 } else { signal.multiplier };
-        (base * multiplier, Some(signal.p_conversion))
+        let worth = Worth { told: Some(signal.p_conversion), ..Worth::default() };
+        match signal.suppress {
+            None => {
+                let at_one = (signal.arm == Arm::Treated).then_some(base);
+                Worth { bid: base * signal.multiplier, at_one, ..worth }
+            }
+            Some(Suppression::Holdout) => Worth { withheld: Some(base * signal.multiplier), ..worth },
+            Some(Suppression::JustConverted) => worth,
+        }
     }
 
     fn fill(&mut self, world: &World<'_>, opportunity: &Opportunity) {
@@ -178,6 +187,13 @@ impl Driven {
     pub fn shown(&mut self, opportunity: &Opportunity, nanos: i64) {
         if let Some(exposure) = self.latest.take() {
             self.shown.insert(opportunity.ad(), (exposure, nanos));
+        }
+    }
+
+    /// The ad of what was scored last would have been shown, if the person were not held out: bidders know at once.
+    pub fn withheld(&mut self, now: u64) {
+        if let Some(exposure) = self.latest.take() {
+            self.apply(now, None, Event::GhostImpression(exposure));
         }
     }
 

@@ -84,6 +84,19 @@ impl Policy {
     }
 }
 
+/// What a policy makes of an opportunity: what it is worth, relative to the mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Worth {
+    /// What is bid for.
+    pub bid: f64,
+    /// Probability of a purchase, where one is told.
+    pub told: Option<f64>,
+    /// What would be bid for at a multiplier of 1, where another one counts.
+    pub at_one: Option<f64>,
+    /// What would be bid for, were the person not held out.
+    pub withheld: Option<f64>,
+}
+
 /// A policy at work.
 pub enum Player {
     /// One that knows no more than the opportunity itself.
@@ -107,24 +120,25 @@ impl Player {
         }
     }
 
-    /// What an opportunity is worth, relative to the mean; and the probability of a purchase where one is told.
-    pub fn worth(&mut self, world: &World<'_>, opportunity: &Opportunity, mean_p: f64) -> (f64, Option<f64>) {
-        let told = |p: f64| (p / mean_p, Some(p));
+    /// What an opportunity is worth.
+    pub fn worth(&mut self, world: &World<'_>, opportunity: &Opportunity, mean_p: f64) -> Worth {
+        let told = |p: f64| Worth { bid: p / mean_p, told: Some(p), ..Worth::default() };
+        let of = |bid: f64| Worth { bid, ..Worth::default() };
         match self {
             Player::Driven(driven) => driven.worth(world, opportunity),
             Player::Filtering(filter) => told(filter.p(world, opportunity)),
-            Player::Weighted(weights) => (product(weights, opportunity), None),
+            Player::Weighted(weights) => of(product(weights, opportunity)),
             Player::Plain(policy) => match policy {
-                Policy::NoAds => (0.0, None),
+                Policy::NoAds => of(0.0),
                 Policy::Random => {
                     let (person, number) = (u64::from(opportunity.person), u64::from(opportunity.number));
-                    (2.0 * world.draws.uniform(Purpose::Whim, person, number), None)
+                    of(2.0 * world.draws.uniform(Purpose::Whim, person, number))
                 }
                 Policy::Linear | Policy::LinearPaced | Policy::Dual | Policy::Truthful | Policy::Ortb => {
                     told(world.truth.p_of_context(opportunity))
                 }
                 Policy::Oracle => told(world.p(opportunity)),
-                _ => (1.0, None),
+                _ => of(1.0),
             },
         }
     }
@@ -144,6 +158,13 @@ impl Player {
             Player::Driven(driven) if shown.is_noticed => driven.shown(opportunity, nanos),
             Player::Filtering(filter) => filter.shown(world, opportunity, shown.responds),
             _ => {}
+        }
+    }
+
+    /// An ad would have been shown, had the person not been held out.
+    pub fn withheld(&mut self, opportunity: &Opportunity) {
+        if let Player::Driven(driven) = self {
+            driven.withheld(opportunity.at_ms);
         }
     }
 

@@ -67,8 +67,14 @@ pub struct Tally {
     pub wins: u64,
     /// Ads that were responded to.
     pub clicks: u64,
+    /// Not bid for because the person is held out, and else won.
+    pub withheld: u64,
     /// Paid, in nanos of the currency.
     pub nanos: i64,
+    /// Of that, where a multiplier counted.
+    pub multiplied_nanos: i64,
+    /// What those auctions would have cost at a multiplier of 1.
+    pub nanos_at_one: i64,
     /// Purchases within the window of an ad, each counted for the latest ad.
     pub conversions: u64,
     /// Ads with a purchase within their window.
@@ -104,12 +110,20 @@ impl Tally {
         self.nanos as f64 / 1e9
     }
 
+    /// Spend ÷ what the same auctions would have cost at a multiplier of 1, where multipliers counted.
+    pub fn spend_of_one(&self) -> Option<f64> {
+        (self.nanos_at_one > 0).then(|| self.multiplied_nanos as f64 / self.nanos_at_one as f64)
+    }
+
     /// Adds another tally.
     pub fn add(&mut self, other: &Tally) {
         self.auctions += other.auctions;
         self.wins += other.wins;
         self.clicks += other.clicks;
+        self.withheld += other.withheld;
         self.nanos += other.nanos;
+        self.multiplied_nanos += other.multiplied_nanos;
+        self.nanos_at_one += other.nanos_at_one;
         self.conversions += other.conversions;
         self.positives += other.positives;
         self.expected += other.expected;
@@ -290,26 +304,43 @@ impl Run<'_, '_> {
         self.warm(opportunity.at_ms);
         let market = self.market;
         let p = self.world.p(opportunity);
-        let (worth, told) = self.player.worth(&self.world, opportunity, market.mean_p);
+        let worth = self.player.worth(&self.world, opportunity, market.mean_p);
+        let told = worth.told;
         let pacer = &mut self.pacers[usize::from(opportunity.campaign)];
-        let level = pacer.level(opportunity.at_ms);
-        let bid = self.player.bid(worth, level, market.scenario.prices.median_cpm.0 as f64);
-        let bid = (bid as i64).min(pacer.left());
+        let (level, left) = (pacer.level(opportunity.at_ms), pacer.left());
         let price = market.price(&self.world, opportunity);
-        let nanos = match (bid >= price, market.scenario.prices.auction) {
-            (false, _) => None,
-            (true, Auction::Second) => Some(price),
-            (true, Auction::First) => Some(bid),
+        let hold = |worth: f64| {
+            let bid = self.player.bid(worth, level, market.scenario.prices.median_cpm.0 as f64);
+            let bid = (bid as i64).min(left);
+            let nanos = match market.scenario.prices.auction {
+                Auction::Second => price,
+                Auction::First => bid,
+            };
+            (bid, (bid >= price).then_some(nanos))
         };
+        let (bid, nanos) = hold(worth.bid);
+        let at_one = worth.at_one.map(|worth| hold(worth).1.unwrap_or(0));
+        let is_withheld = worth.withheld.is_some_and(|worth| hold(worth).1.is_some());
         pacer.paid(nanos.unwrap_or(0));
+        if is_withheld {
+            self.player.withheld(opportunity);
+        }
         if self.is_warm {
             self.level_sum += level;
             if let Some(shadow) = &mut self.shadow {
                 let p = shadow.p(&self.world, opportunity) as f32;
-                self.outcome.auctions.push(Held { price: price as f32, bid: bid as f32, worth: worth as f32, p });
+                self.outcome.auctions.push(Held { price: price as f32, bid: bid as f32, worth: worth.bid as f32, p });
             }
         }
-        let mut tally = Tally { auctions: 1, expected_of_all: p, told_of_all: told.unwrap_or(0.0), ..Tally::default() };
+        let mut tally = Tally {
+            auctions: 1,
+            withheld: u64::from(is_withheld),
+            multiplied_nanos: at_one.and(nanos).unwrap_or(0),
+            nanos_at_one: at_one.unwrap_or(0),
+            expected_of_all: p,
+            told_of_all: told.unwrap_or(0.0),
+            ..Tally::default()
+        };
         if let Some(nanos) = nanos {
             (tally.wins, tally.nanos, tally.expected) = (1, nanos, p);
             tally.added = p - self.world.p_without(opportunity);

@@ -1,7 +1,8 @@
 //! The one thread that owns the engine: it takes what was queued, journals it, applies what the journal returns,
 //! and answers only then.
 //!
-//! While one batch is on its way through the journal the next one queues: batches grow with the load by themselves.
+//! It does not wait for the disk: while one frame is on its way through the journal the next one fills, so batches grow
+//! with the load by themselves. The journal wakes it through the same queue.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,27 +10,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use thiserror::Error;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::clock::ServiceClock;
 use super::counters::{Count, Counters};
 use super::queue::{self, Job, Occurrence, Question, Queue};
+use super::snapshots::Snapshots;
 use crate::engine::{Applied, Engine, tick_due};
 use crate::event::{Event, Record};
 use crate::ids::Seq;
 use crate::journal::{Journal, JournalError};
 use crate::record::{FrameBuilder, RecordError, decode_frame};
 use crate::rejection::Rejection;
+use crate::storage::{self, Ground, RecoveryError, Watch};
 use crate::units::Timestamp;
 
 /// Events taken from the queue at once: bounds how long the first of them waits for the last.
 const TURN_EVENTS_MAX: usize = 16_384;
 /// Bytes that may be in the journal without being applied: well below what a journal in memory holds.
 const UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Frames applied before scorers see them and senders hear of them: bounds how long the first waits for the last.
+const APPLY_FRAMES_MAX: usize = 16;
 
 /// Why the applier failed. Nothing more is taken after it; a restart recovers what the journal holds.
 #[derive(Debug, Error)]
 pub enum ApplierError {
+    /// State does not come out of the journal.
+    #[error("the state cannot be recovered")]
+    Recovery(#[from] RecoveryError),
     /// The journal did not take or return a frame.
     #[error("the journal failed after frame {}", after.0)]
     Journal {
@@ -66,48 +75,71 @@ struct Applier {
     stamped: Timestamp,
     /// Last frame that was applied.
     seq: Seq,
-    /// Bytes of the frames after it that are in the journal.
-    unread: usize,
+    /// Frames and bytes after it that are in the journal.
+    unread: (usize, usize),
+    underway: Underway,
+    snapshots: Snapshots,
 }
 
-/// Who waits for the end of a turn, in the order of asking.
+/// Who waits, in the order of asking.
 enum Waiting {
     Track { count: usize, answer: oneshot::Sender<Vec<Applied>>, _room: OwnedSemaphorePermit },
     Ask { question: Question, _room: OwnedSemaphorePermit },
 }
 
-/// The records of one turn.
+/// What was taken and is not answered.
 #[derive(Default)]
-struct Turn {
+struct Underway {
     /// For each record that is not applied yet, in order, which outcome it decides; ticks decide none.
-    undecided: VecDeque<Option<usize>>,
+    undecided: VecDeque<Option<u64>>,
     /// For each event in its order, what became of it.
-    outcomes: Vec<Applied>,
+    outcomes: VecDeque<Applied>,
+    /// Number of the first of the outcomes, counted from the start of the thread.
+    first_outcome: u64,
+    /// Records that were put into frames, and those of them that were applied, since the start of the thread.
+    entered: u64,
+    applied: u64,
+    /// Who waits until so many records are applied.
+    waiting: VecDeque<(u64, Waiting)>,
 }
 
-/// Starts the thread with a queue for so many events. It ends when all clones of the queue are gone and nothing waits
-/// in it, or with an error.
+/// Starts the thread with a queue for so many events. It first brings the engine, which has seen all frames up to
+/// `ground.after`, to the end of the journal. It ends when all clones of the queue are gone and all is answered, or
+/// with an error.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub fn start(
-    engine: Engine,
-    journal: Box<dyn Journal>,
+    ground: Ground,
     clock: Arc<ServiceClock>,
     counters: Arc<Counters>,
     events_max: usize,
 ) -> std::io::Result<(Queue, JoinHandle<Result<(), ApplierError>>)> {
     let (queue, jobs) = queue::bounded(events_max);
     let applied = queue.applied_cell();
-    let (builder, stamped) = (FrameBuilder::new(), engine.now());
-    let applier = Applier { engine, journal, clock, counters, applied, builder, stamped, seq: Seq(0), unread: 0 };
-    let thread = thread::Builder::new().name("inkling-applier".into()).spawn(move || applier.run(jobs))?;
+    let Ground { engine, after, mut journal, mut watch, snapshots } = ground;
+    journal.on_durable(queue.waker());
+    let applier = Applier {
+        stamped: engine.now(),
+        engine,
+        journal,
+        clock,
+        applied,
+        builder: FrameBuilder::new(),
+        seq: after,
+        unread: (0, 0),
+        underway: Underway::default(),
+        snapshots: Snapshots::new(snapshots, after, Arc::clone(&counters), queue.snapshot_waker()),
+        counters,
+    };
+    let thread = thread::Builder::new().name("inkling-applier".into()).spawn(move || applier.run(&mut watch, jobs))?;
     Ok((queue, thread))
 }
 
 impl Applier {
-    fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
-        while let Some(first) = jobs.blocking_recv() {
+    fn run(mut self, watch: &mut Watch, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
+        self.recover(watch)?;
+        while let Some(first) = self.next(&mut jobs)? {
             let mut events = first.events();
             let mut taken = vec![first];
             while events < TURN_EVENTS_MAX {
@@ -116,56 +148,136 @@ impl Applier {
                 taken.push(job);
             }
             self.turn(taken)?;
+            self.snapshot()?;
         }
+        // Nobody can ask any more; what was asked is finished.
+        while !self.underway.undecided.is_empty() {
+            self.send_frame()?;
+            self.wait()?;
+        }
+        let at_end = self.snapshots.end(&mut self.engine, self.seq, &mut *self.journal);
+        at_end.and(self.journal.close()).map_err(|source| ApplierError::Journal { after: self.seq, source })
+    }
+
+    /// The next job; while a snapshot is being taken, slices of it are handed out until there is one.
+    fn next(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<Option<Job>, ApplierError> {
+        while self.snapshots.has_work() {
+            match jobs.try_recv() {
+                Ok(job) => return Ok(Some(job)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => self.snapshot()?,
+            }
+        }
+        Ok(jobs.blocking_recv())
+    }
+
+    fn snapshot(&mut self) -> Result<(), ApplierError> {
+        let advanced = self.snapshots.advance(&mut self.engine, self.seq, &mut *self.journal);
+        advanced.map_err(|source| ApplierError::Journal { after: self.seq, source })
+    }
+
+    /// Applies what is in the journal already.
+    fn recover(&mut self, watch: &mut Watch) -> Result<(), ApplierError> {
+        let last = self.journal.stored_last();
+        if last > self.seq {
+            let (journal, mut at) = (&mut self.journal, self.seq);
+            let next = || {
+                if at == last {
+                    return Ok(None);
+                }
+                let next = journal.next()?;
+                at = next.as_ref().map_or(at, |(seq, _)| *seq);
+                Ok(next)
+            };
+            let first = self.seq;
+            let watch = |seq: Seq| watch(seq.0 - first.0, last.0 - first.0);
+            self.seq = storage::recover(&mut self.engine, first, next, watch)?.seq;
+        }
+        self.stamped = self.engine.now();
+        self.show();
         Ok(())
     }
 
-    /// Takes some jobs all the way: into the journal, out of it, into the engine, back to who asked.
+    /// Takes some jobs in, and goes on with what the journal has made durable meanwhile.
     fn turn(&mut self, jobs: Vec<Job>) -> Result<(), ApplierError> {
-        let mut turn = Turn::default();
-        let mut waiting = Vec::with_capacity(jobs.len());
+        let mut woken = false;
         for job in jobs {
-            match job {
+            let waiting = match job {
                 Job::Track { events, answer, room } => {
-                    waiting.push(Waiting::Track { count: events.len(), answer, _room: room });
-                    events.into_iter().try_for_each(|occurrence| self.enter(occurrence, &mut turn))?;
+                    let count = events.len();
+                    events.into_iter().try_for_each(|occurrence| self.enter(occurrence))?;
+                    Waiting::Track { count, answer, _room: room }
                 }
-                Job::Ask { question, room } => waiting.push(Waiting::Ask { question, _room: room }),
-                Job::Tick => self.pass_time(self.clock.stamp(self.stamped, None), &mut turn)?,
-            }
+                Job::Ask { question, room } => Waiting::Ask { question, _room: room },
+                Job::Tick => {
+                    self.pass_time(self.clock.stamp(self.stamped, None))?;
+                    continue;
+                }
+                Job::Durable => {
+                    woken = true;
+                    continue;
+                }
+                Job::Snapshot => continue,
+            };
+            self.underway.waiting.push_back((self.underway.entered, waiting));
         }
-        self.send_frame()?;
-        self.apply(&mut turn)?;
-        self.answer(waiting, turn.outcomes);
+        self.advance(woken)
+    }
+
+    /// Sends what was gathered if the journal has nothing else to do, applies what is durable, and answers.
+    ///
+    /// What comes while a sync runs so gathers in one frame, which goes out when the sync is done: before its records
+    /// are applied, so that disk and engine work at the same time.
+    fn advance(&mut self, mut send: bool) -> Result<(), ApplierError> {
+        loop {
+            if send || self.unread.0 == 0 {
+                self.send_frame()?;
+            }
+            let applied = self.apply()?;
+            self.answer();
+            if applied == 0 {
+                return Ok(());
+            }
+            send = true;
+        }
+    }
+
+    /// Waits for the journal, and applies what it has made durable.
+    fn wait(&mut self) -> Result<(), ApplierError> {
+        self.journal.wait();
+        if self.apply()? == 0 {
+            return Err(ApplierError::Mismatch { after: self.seq });
+        }
+        self.answer();
         Ok(())
     }
 
     /// Stamps one event and puts it into the frame.
-    fn enter(&mut self, occurrence: Occurrence, turn: &mut Turn) -> Result<(), ApplierError> {
+    fn enter(&mut self, occurrence: Occurrence) -> Result<(), ApplierError> {
         let Occurrence { occurred_at, event_id, event } = occurrence;
-        if self.unread > UNREAD_BYTES_MAX {
-            self.send_frame()?;
-            self.apply(turn)?;
+        while self.unread.1 > UNREAD_BYTES_MAX {
+            self.wait()?;
         }
         let at = self.clock.stamp(self.stamped, occurred_at);
-        self.pass_time(at, turn)?;
+        self.pass_time(at)?;
         let record = Record { at, occurred_at: occurred_at.unwrap_or(at), event_id, event };
-        match self.push(&record)? {
+        let outcome = match self.push(&record)? {
             Ok(()) => {
-                turn.undecided.push_back(Some(turn.outcomes.len()));
-                turn.outcomes.push(Applied::Done);
+                self.underway.enter(true);
+                Applied::Done
             }
-            Err(unfit) => turn.outcomes.push(Applied::Rejected(Rejection::invalid("event", unfit.to_string()))),
-        }
+            Err(unfit) => Applied::Rejected(Rejection::invalid("event", unfit.to_string())),
+        };
+        self.underway.outcomes.push_back(outcome);
         Ok(())
     }
 
     /// Puts the tick into the frame that is due before a record at `at`, if one is.
-    fn pass_time(&mut self, at: Timestamp, turn: &mut Turn) -> Result<(), ApplierError> {
+    fn pass_time(&mut self, at: Timestamp) -> Result<(), ApplierError> {
         if let Some(second) = tick_due(self.stamped, at) {
             let tick = Record { at: second, occurred_at: second, event_id: None, event: Event::Tick };
             if self.push(&tick)?.is_ok() {
-                turn.undecided.push_back(None);
+                self.underway.enter(false);
             }
         }
         self.stamped = at;
@@ -195,47 +307,78 @@ impl Applier {
         }
         let after = self.seq;
         let frame = self.builder.take();
-        self.unread += frame.len();
+        self.unread = (self.unread.0 + 1, self.unread.1 + frame.len());
         self.journal.append(frame).map_err(|source| ApplierError::Journal { after, source })
     }
 
-    /// Applies what the journal has made durable, until all of the turn is; then scorers may see it.
-    fn apply(&mut self, turn: &mut Turn) -> Result<(), ApplierError> {
-        if turn.undecided.is_empty() {
-            return Ok(());
-        }
-        while !turn.undecided.is_empty() {
+    /// Applies what the journal has made durable, some frames of it; then scorers may see it. How many frames it was.
+    fn apply(&mut self) -> Result<usize, ApplierError> {
+        let mut frames = 0;
+        while frames < APPLY_FRAMES_MAX {
             let after = self.seq;
             let next = self.journal.next().map_err(|source| ApplierError::Journal { after, source })?;
-            let (at, frame) = next.ok_or(ApplierError::Mismatch { after })?;
+            let Some((at, frame)) = next else { break };
             for record in decode_frame(&frame).map_err(|source| ApplierError::Frame { at, source })? {
-                let place = turn.undecided.pop_front().ok_or(ApplierError::Mismatch { after })?;
+                let place = self.underway.undecided.pop_front().ok_or(ApplierError::Mismatch { after })?;
                 let outcome = self.engine.apply(&record);
-                if let Some(place) = place {
-                    turn.outcomes[place] = outcome;
-                }
+                self.underway.decide(place, outcome);
             }
             self.seq = at;
-            self.unread = self.unread.saturating_sub(frame.len());
+            self.unread = (self.unread.0.saturating_sub(1), self.unread.1.saturating_sub(frame.len()));
             self.counters.count(Count::FramesApplied);
+            frames += 1;
         }
+        if frames > 0 {
+            self.show();
+        }
+        Ok(frames)
+    }
+
+    /// Lets scorers see the state as it is.
+    fn show(&mut self) {
         self.engine.publish();
         self.clock.publish(self.engine.now());
         self.applied.store(self.seq.0, Ordering::Release);
-        Ok(())
     }
 
-    /// Answers in the order of asking. Whoever asked may have gone meanwhile.
-    fn answer(&self, waiting: Vec<Waiting>, outcomes: Vec<Applied>) {
-        let mut outcomes = outcomes.into_iter();
-        for job in waiting {
+    /// Answers, in the order of asking, whom nothing is left to wait for. Whoever asked may have gone meanwhile.
+    fn answer(&mut self) {
+        while let Some(job) = self.underway.next_answer() {
             match job {
                 Waiting::Track { count, answer, .. } => {
-                    let _ = answer.send(outcomes.by_ref().take(count).collect());
+                    let _ = answer.send(self.underway.take_outcomes(count));
                 }
                 Waiting::Ask { question, .. } => question(&self.engine, self.seq),
             }
         }
+    }
+}
+
+impl Underway {
+    /// A record was put into the frame; the next outcome is its event's, if it is one.
+    fn enter(&mut self, is_event: bool) {
+        let next = self.first_outcome + self.outcomes.len() as u64;
+        self.undecided.push_back(is_event.then_some(next));
+        self.entered += 1;
+    }
+
+    /// The first record that was underway is applied.
+    fn decide(&mut self, place: Option<u64>, outcome: Applied) {
+        self.applied += 1;
+        let Some(place) = place else { return };
+        // Outcomes leave with the answer, which waits for the record.
+        self.outcomes[(place - self.first_outcome) as usize] = outcome;
+    }
+
+    /// The next in turn, if all it asked is applied.
+    fn next_answer(&mut self) -> Option<Waiting> {
+        let due = self.waiting.front().is_some_and(|(until, _)| *until <= self.applied);
+        if due { self.waiting.pop_front().map(|(_, job)| job) } else { None }
+    }
+
+    fn take_outcomes(&mut self, count: usize) -> Vec<Applied> {
+        self.first_outcome += count as u64;
+        self.outcomes.drain(..count).collect()
     }
 }
 

@@ -5,37 +5,12 @@ use super::*;
 use crate::config::Clock;
 use crate::event::{Action, Retraction};
 use crate::ids::{Id, UserKey};
-use crate::journal::MemoryJournal;
+use crate::journal::Options;
+use crate::journal::watched::Watched;
 use crate::server::queue::Refused;
+use crate::storage::Directory;
 
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// A journal that shows its frames and fails when told to.
-struct Watched {
-    inner: MemoryJournal,
-    frames: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// Frames after which it fails.
-    frames_max: usize,
-}
-
-impl Journal for Watched {
-    fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
-        let mut frames = self.frames.lock().unwrap();
-        if frames.len() == self.frames_max {
-            return Err(JournalError::Poisoned { cause: "no space left".into() });
-        }
-        frames.push(frame.clone());
-        self.inner.append(frame)
-    }
-
-    fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
-        self.inner.next()
-    }
-
-    fn trim(&mut self, below: Seq) -> Result<(), JournalError> {
-        self.inner.trim(below)
-    }
-}
 
 /// A running applier on the events' clock, and what goes into its journal.
 struct Bench {
@@ -45,11 +20,16 @@ struct Bench {
 }
 
 fn bench(events_max: usize, frames_max: usize) -> Bench {
-    let frames = Arc::<Mutex<Vec<Vec<u8>>>>::default();
-    let journal = Watched { inner: MemoryJournal::new(), frames: Arc::clone(&frames), frames_max };
-    let clock = Arc::new(ServiceClock::new(Clock::Events));
-    let (queue, thread) = start(Engine::new(), Box::new(journal), clock, Arc::default(), events_max).unwrap();
+    let journal = Watched::new(frames_max);
+    let frames = Arc::clone(&journal.frames);
+    let ground = Ground { journal: Box::new(journal), ..Ground::in_memory() };
+    let (queue, thread) = run_on(ground, events_max);
     Bench { queue, thread, frames }
+}
+
+fn run_on(ground: Ground, events_max: usize) -> (Queue, JoinHandle<Result<(), ApplierError>>) {
+    let clock = Arc::new(ServiceClock::new(Clock::Events));
+    start(ground, clock, Arc::default(), events_max).unwrap()
 }
 
 impl Bench {
@@ -164,4 +144,63 @@ async fn the_thread_ends_when_nobody_can_ask_any_more() {
     assert_eq!(last.await.unwrap().len(), 1, "what was queued is answered");
     tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
     assert_eq!(frames.lock().unwrap().len(), 1);
+}
+
+/// Starts on what a directory holds.
+fn stored(path: &std::path::Path) -> (Directory, Queue, JoinHandle<Result<(), ApplierError>>) {
+    let directory = Directory::open_or_make_with(path, || [3; 32]).unwrap();
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+    let (queue, thread) = run_on(ground, 100_000);
+    (directory, queue, thread)
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let mut before = None;
+    for round in 0..3_u64 {
+        let (directory, queue, thread) = stored(data.path());
+        let state = queue.ask(PATIENCE, |engine, seq| (seq, engine.now(), engine.digest())).await.unwrap();
+        assert_eq!(state, before.unwrap_or(state));
+        // Many senders at once: their events share frames and syncs.
+        let answers = (0..200_u64).map(|user| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                let events = vec![forget(user, 1_000 * (round + 1)); 1 + user as usize % 5];
+                let count = events.len();
+                let answer = queue.track(events, None).await.unwrap().await.unwrap();
+                assert_eq!(answer.len(), count);
+            })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            answer.await.unwrap();
+        }
+        let state = queue.ask(PATIENCE, |engine, seq| (seq, engine.now(), engine.digest())).await.unwrap();
+        assert_eq!(state.1, Timestamp(1_000 * (round + 1)));
+        assert!(before.is_none_or(|(seq, ..)| seq < state.0));
+        before = Some(state);
+        drop(queue);
+        tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
+        drop(directory);
+    }
+}
+
+#[tokio::test]
+async fn more_than_the_journal_holds_at_once_is_taken_in_turns() {
+    let data = tempfile::tempdir().unwrap();
+    let (_directory, queue, thread) = stored(data.path());
+    let action = Action {
+        user: UserKey(1),
+        advertiser: Id::new("a".repeat(128)).unwrap(),
+        action: Id::new("b".repeat(128)).unwrap(),
+        item: Some(Id::new("i".repeat(128)).unwrap()),
+        category: Some(Id::new("c".repeat(128)).unwrap()),
+        value: None,
+    };
+    let one = Occurrence { occurred_at: Some(Timestamp(1)), event_id: None, event: Event::Action(action) };
+    // 50 MiB, three times what may be in the journal without being applied.
+    let answer = queue.track(vec![one; 90_000], None).await.unwrap().await.unwrap();
+    assert_eq!(answer.len(), 90_000);
+    drop(queue);
+    tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
 }

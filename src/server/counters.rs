@@ -14,6 +14,8 @@ pub enum Count {
     ScoreRequests,
     /// Targets answered with signals.
     TargetsAnswered,
+    /// Targets answered from memory after the journal had failed.
+    TargetsDegraded,
     /// Tokens sealed.
     TokensSealed,
     /// Exposures that could not be sealed: their impressions will not be learned from.
@@ -34,15 +36,20 @@ pub enum Count {
     Unavailable,
     /// Frames applied.
     FramesApplied,
+    /// Snapshots that are whole and durable.
+    SnapshotsWritten,
+    /// Snapshots that could not be written.
+    SnapshotsFailed,
     /// Connections accepted on the gRPC port.
     Connections,
 }
 
 impl Count {
     /// All, in the order of the report.
-    pub const ALL: [Count; 13] = [
+    pub const ALL: [Count; 16] = [
         Count::ScoreRequests,
         Count::TargetsAnswered,
+        Count::TargetsDegraded,
         Count::TokensSealed,
         Count::TokensUnsealed,
         Count::ScoresRemembered,
@@ -53,6 +60,8 @@ impl Count {
         Count::QueueFull,
         Count::Unavailable,
         Count::FramesApplied,
+        Count::SnapshotsWritten,
+        Count::SnapshotsFailed,
         Count::Connections,
     ];
 
@@ -61,6 +70,7 @@ impl Count {
         match self {
             Count::ScoreRequests => "inkling_score_requests_total",
             Count::TargetsAnswered => "inkling_targets_answered_total",
+            Count::TargetsDegraded => "inkling_targets_degraded_total",
             Count::TokensSealed => "inkling_tokens_sealed_total",
             Count::TokensUnsealed => "inkling_tokens_unsealed_total",
             Count::ScoresRemembered => "inkling_scores_remembered_total",
@@ -71,6 +81,8 @@ impl Count {
             Count::QueueFull => "inkling_queue_full_total",
             Count::Unavailable => "inkling_unavailable_total",
             Count::FramesApplied => "inkling_frames_applied_total",
+            Count::SnapshotsWritten => "inkling_snapshots_written_total",
+            Count::SnapshotsFailed => "inkling_snapshots_failed_total",
             Count::Connections => "inkling_connections_total",
         }
     }

@@ -67,6 +67,10 @@ async fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes
         "/health/ready" | "/heartbeat" | "/healthcheck" => match shared.stage() {
             Stage::Ready => text(StatusCode::OK, "ready\n".to_owned()),
             Stage::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned()),
+            Stage::Degraded => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "degraded: the journal has failed, nothing is learned\n".to_owned(),
+            ),
             Stage::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
         },
         "/metrics" => match shared.counter_lines().await {

@@ -23,11 +23,13 @@ mod score_memory;
 mod scoring;
 mod shared;
 mod signal_service;
+mod snapshots;
 mod stream;
 mod words;
 mod workers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,15 +41,15 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::config::{Config, ServerConfig};
-use crate::engine::{Applied, Engine};
+use crate::engine::Applied;
 use crate::event::Event;
 use crate::identity::Identity;
-use crate::journal::{Journal, MemoryJournal};
 use crate::pb::v1::{
     admin_service_server::AdminServiceServer, event_service_server::EventServiceServer,
     insight_service_server::InsightServiceServer, signal_service_server::SignalServiceServer,
 };
 use crate::settings::Settings;
+use crate::storage::{Directory, Ground};
 use crate::token::{TokenKey, Tokens, draw_replica};
 use admin_service::AdminApi;
 use clock::ServiceClock;
@@ -57,7 +59,7 @@ use event_service::EventApi;
 use insight_service::InsightApi;
 use queue::{Occurrence, Queue};
 use score_memory::ScoreMemory;
-use shared::{Parts, Shared, Stage};
+use shared::{PATIENCE, Parts, Shared, Stage};
 use signal_service::SignalApi;
 
 /// Time between two looks at the clock while no event comes.
@@ -108,27 +110,38 @@ fn bind(what: &str, address: SocketAddr, insecure: bool) -> anyhow::Result<TcpLi
     Ok(listener)
 }
 
-/// Runs the service until `shutdown` completes; returns once all that was in progress is answered and applied.
-///
-/// `identity` makes the keys of users: the same one gives the same keys, and so the same state for the same events.
-/// `ready` is called once, when the settings are applied and connections are served.
-///
-/// # Errors
-/// When the settings are refused, when a thread fails, or when the journal does: then nothing more was acknowledged.
-pub fn run(
-    config: Config,
-    identity: Identity,
-    listeners: Listeners,
-    shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(),
-) -> anyhow::Result<()> {
-    run_on(Box::new(MemoryJournal::new()), config, identity, listeners, shutdown, ready)
+/// What the service must not lose, and nobody else may know.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Makes the keys of users: the same one gives the same keys, and so the same state for the same events.
+    pub identity: Identity,
+    /// Seals tokens.
+    pub token_key: TokenKey,
 }
 
-fn run_on(
-    journal: Box<dyn Journal>,
+impl Secrets {
+    /// Those of a data directory.
+    pub fn of(directory: &Directory) -> Secrets {
+        Secrets { identity: directory.identity().clone(), token_key: directory.token_key() }
+    }
+
+    /// A token key that is as good as the state that it belongs to: gone when the process ends.
+    pub fn in_memory(identity: Identity) -> Secrets {
+        Secrets { identity, token_key: TokenKey::generate() }
+    }
+}
+
+/// Runs the service until `shutdown` completes; returns once all that was in progress is answered and applied.
+///
+/// `ready` is called once, when the journal and the settings are applied and connections are served.
+///
+/// # Errors
+/// When the state cannot be recovered, the settings are refused, a thread fails, or the journal does: then nothing more
+/// was acknowledged.
+pub fn run(
     config: Config,
-    identity: Identity,
+    ground: Ground,
+    secrets: Secrets,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
@@ -137,11 +150,10 @@ fn run_on(
     let (stop, stopped) = watch::channel(false);
     let clock = Arc::new(ServiceClock::new(config.server.clock));
     let counters = Arc::new(Counters::default());
-    let engine = Engine::new();
-    let scorer = engine.scorer();
+    let scorer = ground.engine.scorer();
     let (queue, applier) =
-        applier::start(engine, journal, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
-    let edge = edge(&config, identity, clock, counters);
+        applier::start(ground, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
+    let edge = edge(&config, secrets, clock, counters);
     let limits = config.server;
     let shared = Arc::new(Shared::new(Parts { scorer, queue, edge, limits, stop: stopped }));
     let served = control.block_on(serve(&shared, config.settings, listeners, stop, shutdown, ready));
@@ -150,16 +162,15 @@ fn run_on(
     drop(shared);
     let applied = applier.join().map_err(|_| anyhow!("the applier thread panicked"))?;
     // The applier's failure is the cause of all others.
-    applied.context("the service has failed; what was acknowledged is applied, nothing after it")?;
+    applied.context("the service has failed; what was acknowledged is kept and applied, nothing after it")?;
     served
 }
 
-fn edge(config: &Config, identity: Identity, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
+fn edge(config: &Config, secrets: Secrets, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
     let server = &config.server;
     Edge {
-        identity,
-        // Without a data directory the key lives as long as the state it belongs to: until the process ends.
-        tokens: Tokens::new(TokenKey::generate(), Vec::new(), draw_replica()),
+        identity: secrets.identity,
+        tokens: Tokens::new(secrets.token_key, Vec::new(), draw_replica()),
         token_age_max: config.settings.retention.token,
         memory: ScoreMemory::new(server.score_memory_max, server.score_memory_age),
         clock,
@@ -191,9 +202,10 @@ async fn serve(
         shared.set_stage(Stage::Ready);
         report(&health, ServingStatus::Serving).await;
         ready();
+        let mut shutdown = pin!(shutdown);
         tokio::select! {
-            () = shutdown => {}
-            () = shared.queue.ended() => {}
+            () = &mut shutdown => {}
+            () = shared.queue.ended() => score_on(shared, &health, shutdown).await,
         }
     }
 
@@ -210,11 +222,28 @@ async fn serve(
     configured.and(joined)
 }
 
-/// Puts the settings into the journal and in force.
+/// The journal has failed: nothing is taken any more, but bids are answered from memory while whoever sends them finds
+/// that this service is no longer ready.
+async fn score_on(shared: &Shared, health: &HealthReporter, shutdown: impl Future<Output = ()>) {
+    shared.set_stage(Stage::Degraded);
+    report(health, ServingStatus::NotServing).await;
+    tokio::select! {
+        () = shutdown => {}
+        () = tokio::time::sleep(Duration::from_millis(shared.limits.drain.0)) => {}
+    }
+}
+
+/// Puts the settings into the journal and in force, unless they are.
 async fn configure(queue: &Queue, settings: Settings) -> anyhow::Result<()> {
+    let failed = "the service failed while it applied the settings";
+    let wanted = settings.clone();
+    let in_force = queue.ask(PATIENCE, move |engine, _| *engine.catalog().settings() == wanted);
+    if in_force.await.context(failed)? {
+        return Ok(());
+    }
     let configured = Occurrence { occurred_at: None, event_id: None, event: Event::Configured(Box::new(settings)) };
     let answer = queue.track(vec![configured], None).await?;
-    match answer.await.context("the service failed while it applied the settings")?.pop() {
+    match answer.await.context(failed)?.pop() {
         Some(Applied::Done | Applied::Duplicate) => Ok(()),
         Some(Applied::Rejected(rejection)) => Err(anyhow!(rejection).context("the engine refuses the settings")),
         None => Err(anyhow!("the engine did not answer to the settings")),

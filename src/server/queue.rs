@@ -37,9 +37,20 @@ pub enum Refused {
 
 /// What a caller wants of the applier. Each job holds the room it takes in the queue until it is answered.
 pub(super) enum Job {
-    Track { events: Vec<Occurrence>, answer: oneshot::Sender<Vec<Applied>>, room: OwnedSemaphorePermit },
-    Ask { question: Question, room: OwnedSemaphorePermit },
+    Track {
+        events: Vec<Occurrence>,
+        answer: oneshot::Sender<Vec<Applied>>,
+        room: OwnedSemaphorePermit,
+    },
+    Ask {
+        question: Question,
+        room: OwnedSemaphorePermit,
+    },
     Tick,
+    /// The journal has something new to say.
+    Durable,
+    /// The snapshot that is being taken has something new to say.
+    Snapshot,
 }
 
 impl Job {
@@ -47,7 +58,7 @@ impl Job {
     pub fn events(&self) -> usize {
         match self {
             Job::Track { events, .. } => events.len(),
-            Job::Ask { .. } | Job::Tick => 0,
+            Job::Ask { .. } | Job::Tick | Job::Durable | Job::Snapshot => 0,
         }
     }
 }
@@ -118,6 +129,26 @@ impl Queue {
         }
     }
 
+    /// Wakes the applier for the journal, and keeps it from nothing: not even from ending.
+    pub(super) fn waker(&self) -> Box<dyn Fn() + Send + Sync> {
+        self.waker_for(|| Job::Durable)
+    }
+
+    /// Likewise, for a snapshot.
+    pub(super) fn snapshot_waker(&self) -> Box<dyn Fn() + Send + Sync> {
+        self.waker_for(|| Job::Snapshot)
+    }
+
+    fn waker_for(&self, job: fn() -> Job) -> Box<dyn Fn() + Send + Sync> {
+        let inbox = self.inbox.downgrade();
+        Box::new(move || {
+            // Without anybody who could ask, the applier itself waits for what it needs.
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(job());
+            }
+        })
+    }
+
     /// Where the applier writes what [`applied`](Queue::applied) reads.
     pub(super) fn applied_cell(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.applied)
@@ -126,6 +157,11 @@ impl Queue {
     /// Journal place of the last frame that scorers can see.
     pub fn applied(&self) -> Seq {
         Seq(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Whether the applier has stopped.
+    pub fn has_ended(&self) -> bool {
+        self.inbox.is_closed()
     }
 
     /// Waits until the thread has ended.

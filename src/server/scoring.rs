@@ -15,7 +15,7 @@ use crate::opportunity::{
 };
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
-use crate::signal::{Neutral, Scored, Signals};
+use crate::signal::{Neutral, Readiness, Scored, Signals};
 use crate::units::Timestamp;
 
 /// Targets scored between two looks at the clock.
@@ -73,7 +73,10 @@ pub fn answer(shared: &Shared, wire: pb::ScoreRequest, deadline: Deadline) -> pb
             return convert::refused_request(&rejection, model_version);
         }
     };
-    let (request, signals) = score(shared, question.request, question.at, latest);
+    let (request, mut signals) = score(shared, question.request, question.at, latest);
+    if shared.queue.has_ended() {
+        degrade(shared, &mut signals);
+    }
     // Names are only ever added: a catalogue read after the score has all that the score can mention.
     let catalog = shared.scorer.catalog();
     let question = Question { request, ..question };
@@ -179,6 +182,14 @@ fn score(shared: &Shared, mut request: ScoreRequest, at: Timestamp, latest: Inst
     }
     request.targets = done;
     (request, signals)
+}
+
+/// Says of answers that nothing new is learned behind them: the journal has failed.
+fn degrade(shared: &Shared, signals: &mut Signals) {
+    for scored in signals.iter_mut().flatten() {
+        shared.counters.count(Count::TargetsDegraded);
+        scored.signals.iter_mut().for_each(|signal| signal.readiness = Readiness::Degraded);
+    }
 }
 
 /// The neutral answers for which no history is looked up: the engine's own for a person of whom nothing may be known.

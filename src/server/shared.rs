@@ -22,10 +22,12 @@ pub const PATIENCE: Duration = Duration::from_millis(250);
 /// Where the service stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The settings are not applied yet.
+    /// Journal and settings are not applied yet.
     Starting,
     /// All is well.
     Ready,
+    /// The journal has failed: bids are answered from memory, nothing else is done.
+    Degraded,
     /// Told to stop, or failed: what is in progress is finished as far as possible.
     Stopping,
 }
@@ -76,6 +78,7 @@ impl Shared {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Starting,
             1 => Stage::Ready,
+            2 => Stage::Degraded,
             _ => Stage::Stopping,
         }
     }
@@ -92,7 +95,7 @@ impl Shared {
     pub fn admit(&self) -> Result<(), CallError> {
         match self.stage() {
             Stage::Starting => Err(self.counted(CallError::Starting)),
-            Stage::Ready | Stage::Stopping => Ok(()),
+            Stage::Ready | Stage::Degraded | Stage::Stopping => Ok(()),
         }
     }
 
@@ -114,12 +117,15 @@ impl Shared {
         error
     }
 
-    /// All counters: the service's own, then the engine's.
+    /// All counters: the service's own, then the engine's, if it has not stopped.
     ///
     /// # Errors
     /// When the engine cannot be asked in time.
     pub async fn counter_lines(&self) -> Result<Vec<CounterLine>, Refused> {
-        let engine = self.queue.ask(PATIENCE, |engine, _| insight::counters(engine)).await?;
+        let engine = match self.queue.ask(PATIENCE, |engine, _| insight::counters(engine)).await {
+            Err(Refused::Stopped) => Vec::new(),
+            asked => asked?,
+        };
         let mut lines = self.counters.lines();
         lines.extend(engine.into_iter().map(CounterLine::from));
         Ok(lines)

@@ -2,35 +2,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc;
 
 use super::*;
-use crate::ids::Seq;
-use crate::journal::JournalError;
-
-/// A journal that takes so many frames and then fails.
-struct Failing {
-    inner: MemoryJournal,
-    frames_left: usize,
-}
-
-impl Journal for Failing {
-    fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
-        if self.frames_left == 0 {
-            return Err(JournalError::Poisoned { cause: "no space left".into() });
-        }
-        self.frames_left -= 1;
-        self.inner.append(frame)
-    }
-
-    fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
-        self.inner.next()
-    }
-
-    fn trim(&mut self, below: Seq) -> Result<(), JournalError> {
-        self.inner.trim(below)
-    }
-}
+use crate::journal::watched::Watched;
 
 fn config() -> Config {
-    let mut config = Config::from_settings(Settings::default());
+    // Other settings than those that an engine has by itself: they have to be journaled.
+    let acme = crate::settings::Advertiser::new(crate::ids::Id::literal("acme"));
+    let mut config = Config::from_settings(Settings { advertisers: vec![acme], ..Settings::default() });
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     (config.server.grpc, config.server.http) = (any, any);
     config
@@ -38,13 +15,14 @@ fn config() -> Config {
 
 /// Runs a service on a journal that takes so many frames: did it become ready, and how did it end?
 fn run_until_failure(frames: usize) -> (bool, String) {
-    let config = config();
+    let mut config = config();
+    config.server.drain = crate::units::Span(50);
     let listeners = Listeners::bind(&config.server, false).unwrap();
-    let journal = Box::new(Failing { inner: MemoryJournal::new(), frames_left: frames });
+    let ground = Ground { journal: Box::new(Watched::new(frames)), ..Ground::in_memory() };
     let (tell, told) = mpsc::channel();
     let ready = move || tell.send(()).unwrap();
-    let failure =
-        run_on(journal, config, Identity::new([0; 32]), listeners, std::future::pending(), ready).unwrap_err();
+    let secrets = Secrets::in_memory(Identity::new([0; 32]));
+    let failure = run(config, ground, secrets, listeners, std::future::pending(), ready).unwrap_err();
     (told.try_recv().is_ok(), format!("{failure:#}"))
 }
 

@@ -77,6 +77,30 @@ impl Distinct {
             }
         }
     }
+
+    /// The set whose [`image`](Distinct::image) stands at the beginning of some bytes, and how long that is; `None`
+    /// where none does.
+    pub fn from_image(bytes: &[u8]) -> Option<(Distinct, usize)> {
+        let (head, rest) = bytes.split_first_chunk::<4>()?;
+        let form = match u32::from_le_bytes(*head) {
+            u32::MAX => {
+                let registers = rest.first_chunk::<REGISTERS>()?;
+                let is_sound = registers.iter().all(|register| u32::from(*register) <= REST + 1);
+                Form::Dense(is_sound.then(|| Box::new(*registers))?)
+            }
+            length => {
+                let length = usize::try_from(length).ok().filter(|length| *length <= EXACT_MAX)?;
+                let words = rest.get(..8 * length)?.as_chunks::<8>().0;
+                let hashes: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+                Form::Exact(hashes.is_sorted_by(|one, next| one < next).then_some(hashes)?)
+            }
+        };
+        let length = match &form {
+            Form::Exact(hashes) => 8 * hashes.len(),
+            Form::Dense(_) => REGISTERS,
+        };
+        Some((Distinct(form), 4 + length))
+    }
 }
 
 fn note(registers: &mut [u8; REGISTERS], hash: u64) {
@@ -146,6 +170,23 @@ mod tests {
         let mut bytes = Vec::new();
         distinct.image(&mut bytes);
         bytes
+    }
+
+    #[test]
+    fn an_image_is_read_again_and_nothing_else_is() {
+        for count in [0, 1, 7, 256, 257, 9_000] {
+            let distinct = filled((0..count).map(|number| hash::mix(number, 3)));
+            let mut bytes = image(&distinct);
+            let length = bytes.len();
+            assert_eq!(Distinct::from_image(&bytes[..length - 1]), None, "cut");
+            bytes.extend_from_slice(b"more");
+            assert_eq!(Distinct::from_image(&bytes), Some((distinct, length)));
+        }
+        let unsorted = [&2u32.to_le_bytes()[..], &5u64.to_le_bytes(), &5u64.to_le_bytes()].concat();
+        assert_eq!(Distinct::from_image(&unsorted), None);
+        let mut dense = u32::MAX.to_le_bytes().to_vec();
+        dense.extend([54; REGISTERS]);
+        assert_eq!(Distinct::from_image(&dense), None, "more zeros than a hash has");
     }
 
     /// Relative errors at growing counts, one for each seed.

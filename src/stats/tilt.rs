@@ -85,6 +85,24 @@ impl Amounts {
         all.for_each(|number| visit(*number));
     }
 
+    /// Amounts out of the numbers that [`each`](Amounts::each) visits.
+    ///
+    /// # Errors
+    /// Those of `next`.
+    pub fn read<E>(mut next: impl FnMut() -> Result<f64, E>) -> Result<Amounts, E> {
+        let mut amounts = Amounts::default();
+        let mut outcome = Ok(());
+        amounts.each_mut(|number| {
+            if outcome.is_ok() {
+                match next() {
+                    Ok(read) => *number = read,
+                    Err(error) => outcome = Err(error),
+                }
+            }
+        });
+        outcome.map(|()| amounts)
+    }
+
     fn each_mut(&mut self, visit: impl FnMut(&mut f64)) {
         self.by_factor.iter_mut().chain(&mut self.weighted).chain(&mut self.by_person).for_each(visit);
     }

@@ -129,8 +129,16 @@ impl TokenKey {
     /// # Panics
     /// When the operating system has no random bytes to give, at which no service can start safely.
     pub fn generate() -> TokenKey {
-        let [id] = random();
-        TokenKey { id, secret: random() }
+        let [id, secret @ ..] = TokenKey::generate_bytes();
+        TokenKey { id, secret }
+    }
+
+    /// Id and secret of a key that nobody else has, to be stored.
+    ///
+    /// # Panics
+    /// As [`generate`](TokenKey::generate).
+    pub fn generate_bytes() -> [u8; 17] {
+        random()
     }
 
     fn expand(&self) -> Key {

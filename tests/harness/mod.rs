@@ -16,8 +16,9 @@ use inkling::pb::v1::{
     admin_service_client::AdminServiceClient, event_service_client::EventServiceClient,
     insight_service_client::InsightServiceClient, signal_service_client::SignalServiceClient,
 };
-use inkling::server::{self, Listeners};
+use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
+use inkling::storage::Ground;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -66,7 +67,8 @@ impl Service {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server::run(config, Identity::generate(), listeners, shutdown, || tell.send(()).unwrap())
+            let secrets = Secrets::in_memory(Identity::generate());
+            server::run(config, Ground::in_memory(), secrets, listeners, shutdown, || tell.send(()).unwrap())
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();

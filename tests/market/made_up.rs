@@ -9,6 +9,7 @@ use inkling::market::run::{Market, Outcome};
 use inkling::market::scenario::{Attribution, Scenario};
 use inkling::market::truth::Truth;
 use inkling::market::world::{Happening, Next, World};
+use inkling::settings::Settings;
 
 /// A small market in which much can be known: as the file of the scenario `rich`, with fewer people and days.
 fn small(shoppers: u32) -> Scenario {
@@ -140,6 +141,33 @@ fn money_and_labels_add_up() {
     }
     let nothing = play(&scenario, Policy::NoAds, 3);
     assert_eq!((nothing.all.wins, nothing.all.nanos, nothing.all.conversions), (0, 0, 0));
+}
+
+#[test]
+fn arms_run_as_in_production() {
+    let scenario = small(1_500);
+    let mut settings = settings_of(&scenario);
+    let play = |settings: &Settings| {
+        let truth = Truth::new(&scenario);
+        Market::new(&scenario, &truth, None, settings, 5).play(Policy::Inkling(BaseBid::Context), 1.0, false).all
+    };
+    let all = play(&settings);
+    assert_eq!(all.withheld, 0);
+    // A twentieth is control, and has no multiplier to be compared.
+    let share = all.multiplied_nanos as f64 / all.nanos as f64;
+    assert!((0.85..0.99).contains(&share), "{share} of the spend is of treated people");
+    assert!(all.nanos_at_one > 0 && all.nanos_at_one != all.multiplied_nanos);
+
+    settings.advertisers[0].holdout_share = Some(0.3);
+    let held = play(&settings);
+    // The others win more often for it: the budget is the same.
+    let share = held.withheld as f64 / (held.withheld + held.wins) as f64;
+    assert!((0.2..0.4).contains(&share), "{share} of the ads are withheld");
+
+    settings.advertisers[0].goals[0].multiplier.max = 1.0;
+    settings.advertisers[0].goals[0].multiplier.min = 1.0;
+    let neutral = play(&settings);
+    assert_eq!(neutral.multiplied_nanos, neutral.nanos_at_one, "multipliers of 1 spend what multipliers of 1 would");
 }
 
 #[test]

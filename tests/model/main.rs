@@ -11,6 +11,7 @@ mod fading;
 mod golden;
 mod guards;
 mod history;
+mod images;
 mod orders;
 mod outcomes;
 mod person;

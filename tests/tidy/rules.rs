@@ -11,8 +11,8 @@ const FLOORS: [&[&str]; 9] = [
     &["learn"],
     &["engine"],
     &["record", "journal", "journey", "config", "insight"],
-    &["token", "identity", "ingest", "openrtb", "privacy", "report"],
-    &["replay"],
+    &["token", "identity", "snapshot", "ingest", "openrtb", "privacy", "report"],
+    &["replay", "storage"],
     &["server", "market"],
     &["cli", "demo", "main"],
 ];

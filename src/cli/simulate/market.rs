@@ -173,6 +173,7 @@ impl Words<'_> {
         writeln!(text, "{}", self.table())?;
         self.verdicts(&mut text)?;
         self.losses(&mut text)?;
+        self.spend(&mut text)?;
         self.segments(&mut text)?;
         self.changes(&mut text)?;
         Ok(text)
@@ -266,6 +267,27 @@ impl Words<'_> {
         }
     }
 
+    /// What multipliers spend against none, in all and on the day of each jump of prices.
+    fn spend(&self, text: &mut String) -> std::fmt::Result {
+        let is_price = |change: &&Change| matches!(change.what, Changing::Prices(_));
+        let jumps: Vec<&Change> = self.scenario.changes.iter().filter(is_price).collect();
+        let mut head = vec![("spent ÷ at a multiplier of 1".to_owned(), Align::Left)];
+        head.extend(
+            ["all days".to_owned()]
+                .into_iter()
+                .chain(jumps.iter().map(|jump| change_words(jump)))
+                .map(|name| (name, Align::Right)),
+        );
+        let head: Vec<(&str, Align)> = head.iter().map(|(name, align)| (name.as_str(), *align)).collect();
+        let mut table = Table::new(&head);
+        let ratio = |ratio: Option<f64>| ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.3}"));
+        for row in self.comparison.rows.iter().filter(|row| row.mean.spend_of_one.is_some()) {
+            let days = jumps.iter().map(|jump| ratio(row.days.get(jump.day as usize).and_then(Tally::spend_of_one)));
+            table.row([row.policy.name().to_owned(), ratio(row.mean.spend_of_one)].into_iter().chain(days));
+        }
+        if table.is_empty() { Ok(()) } else { writeln!(text, "\n{table}") }
+    }
+
     fn segments(&self, text: &mut String) -> std::fmt::Result {
         if self.scenario.segments.is_empty() {
             return Ok(());
@@ -343,6 +365,7 @@ impl Words<'_> {
             "purchases": mean.purchases,
             "told_of_won": mean.told_of_won,
             "told_of_all": mean.told_of_all,
+            "spend_of_multiplier_1": mean.spend_of_one,
             "level_cpm": mean.level / 1e6,
             "base": row.policy.base().name(),
             "gain": row.gain.map(estimate_json),
@@ -383,7 +406,10 @@ fn tally_json(tally: &Tally) -> Value {
     json!({
         "auctions": tally.auctions,
         "won": tally.wins,
+        "withheld": tally.withheld,
         "spend": tally.spend(),
+        "multiplied_spend": tally.multiplied_nanos as f64 / 1e9,
+        "spend_at_multiplier_1": tally.nanos_at_one as f64 / 1e9,
         "conversions": tally.conversions,
         "expected_conversions": tally.expected,
     })

@@ -56,6 +56,11 @@ impl Lanes {
 }
 
 impl Slot {
+    /// Writes what stands there.
+    pub fn touch(&self) {
+        self.stamp.fetch_or(0, Relaxed);
+    }
+
     pub fn heads(&self) -> Known<HEADS> {
         Known { z: load(&self.z), n: load(&self.n), w: load(&self.w) }
     }

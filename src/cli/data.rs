@@ -1,0 +1,43 @@
+//! What the commands share that work on a data directory.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::config::{Durability, StorageConfig};
+use crate::journal::{self, Options};
+use crate::report::progress::Progress;
+use crate::storage::{Directory, Ground};
+
+/// What a service goes on from, with a line on the terminal that says how far the journal is applied.
+pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<Ground> {
+    let durability = match storage.durability {
+        Durability::Synced => journal::Durability::Synced,
+        Durability::Buffered => journal::Durability::Buffered,
+    };
+    let mut progress: Option<Progress> = None;
+    let watch = move |done, total| {
+        let shown = progress.get_or_insert_with(|| Progress::new(total));
+        shown.show(done);
+        if done == total {
+            shown.done();
+        }
+    };
+    let options = Options { durability, ..Options::default() };
+    let tell = |what: &str| eprintln!("inkling: {what}");
+    let ground = Ground::stored(directory, options, Box::new(watch), Box::new(tell));
+    let mut ground = ground.context("the state cannot be recovered")?;
+    if let Some(plan) = &mut ground.snapshots {
+        (plan.interval, plan.kept) = (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);
+    }
+    Ok(ground)
+}
+
+/// Where and how surely events are kept, in words.
+pub fn kept(storage: &StorageConfig) -> String {
+    let how = match storage.durability {
+        Durability::Synced => "synced",
+        Durability::Buffered => "buffered: a crash takes the latest second",
+    };
+    format!("its journal in {} ({how})", storage.path.display())
+}

@@ -1,0 +1,110 @@
+//! `inkling inspect DIR`: what is in a data directory.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::words;
+use crate::event::{Event, Record};
+use crate::ids::Seq;
+use crate::journal::{shown, survey};
+use crate::record::decode_frame;
+use crate::report::table::{Align, Table};
+use crate::storage::Directory;
+
+/// Shows what is in a data directory: its journal files, whether each is whole, and what the records say
+///
+/// Changes nothing; not while a service works there. Users are keys, their ids are not in the journal.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The data directory
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Show the records of this frame, one a line
+    #[arg(long, value_name = "N")]
+    frame: Option<u64>,
+}
+
+impl Inspect {
+    /// Reads and prints.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or the frame that was asked for is not there.
+    pub fn run(self) -> anyhow::Result<()> {
+        let directory = Directory::open(&self.directory)?;
+        let text = match self.frame {
+            Some(frame) => records(&directory, frame)?,
+            None => overview(&directory)?,
+        };
+        super::print(&text).context("cannot write to standard output")
+    }
+}
+
+fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
+    let mut reader = directory.reader(Seq(number.saturating_sub(1)))?;
+    match reader.next()? {
+        Some((Seq(seq), frame)) if seq == number => {
+            let records = decode_frame(&frame).with_context(|| format!("frame {number}"))?;
+            Ok(records.iter().map(|record| format!("{record:?}\n")).collect())
+        }
+        _ => bail!("{}: there is no frame {number}", directory.path().display()),
+    }
+}
+
+fn overview(directory: &Directory) -> anyhow::Result<String> {
+    let identity = directory.identity().fingerprint();
+    let parts = survey(&directory.files(), identity)?;
+    let mut table = Table::new(&[
+        ("JOURNAL FILE", Align::Left),
+        ("frames", Align::Right),
+        ("to", Align::Right),
+        ("records' bytes", Align::Right),
+        ("file", Align::Right),
+        ("", Align::Left),
+    ]);
+    for part in &parts {
+        let count = (part.last.0 + 1).saturating_sub(part.first.0);
+        let name = directory.files().path(part.first);
+        table.row([
+            name.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            words::count(count as usize),
+            words::count(part.last.0 as usize),
+            words::count(part.frame_bytes as usize),
+            words::count(part.bytes as usize),
+            part.fault.as_ref().map_or_else(|| "whole".to_owned(), ToString::to_string),
+        ]);
+    }
+    let mut text = format!("{}: identity key {}\n{table}", directory.path().display(), shown(identity));
+    let Some(first) = parts.first().filter(|_| parts.iter().all(|part| part.fault.is_none())) else { return Ok(text) };
+    let mut reader = directory.reader(Seq(first.first.0 - 1))?;
+    let (mut counts, mut span) = (BTreeMap::<&str, usize>::new(), None);
+    while let Some((seq, frame)) = reader.next()? {
+        for record in decode_frame(&frame).with_context(|| format!("frame {}", seq.0))? {
+            *counts.entry(kind(&record)).or_default() += 1;
+            let (from, _) = span.unwrap_or((record.at, record.at));
+            span = Some((from, record.at));
+        }
+    }
+    let told: Vec<String> = counts.into_iter().map(|(kind, count)| format!("{} {kind}", words::count(count))).collect();
+    if let Some((from, to)) = span {
+        text += &format!("records from {} to {} ms: {}\n", from.0, to.0, told.join(", "));
+    }
+    Ok(text)
+}
+
+fn kind(record: &Record) -> &'static str {
+    match record.event {
+        Event::Action(_) => "actions",
+        Event::Impression(_) => "impressions",
+        Event::GhostImpression(_) => "ghost impressions",
+        Event::Click(_) => "clicks",
+        Event::Conversion(_) => "conversions",
+        Event::Retraction(_) => "retractions",
+        Event::Link(_) => "links",
+        Event::Forget(_) => "forgotten users",
+        Event::Configured(_) => "settings",
+        Event::Tick => "ticks",
+    }
+}

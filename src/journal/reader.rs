@@ -1,0 +1,95 @@
+//! The frames that are on disk, file by file, without changing any.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::JournalError;
+use super::disk::Disk;
+use super::error::io_cause;
+use super::file::{Access, Fingerprint, Frames, JournalFile};
+use crate::ids::Seq;
+
+/// Reads a journal from one frame on.
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    identity: Fingerprint,
+    /// First frames of the files that are not begun yet.
+    files: VecDeque<Seq>,
+    /// The last of them, where it is open already.
+    last: Option<JournalFile>,
+    current: Option<Frames>,
+    /// The frame whose turn it is.
+    next: Seq,
+    /// Whether a file was begun: the first one may hold earlier frames, any other may not.
+    begun: bool,
+}
+
+/// First frames of the files that are needed to read on behind `after`, ascending.
+///
+/// # Errors
+/// When the directory cannot be read, or what it holds begins too late.
+pub(super) fn needed(disk: &dyn Disk, after: Seq) -> Result<Vec<Seq>, JournalError> {
+    let all = disk.list().map_err(|error| {
+        let file = "the list of journal files".to_owned();
+        JournalError::Unreadable { file, cause: io_cause(&error) }
+    })?;
+    match (all.iter().rposition(|first| *first <= after.next()), all.first()) {
+        (Some(begin), _) => Ok(all[begin..].to_vec()),
+        (None, Some(first)) => {
+            Err(JournalError::Gap { file: disk.name(*first), expected: after.next().0, found: first.0 })
+        }
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+impl Reader {
+    /// Reads the frames behind `after`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or what it holds begins too late.
+    pub fn open(disk: Arc<dyn Disk>, identity: Fingerprint, after: Seq) -> Result<Reader, JournalError> {
+        let files = needed(&*disk, after)?.into();
+        Ok(Reader { disk, identity, files, last: None, current: None, next: after.next(), begun: false })
+    }
+
+    /// Takes the last file as it is open, to append to it.
+    pub(super) fn with_last(self, last: JournalFile) -> Reader {
+        Reader { last: Some(last), ..self }
+    }
+
+    /// The next frame; `None` behind the last.
+    ///
+    /// # Errors
+    /// When the next frame is missing or damaged, or its file is not what it should be. No later frame is returned
+    /// then: nothing is passed over.
+    pub fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
+        loop {
+            if let Some(frames) = &mut self.current
+                && let Some((seq, frame)) = frames.next()?
+            {
+                self.next = seq.next();
+                return Ok(Some((seq, frame)));
+            }
+            self.current = None;
+            let Some(&first) = self.files.front() else { return Ok(None) };
+            self.current = Some(self.file(first)?.frames(self.next)?);
+            self.files.pop_front();
+            self.begun = true;
+        }
+    }
+
+    /// Opens the file that begins with `first`, if it goes on where the one before it ended.
+    fn file(&self, first: Seq) -> Result<JournalFile, JournalError> {
+        if first > self.next {
+            let (expected, found) = (self.next.0, first.0);
+            return Err(JournalError::Gap { file: self.disk.name(first), expected, found });
+        }
+        if first < self.next && self.begun {
+            return Err(JournalError::Rewound { file: self.disk.name(first), first: first.0 });
+        }
+        match &self.last {
+            Some(last) if self.files.len() == 1 => Ok(last.clone()),
+            _ => JournalFile::open(&*self.disk, first, self.identity, Access::Read),
+        }
+    }
+}

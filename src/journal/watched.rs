@@ -1,0 +1,61 @@
+//! A journal for tests that shows its frames and fails when told to.
+
+use std::sync::{Arc, Mutex};
+
+use super::{Journal, JournalError, MemoryJournal};
+use crate::ids::Seq;
+
+/// In memory.
+pub struct Watched {
+    inner: MemoryJournal,
+    /// All frames that were taken.
+    pub frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Frames after which it fails.
+    frames_max: usize,
+}
+
+impl Watched {
+    /// A journal that takes so many frames.
+    pub fn new(frames_max: usize) -> Watched {
+        Watched { inner: MemoryJournal::new(), frames: Arc::default(), frames_max }
+    }
+}
+
+impl Journal for Watched {
+    fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
+        let mut frames = self.frames.lock().unwrap();
+        if frames.len() == self.frames_max {
+            return Err(JournalError::Poisoned { cause: "no space left".into() });
+        }
+        frames.push(frame.clone());
+        self.inner.append(frame)
+    }
+
+    fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
+        self.inner.next()
+    }
+
+    fn wait(&mut self) {
+        self.inner.wait();
+    }
+
+    fn on_durable(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.inner.on_durable(wake);
+    }
+
+    fn stored_last(&self) -> Seq {
+        self.inner.stored_last()
+    }
+
+    fn roll(&mut self) -> Result<(), JournalError> {
+        self.inner.roll()
+    }
+
+    fn trim(&mut self, below: Seq) -> Result<(), JournalError> {
+        self.inner.trim(below)
+    }
+
+    fn close(&mut self) -> Result<(), JournalError> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,127 @@
+//! A copy of a data directory from which a service can start, taken while another works in it.
+//!
+//! It holds the keys and the newest sound snapshot, whose file never changes; the journal does, and is left out. So it
+//! is the state as of that snapshot: what came after it is not in the copy.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::StorageError;
+use super::directory::{FORMAT, IDENTITY, TOKEN, at};
+use crate::ids::Seq;
+use crate::journal::sync_directory;
+use crate::snapshot::{Covers, Shelf, SnapshotError, check};
+
+/// How often a snapshot may vanish before it is copied, because newer ones have taken its place.
+const TRIES: usize = 5;
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// What the snapshot is of.
+    pub covers: Covers,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Copies a data directory into one that does not exist yet, or is empty. The file that makes it a data directory comes
+/// last: a copy that was broken off is none.
+///
+/// # Errors
+/// When there is no snapshot, none is sound, a file cannot be read or written, or `to` is not empty.
+pub fn back_up(from: &Path, to: &Path) -> Result<Backup, StorageError> {
+    if !from.join(FORMAT).try_exists().map_err(at(from))? {
+        return Err(StorageError::Missing { path: from.to_owned() });
+    }
+    fs::create_dir_all(to).map_err(at(to))?;
+    if let Some(found) = fs::read_dir(to).map_err(at(to))?.next() {
+        let found = found.map_err(at(to))?.file_name().to_string_lossy().into_owned();
+        return Err(StorageError::Strange { path: to.to_owned(), found });
+    }
+    let backup = copy_snapshot(from, to)?;
+    for name in [IDENTITY, TOKEN, FORMAT] {
+        copy(&from.join(name), &to.join(name))?;
+        sync_directory(to).map_err(at(to))?;
+    }
+    Ok(backup)
+}
+
+fn copy_snapshot(from: &Path, to: &Path) -> Result<Backup, StorageError> {
+    let (shelf, copies) = (Shelf::new(from), Shelf::new(to));
+    let mut tried = Vec::new();
+    for _ in 0..TRIES {
+        let untried = |seq: &&Seq| !tried.contains(*seq);
+        let all = shelf.list()?;
+        let Some(seq) = all.iter().rev().find(untried).copied() else { break };
+        tried.push(seq);
+        let copied = copies.path(seq);
+        match copy(&shelf.path(seq), &copied) {
+            // A newer one has taken its place meanwhile.
+            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            result => result?,
+        }
+        match check(&copied) {
+            Ok((covers, _)) => {
+                let bytes = fs::metadata(&copied).map_err(at(&copied))?.len();
+                return Ok(Backup { covers, bytes });
+            }
+            Err(SnapshotError::Damaged { .. }) => fs::remove_file(&copied).map_err(at(&copied))?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StorageError::NoSnapshot { path: from.to_owned() })
+}
+
+/// Copies a file, makes it durable, and lets nobody see more of it than of the first.
+fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
+    let mut source = File::open(from).map_err(at(from))?;
+    let mode = source.metadata().map_err(at(from))?.permissions().mode();
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(to);
+    let mut target = opened.map_err(at(to))?;
+    io::copy(&mut source, &mut target).and_then(|_| target.sync_all()).map_err(at(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::journal::Options;
+    use crate::snapshot::Taking;
+    use crate::storage::{Directory, Ground};
+    use crate::units::Timestamp;
+
+    fn snapshot(directory: &Directory, seq: u64) {
+        let fingerprint = directory.identity().fingerprint();
+        let covers = Covers { seq: Seq(seq), fingerprint, at: Timestamp(0) };
+        let mut engine = Engine::new();
+        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        taking.end(&mut engine).unwrap();
+    }
+
+    #[test]
+    fn a_copy_is_a_directory_that_a_service_goes_on_from() {
+        let place = tempfile::tempdir().unwrap();
+        let (from, to) = (place.path().join("from"), place.path().join("to"));
+        assert!(back_up(&from, &to).unwrap_err().to_string().contains("is no data directory"));
+        // Locked all the while, as by a service.
+        let directory = Directory::open_or_make(&from).unwrap();
+        let told = back_up(&from, &to).unwrap_err().to_string();
+        assert!(told.contains("there is no sound snapshot in it yet"), "{told}");
+        snapshot(&directory, 7);
+        snapshot(&directory, 9);
+        fs::write(directory.shelf().path(Seq(12)), "damaged").unwrap();
+        fs::remove_dir_all(&to).unwrap();
+        let backup = back_up(&from, &to).unwrap();
+        assert_eq!(backup.covers.seq, Seq(9));
+        let copy = Directory::open(&to).unwrap();
+        assert_eq!(copy.identity().fingerprint(), directory.identity().fingerprint());
+        let key = fs::metadata(to.join(IDENTITY)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(key, 0o600, "others cannot read the key");
+        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+        assert_eq!((ground.after, ground.journal.stored_last()), (Seq(9), Seq(9)));
+        let told = back_up(&from, &to).unwrap_err().to_string();
+        assert!(told.contains("is not empty"), "{told}");
+    }
+}

@@ -1,0 +1,343 @@
+//! The directory itself: made once, locked by one process at a time.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::secret;
+use crate::identity::Identity;
+use crate::ids::Seq;
+use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of};
+use crate::snapshot::{Shelf, SnapshotError};
+use crate::token::TokenKey;
+
+/// Version of what a directory holds beside the journal, and of the names in it.
+pub const DIRECTORY_FORMAT: u32 = 1;
+
+pub(super) const FORMAT: &str = "inkling.format";
+const FORMAT_WORDS: &str = "inkling data directory, format ";
+const LOCK: &str = "inkling.lock";
+pub(super) const IDENTITY: &str = "identity.key";
+const IDENTITY_TITLE: &str = "inkling identity key";
+pub(super) const TOKEN: &str = "token.key";
+const TOKEN_TITLE: &str = "inkling token key";
+
+/// Why a directory cannot be used.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// A file or the directory cannot be read or written.
+    #[error("{}: cannot be used: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process works here.
+    #[error("{}: is in use{}: stop that process first", path.display(), by(holder))]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+        /// Number of that process, if it left one.
+        holder: String,
+    },
+    /// There are files in it, and none says that they are Inkling's.
+    #[error("{}: is not empty and no data directory of inkling ('{found}' is in it): name another one", path.display())]
+    Strange {
+        /// Which directory.
+        path: PathBuf,
+        /// One of the files.
+        found: String,
+    },
+    /// It does not exist, or is empty.
+    #[error("{}: is no data directory of inkling", path.display())]
+    Missing {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// A later version made it.
+    #[error(
+        "{}: is of another format ('{found}'), this version knows format {DIRECTORY_FORMAT}: start the version that made it, \
+         or a later one",
+        path.display()
+    )]
+    Version {
+        /// Which directory.
+        path: PathBuf,
+        /// What its format file says.
+        found: String,
+    },
+    /// A secret is gone.
+    #[error("{}: is missing: put it back from a backup, as the journal is of no use without it", path.display())]
+    NoSecret {
+        /// Where it belongs.
+        path: PathBuf,
+    },
+    /// A secret is damaged.
+    #[error("{}: is no {what}, or damaged: put it back from a backup", path.display())]
+    Secret {
+        /// Which file.
+        path: PathBuf,
+        /// What it should be.
+        what: String,
+    },
+    /// Nothing in it can be copied while a service works there.
+    #[error(
+        "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy the \
+         whole directory",
+        path.display()
+    )]
+    NoSnapshot {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// The journal in it cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A snapshot in it cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+fn by(holder: &str) -> String {
+    if holder.is_empty() { String::new() } else { format!(" by process {holder}") }
+}
+
+/// A directory that this process alone works in, for as long as this lives.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    identity: Identity,
+    token_key: [u8; 17],
+    _lock: File,
+}
+
+impl Directory {
+    /// Opens a directory; makes one where there is none, or an empty one.
+    ///
+    /// # Errors
+    /// When another process works in it, when it is something else, or when what it holds is damaged.
+    pub fn open_or_make(path: &Path) -> Result<Directory, StorageError> {
+        Directory::open_or_make_with(path, Identity::generate_key)
+    }
+
+    /// As [`open_or_make`](Directory::open_or_make), with a given secret where one is made: the same users get the same
+    /// keys in each such directory.
+    ///
+    /// # Errors
+    /// As [`open_or_make`](Directory::open_or_make).
+    pub fn open_or_make_with(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<Directory, StorageError> {
+        fs::create_dir_all(path).map_err(at(path))?;
+        if !path.join(FORMAT).try_exists().map_err(at(path))? {
+            make(path, key)?;
+        }
+        Directory::open(path)
+    }
+
+    /// Opens a directory that exists.
+    ///
+    /// # Errors
+    /// As [`open_or_make`](Directory::open_or_make), and when there is none.
+    pub fn open(path: &Path) -> Result<Directory, StorageError> {
+        let format = path.join(FORMAT);
+        let words = match fs::read_to_string(&format) {
+            Ok(words) => words,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StorageError::Missing { path: path.to_owned() });
+            }
+            Err(error) => return Err(at(&format)(error)),
+        };
+        let found = words.trim_end();
+        if found != format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}") {
+            let found = found.chars().take(80).filter(|c| !c.is_control()).collect();
+            return Err(StorageError::Version { path: path.to_owned(), found });
+        }
+        let lock = lock(path)?;
+        let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
+        let identity = secret::read(&path.join(IDENTITY), IDENTITY_TITLE)?.ok_or_else(|| missing(IDENTITY))?;
+        let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
+        Ok(Directory { path: path.to_owned(), identity: Identity::new(identity), token_key, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The secret by which user ids become keys.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The secret under which tokens are sealed.
+    pub fn token_key(&self) -> TokenKey {
+        let [id, secret @ ..] = self.token_key;
+        TokenKey::new(id, secret)
+    }
+
+    /// Its snapshots.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::new(&self.path)
+    }
+
+    /// The files of its journal.
+    pub fn files(&self) -> Files {
+        Files::new(&self.path)
+    }
+
+    /// First frames of the files of its journal, ascending.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn journal_files(&self) -> Result<Vec<Seq>, StorageError> {
+        self.files().list().map_err(at(&self.path))
+    }
+
+    /// Its journal, to go on with behind `after`: see [`DurableJournal::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn journal(&self, after: Seq, options: Options) -> Result<DurableJournal, JournalError> {
+        DurableJournal::open(Arc::new(self.files()), self.identity.fingerprint(), after, options)
+    }
+
+    /// The frames of its journal behind `after`, to look at: no file is changed.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self, after: Seq) -> Result<Reader, JournalError> {
+        Reader::open(Arc::new(self.files()), self.identity.fingerprint(), after)
+    }
+}
+
+/// Makes a directory out of an empty one. The file that says so comes last: what was made before it is made again
+/// after a crash.
+fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError> {
+    for entry in fs::read_dir(path).map_err(at(path))? {
+        let name = entry.map_err(at(path))?.file_name();
+        let name = name.to_string_lossy();
+        let is_journal = first_of(&name).is_some();
+        let ours = [LOCK, IDENTITY, TOKEN, "lost+found"].contains(&&*name) || name.ends_with(".new");
+        if is_journal || !ours {
+            return Err(StorageError::Strange { path: path.to_owned(), found: name.into_owned() });
+        }
+    }
+    let _lock = lock(path)?;
+    let (identity, token) = (path.join(IDENTITY), path.join(TOKEN));
+    // A secret that was put there beforehand is kept: so an identity is moved to a new directory.
+    if secret::read::<32>(&identity, IDENTITY_TITLE)?.is_none() {
+        secret::write(&identity, IDENTITY_TITLE, &key()).map_err(at(&identity))?;
+    }
+    if secret::read::<17>(&token, TOKEN_TITLE)?.is_none() {
+        secret::write(&token, TOKEN_TITLE, &TokenKey::generate_bytes()).map_err(at(&token))?;
+    }
+    let format = path.join(FORMAT);
+    secret::write_words(&format, &format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}\n")).map_err(at(&format))
+}
+
+/// Keeps other processes out until the file is closed, which a kill does as well.
+fn lock(path: &Path) -> Result<File, StorageError> {
+    let lock = path.join(LOCK);
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
+    let mut file = opened.map_err(at(&lock))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the message.
+            let _ = file.take(20).read_to_string(&mut holder);
+            let holder = holder.trim().to_owned();
+            return Err(StorageError::InUse { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(at(&lock)(error)),
+    }
+    // Only for messages.
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
+    let path = path.to_owned();
+    move |source| StorageError::Io { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &Path) -> String {
+        Directory::open_or_make(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn secrets_are_made_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b");
+        let missing = Directory::open(&path).unwrap_err();
+        assert!(matches!(missing, StorageError::Missing { .. }), "{missing}");
+        let made = Directory::open_or_make(&path).unwrap();
+        let (print, token) = (made.identity().fingerprint(), made.token_key);
+        drop(made);
+        let again = Directory::open(&path).unwrap();
+        assert_eq!((again.identity().fingerprint(), again.token_key), (print, token));
+        let other = Directory::open_or_make(&directory.path().join("c")).unwrap();
+        assert_ne!((other.identity().fingerprint(), other.token_key), (print, token));
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let one = Directory::open_or_make(directory.path()).unwrap();
+        let told = refused(directory.path());
+        assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");
+        drop(one);
+        Directory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_something_else_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("letter.txt"), "dear").unwrap();
+        let told = refused(directory.path());
+        assert!(told.contains("'letter.txt' is in it") && told.contains("name another one"), "{told}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("journal-00000000000000000001.redb"), "").unwrap();
+        assert!(refused(directory.path()).contains("journal-"), "a journal without its directory's format file");
+    }
+
+    #[test]
+    fn a_directory_that_was_half_made_is_made_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = Directory::open_or_make(directory.path()).unwrap();
+        let print = made.identity().fingerprint();
+        drop(made);
+        fs::remove_file(directory.path().join(FORMAT)).unwrap();
+        fs::remove_file(directory.path().join(TOKEN)).unwrap();
+        let made = Directory::open_or_make(directory.path()).unwrap();
+        assert_eq!(made.identity().fingerprint(), print, "a key that is there is kept");
+    }
+
+    #[test]
+    fn lost_and_damaged_parts_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(directory.path()).unwrap());
+        fs::write(directory.path().join(FORMAT), "inkling data directory, format 2\n").unwrap();
+        let told = refused(directory.path());
+        assert!(told.contains("'inkling data directory, format 2'") && told.contains("knows format 1"), "{told}");
+        fs::write(directory.path().join(FORMAT), "inkling data directory, format 1\n").unwrap();
+
+        let identity = directory.path().join(IDENTITY);
+        let text = fs::read_to_string(&identity).unwrap();
+        fs::write(&identity, text.replace("format 1", "format 3")).unwrap();
+        let told = refused(directory.path());
+        assert!(told.contains("identity.key: is no inkling identity key, or damaged"), "{told}");
+        fs::remove_file(&identity).unwrap();
+        let told = refused(directory.path());
+        assert!(told.contains("identity.key: is missing: put it back from a backup"), "{told}");
+    }
+}
