@@ -12,8 +12,8 @@ use crate::storage::{Directory, Plan, repair};
 /// Says what is wrong with a journal and what a repair would drop; does it with --drop, and keeps a copy
 ///
 /// A service refuses a damaged journal. Restoring a backup loses what came after it, cutting the journal loses what
-/// comes after the damage: acknowledged events in either case. Without --drop nothing is changed, and the exit code is 1 if
-/// something is wrong.
+/// comes after the damage: acknowledged events in either case. Without --drop nothing is changed, and the exit code
+/// is 1 if something is wrong.
 #[derive(Debug, Args)]
 pub struct Repair {
     /// The data directory

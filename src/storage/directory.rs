@@ -60,8 +60,8 @@ pub enum StorageError {
     },
     /// A later version made it.
     #[error(
-        "{}: is of another format ('{found}'), this version knows format {DIRECTORY_FORMAT}: start the version that made \
-         it, or a later one",
+        "{}: is of another format ('{found}'), this version knows format {DIRECTORY_FORMAT}: start the version that \
+         made it, or a later one",
         path.display()
     )]
     Version {

@@ -2,8 +2,8 @@
 //!
 //! The journal runs on a simulated disk. At each sync, before it has any effect, images are made of what a crash at
 //! that moment may leave: everything unsynced lost, everything kept, and each write by itself kept, lost, cut or
-//! zeroed. Each image is opened like a data directory after a loss of power. The state that comes out of it must be that of
-//! the frames acknowledged at that moment, or of those and some that followed, to the bit.
+//! zeroed. Each image is opened like a data directory after a loss of power. The state that comes out of it must be
+//! that of the frames acknowledged at that moment, or of those and some that followed, to the bit.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 

@@ -23,8 +23,8 @@ use producer::Tally;
 /// Tracks made-up events over TrackStream and measures throughput and the time to the acknowledgement
 ///
 /// Closed loop: each producer keeps --ahead messages underway and sends the next when one is acknowledged. Open loop,
-/// with --rate: messages are due at fixed times, and a time to acknowledgement counts from when its message was due, not
-/// from when it could be sent; so a service that stands still is not measured by the one message that met it
+/// with --rate: messages are due at fixed times, and a time to acknowledgement counts from when its message was due,
+/// not from when it could be sent; so a service that stands still is not measured by the one message that met it
 /// (coordinated omission). The events teach the service what no user did: load a data directory of its own.
 #[derive(Debug, Args)]
 pub struct Load {
