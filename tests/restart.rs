@@ -4,8 +4,6 @@
 
 mod harness;
 
-use std::time::Duration;
-
 use harness::{Service, action, impression, purchase, score_request, settings, target};
 use inkling::config::Config;
 use inkling::pb::v1 as pb;
@@ -25,7 +23,7 @@ fn config() -> Config {
 #[tokio::test]
 async fn what_was_learned_and_what_is_under_way_outlive_a_restart() {
     let data = tempfile::tempdir().unwrap();
-    let service = Service::start_in(config(), data.path(), Duration::from_secs(300), 2).await;
+    let service = Service::start_in(config(), data.path()).await;
     let at = |mut event: pb::Event, ms: u64| {
         event.occurred_at_ms = 1_780_000_000_000 + ms;
         event
@@ -40,7 +38,7 @@ async fn what_was_learned_and_what_is_under_way_outlive_a_restart() {
     let known = state(&service).await;
     service.stop().await;
 
-    let service = Service::start_in(config(), data.path(), Duration::from_secs(300), 2).await;
+    let service = Service::start_in(config(), data.path()).await;
     assert_eq!(state(&service).await, known, "the state is the one that was acknowledged, and nothing was added");
     let after = service.score(asked()).await;
     assert_eq!(after.results[0].signals, before.results[0].signals);
@@ -53,7 +51,7 @@ async fn what_was_learned_and_what_is_under_way_outlive_a_restart() {
 
     let mut config = config();
     config.settings.arms.control_share = 0.25;
-    let service = Service::start_in(config, data.path(), Duration::from_secs(300), 2).await;
+    let service = Service::start_in(config, data.path()).await;
     let (seq, digest) = state(&service).await;
     assert!(seq == learned.0 + 1 && digest != learned.1, "changed settings are in the journal");
     let response = service.track(vec![shown]).await;
@@ -64,7 +62,7 @@ async fn what_was_learned_and_what_is_under_way_outlive_a_restart() {
 #[tokio::test]
 async fn two_services_do_not_share_a_directory() {
     let data = tempfile::tempdir().unwrap();
-    let service = Service::start_in(config(), data.path(), Duration::from_secs(300), 2).await;
+    let service = Service::start_in(config(), data.path()).await;
     let refused = inkling::storage::Directory::open_or_make(data.path()).unwrap_err().to_string();
     assert!(refused.contains("is in use by process"), "{refused}");
     service.stop().await;
