@@ -9,6 +9,7 @@ mod check;
 mod data;
 mod demo;
 mod exchange;
+mod export;
 mod input;
 mod inspect;
 mod json;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    Export(export::Export),
     Inspect(inspect::Inspect),
     Load(load::Load),
     Repair(repair::Repair),
@@ -73,6 +75,7 @@ impl Cli {
             Command::Backup(backup) => backup.run(),
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Export(export) => export.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Load(load) => load.run(),
             Command::Repair(repair) => repair.run(),

@@ -265,7 +265,6 @@ impl Catalog {
         mut entries: Vec<AdvertiserEntry>,
         goals: impl Iterator<Item = AdvertiserCode>,
         settings: Settings,
-        now: Tick,
     ) -> Option<Catalog> {
         let mut catalog = Catalog::default();
         for (number, advertiser) in goals.enumerate() {
@@ -278,7 +277,10 @@ impl Catalog {
         catalog.entries = entries;
         catalog.check(&settings).ok()?;
         let named = catalog.named();
-        catalog.configure(settings, now);
+        // Since when acts are kept is known, also where that is second 0, which stands for "not kept".
+        let kept: Vec<Kept> = catalog.entries.iter().map(|entry| entry.kept.clone()).collect();
+        catalog.configure(settings, Tick(0));
+        catalog.entries.iter_mut().zip(kept).for_each(|(entry, kept)| entry.kept = kept);
         let is_whole = catalog.entries.iter().all(|entry| entry.goal_codes.len() == entry.goals.all().len());
         (is_whole && catalog.named() == named).then_some(catalog)
     }

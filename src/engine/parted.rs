@@ -83,13 +83,9 @@ impl<K: Eq + Hash, V, const PARTS: usize> PartedMap<K, V, PARTS> {
         }
     }
 
-    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.parts.iter_mut().for_each(|part| part.retain(&mut keep));
-        self.len = self.parts.iter().map(HashMap::len).sum();
-    }
-
     /// All entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.parts.iter().flatten()
     }
 }

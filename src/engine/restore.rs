@@ -138,7 +138,7 @@ impl Restoring {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let set = |(hour, keys): (u32, Vec<ProfileKey>)| {
             let mut set = Hour::default();
-            keys.into_iter().for_each(|key| drop(set.insert(key, ())));
+            keys.into_iter().for_each(|key| set.insert(key, ()).unwrap_or_default());
             (hour, set)
         };
         let hours = std::mem::take(&mut parts.hours).into_iter().map(set).collect();
@@ -230,7 +230,7 @@ impl Engine {
     fn restore_names(&mut self, others: &Others<'_>, settings: Settings) -> Result<(), RestoreError> {
         let entries = others.list(Kind::Names, AdvertiserEntry::read)?;
         let goals = others.list(Kind::Goal, |mut bytes| bytes.short().map(AdvertiserCode))?;
-        let catalog = Catalog::restored(entries, goals.into_iter(), settings, self.now.tick());
+        let catalog = Catalog::restored(entries, goals.into_iter(), settings);
         self.catalog = Arc::new(catalog.ok_or(RestoreError::Settings)?);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! A table of the writer's that can be handed out bit by bit, as it was at one moment, while it goes on changing.
 //!
-//! It is split into many small maps. A walk hands out map after map; before an entry of a map that the walk has not come
-//! to changes for the first time, what it was is put aside, and the walk then passes it by. So nothing is copied at
-//! once, and a change costs a set entry more while a walk goes on. Small maps also grow one by one: a single one would
-//! now and then move all its entries.
+//! It is split into many small maps. A walk hands out map after map; before an entry of a map that the walk has not
+//! come to changes for the first time, what it was is put aside, and the walk then passes it by. So nothing is copied
+//! at once, and a change costs a set entry more while a walk goes on. Small maps also grow one by one: a single one
+//! would now and then move all its entries.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet};
@@ -118,13 +118,23 @@ impl<K: Key, V: Row> Table<K, V> {
     pub fn remove(&mut self, key: K) -> Option<V> {
         let place = self.place(key);
         self.keep(place, key);
-        let removed = self.maps[place].remove(&key)?;
+        let map = &mut self.maps[place];
+        let removed = map.remove(&key)?;
         self.len -= 1;
+        // What most have left gives its room back.
+        if map.len() < map.capacity() / 4 {
+            map.shrink_to_fit();
+        }
         Some(removed)
     }
 
     /// Drops the entries that are not to stay.
     pub fn retain(&mut self, mut stays: impl FnMut(&V) -> bool) {
+        if self.walk.is_none() {
+            self.maps.iter_mut().for_each(|map| map.retain(|_, value| stays(value)));
+            self.len = self.maps.iter().map(HashMap::len).sum();
+            return;
+        }
         for place in 0..self.maps.len() {
             let leaving: Vec<K> =
                 self.maps[place].iter().filter(|(_, value)| !stays(value)).map(|(key, _)| *key).collect();

@@ -79,6 +79,8 @@ struct Applier {
     unread: (usize, usize),
     underway: Underway,
     snapshots: Snapshots,
+    /// Goals whose weights have memory.
+    warmed: usize,
 }
 
 /// Who waits, in the order of asking.
@@ -129,6 +131,7 @@ pub fn start(
         seq: after,
         unread: (0, 0),
         underway: Underway::default(),
+        warmed: 0,
         snapshots: Snapshots::new(snapshots, after, Arc::clone(&counters), queue.snapshot_waker()),
         counters,
     };
@@ -336,6 +339,11 @@ impl Applier {
 
     /// Lets scorers see the state as it is.
     fn show(&mut self) {
+        let goals = self.engine.catalog().goals().len();
+        if goals != self.warmed {
+            self.engine.warm();
+            self.warmed = goals;
+        }
         self.engine.publish();
         self.clock.publish(self.engine.now());
         self.applied.store(self.seq.0, Ordering::Release);

@@ -22,7 +22,7 @@
 //! | as many | the stored bytes |
 //!
 //! Settings are a frame of one `Configured` record. An end holds the number of entries (8) and the digest of the state
-//! (16). Checksums are the first 16 bytes of BLAKE3: a flipped bit, a cut, a chunk that moved or that comes from another
+//! (16). Checksums are the first 16 bytes of BLAKE3: a flipped bit, a cut, a chunk that moved or comes from another
 //! file are all found.
 //!
 //! A file comes to be under a temporary name, is synced, gets its name, and the directory is synced: whatever has the
@@ -30,8 +30,8 @@
 //! format or of another identity key is refused, because to pass it over would be to lose what it covers: that is the
 //! operator's choice.
 //!
-//! *Invariants*: knows files and the engine's image; no journal, no clock, no service. What it reads is believed only as
-//! far as checksums and the engine's own checks go: no file makes it panic.
+//! *Invariants*: knows files and the engine's image; no journal, no clock, no service. What it reads is believed only
+//! as far as checksums and the engine's own checks go: no file makes it panic.
 
 mod fault;
 mod layout;

@@ -111,7 +111,8 @@ impl Shelf {
     }
 
     /// Deletes all but the newest so many, at least one, and what broken-off writing and damage have left. The oldest
-    /// that is kept; frames below it are needed by no start.
+    /// of them: frames that it covers are needed by no start. `None` as long as there are fewer, so that a damaged one
+    /// can be made good by the journal.
     ///
     /// # Errors
     /// When a file cannot be deleted.
@@ -128,7 +129,7 @@ impl Shelf {
         if !gone.is_empty() {
             sync_directory(&self.directory)?;
         }
-        Ok(kept.first().copied())
+        Ok(kept.first().copied().filter(|_| kept.len() >= newest))
     }
 
     fn names(&self) -> Result<Vec<String>, SnapshotError> {

@@ -17,6 +17,7 @@
 
 mod backup;
 mod directory;
+mod export;
 mod ground;
 mod recovery;
 mod repair;
@@ -24,6 +25,7 @@ mod secret;
 
 pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
+pub use export::{ExportError, Exported, Selection, export};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use repair::{Plan, repair};

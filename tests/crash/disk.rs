@@ -54,6 +54,14 @@ impl Content {
                     let kept = data[..(data.len() as f64 * share) as usize].to_vec();
                     Content::apply(&mut left, &Unsynced::Write(*at, kept));
                 }
+                (Left::Zeroed, Unsynced::Write(0, data)) => {
+                    let mixed = data.iter().enumerate().map(|(place, new)| match fate.kept() {
+                        true => *new,
+                        false => left.get(place).copied().unwrap_or(0),
+                    });
+                    let mixed = mixed.collect();
+                    Content::apply(&mut left, &Unsynced::Write(0, mixed));
+                }
                 (Left::Zeroed, Unsynced::Write(at, data)) => {
                     Content::apply(&mut left, &Unsynced::Write(*at, vec![0; data.len()]));
                 }
@@ -64,6 +72,9 @@ impl Content {
 }
 
 /// What becomes of one unsynced write.
+///
+/// redb rewrites the head of its file in place, and relies on each byte being the old or the new one: what stands at
+/// the beginning of a file is not zeroed, but mixed byte by byte.
 enum Left {
     Kept,
     Lost,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use inkling::config::{Config, Workers};
 use inkling::expression::READY_MADE;
 use inkling::identity::Identity;
 use inkling::ids::Id;
+use inkling::journal::Options;
 use inkling::pb::v1 as pb;
 use inkling::pb::v1::{
     admin_service_client::AdminServiceClient, event_service_client::EventServiceClient,
@@ -18,7 +20,7 @@ use inkling::pb::v1::{
 };
 use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::storage::Ground;
+use inkling::storage::{Directory, Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -55,7 +57,35 @@ impl Service {
         Service::start_with(Config::from_settings(settings())).await
     }
 
-    pub async fn start_with(mut config: Config) -> Service {
+    pub async fn start_with(config: Config) -> Service {
+        Service::start_on(config, || (Ground::in_memory(), Secrets::in_memory(Identity::generate()), None)).await
+    }
+
+    /// A service whose state outlives it, in a directory whose identity key is all zeros.
+    pub async fn start_in(config: Config, data: &Path) -> Service {
+        Service::start_snapshotting(config, data, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT).await
+    }
+
+    /// The same; it takes a snapshot so often, and keeps so many.
+    pub async fn start_snapshotting(config: Config, data: &Path, interval: Duration, kept: usize) -> Service {
+        let data = data.to_owned();
+        let ground = move || {
+            let directory = Directory::open_or_make_with(&data, || [0; 32]).unwrap();
+            let tell = |what: &str| panic!("{what}");
+            let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(tell));
+            let mut ground = ground.unwrap();
+            let plan = ground.snapshots.as_mut().unwrap();
+            (plan.interval, plan.kept) = (interval, kept);
+            let secrets = Secrets::of(&directory);
+            (ground, secrets, Some(directory))
+        };
+        Service::start_on(config, ground).await
+    }
+
+    async fn start_on(
+        mut config: Config,
+        ground: impl FnOnce() -> (Ground, Secrets, Option<Directory>) + Send + 'static,
+    ) -> Service {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (config.server.grpc, config.server.http) = (any, any);
         config.server.workers = Workers::Fixed(2);
@@ -67,8 +97,9 @@ impl Service {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            let secrets = Secrets::in_memory(Identity::generate());
-            server::run(config, Ground::in_memory(), secrets, listeners, shutdown, || tell.send(()).unwrap())
+            // The directory is locked until the service has ended.
+            let (ground, secrets, _directory) = ground();
+            server::run(config, ground, secrets, listeners, shutdown, || tell.send(()).unwrap())
         });
         ready.await.expect("the service becomes ready");
         let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();

@@ -5,6 +5,7 @@ use inkling::event::Record;
 use inkling::ids::Seq;
 use inkling::opportunity::ScoreRequest;
 use inkling::snapshot::{Covers, Taking, load};
+use inkling::units::Timestamp;
 use proptest::prelude::*;
 
 use super::dice::Dice;
@@ -34,7 +35,7 @@ fn restored(engine: &Engine, pieces: &[Vec<u8>]) -> Result<Engine, RestoreError>
 }
 
 /// Answers of two engines to the same questions are the same to the bit.
-fn compare(one: &Scorer, other: &Scorer, at: inkling::units::Timestamp, requests: &[ScoreRequest]) {
+fn compare(one: &Scorer, other: &Scorer, at: Timestamp, requests: &[ScoreRequest]) {
     for request in requests {
         assert_eq!(format!("{:?}", one.score(at, request)), format!("{:?}", other.score(at, request)));
     }
@@ -151,6 +152,19 @@ fn a_snapshot_file_holds_everything() {
     if let Some(fixture) = std::env::var_os("INKLING_FIXTURE") {
         std::fs::copy(&written.path, fixture).unwrap();
     }
+}
+
+/// The clock of events stands at 0 until the first: that is also the mark of what is not known.
+#[test]
+fn settings_before_the_first_event_are_restored() {
+    let mut stories = Stories::new(Dice::new(2));
+    let mut engine = Engine::new();
+    let (at, first) = (Timestamp(0), stories.configured());
+    engine.apply(&Record { at, occurred_at: at, ..first });
+    let (records, _) = records(&mut stories, 50);
+    records[1..].iter().for_each(|record| drop(engine.apply(record)));
+    let restored = restored(&engine, &pieces(&engine, &mut Dice::new(2))).unwrap();
+    assert_eq!(restored.digest(), engine.digest());
 }
 
 #[test]

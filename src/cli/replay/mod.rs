@@ -270,13 +270,17 @@ pub(super) fn evaluate_from(text: &str) -> Result<EvaluateFrom, String> {
             _ => Err("a share lies between 0 and 1".to_owned()),
         };
     }
-    let utc = |moment: jiff::civil::DateTime| moment.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
-    let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| utc(text.parse::<jiff::civil::DateTime>().ok()?));
-    let ms = moment.and_then(|moment| u64::try_from(moment.as_millisecond()).ok());
-    ms.map(|ms| EvaluateFrom::Moment(Timestamp(ms))).ok_or_else(|| {
+    read_moment(text).map(EvaluateFrom::Moment).ok_or_else(|| {
         "is neither a share such as 0.5, nor a date such as 2021-01-01, nor a moment such as 2021-01-01T12:00:00Z"
             .to_owned()
     })
+}
+
+/// Reads a date or a moment, in UTC where it does not say.
+pub(super) fn read_moment(text: &str) -> Option<Timestamp> {
+    let utc = |moment: jiff::civil::DateTime| moment.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| utc(text.parse::<jiff::civil::DateTime>().ok()?))?;
+    u64::try_from(moment.as_millisecond()).ok().map(Timestamp)
 }
 
 /// A moment as a date, with the time of day where it is not midnight; UTC.

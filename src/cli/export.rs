@@ -1,0 +1,72 @@
+//! `inkling export DIR LOG`: the journal as a journey log.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::words;
+use crate::ids::{Id, Seq};
+use crate::journey::JourneyWriter;
+use crate::storage::{Directory, Selection, export};
+use crate::units::Timestamp;
+
+/// Writes the journal of a data directory as a journey log, which `inkling replay` reads
+///
+/// Users are keys. Impressions carry the features they were scored on in the place of their context: to replay with other
+/// features, the bidder's own request log is needed. People who were forgotten are left out.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The data directory
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// The log to write: gzip when its name ends in .gz, zstd when in .zst
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+    /// Only from this moment on: a date such as 2026-06-01 or a moment such as 2026-06-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Only before this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+    /// Only of this advertiser
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    advertiser: Option<Id>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let wrong = || "is neither a date such as 2026-06-01 nor a moment such as 2026-06-01T12:00:00Z".to_owned();
+    super::replay::read_moment(text).ok_or_else(wrong)
+}
+
+fn name(text: &str) -> Result<Id, String> {
+    Id::new(text).map_err(|error| error.to_string())
+}
+
+impl Export {
+    /// Reads, writes, and prints what was left out.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or the log cannot be written.
+    pub fn run(self) -> anyhow::Result<()> {
+        let directory = Directory::open(&self.directory)?;
+        let before_first = directory.journal_files()?.first().map_or(Seq(0), |first| Seq(first.0.saturating_sub(1)));
+        let selection = Selection {
+            from: self.from.unwrap_or_default(),
+            to: self.to.unwrap_or(Timestamp(u64::MAX)),
+            advertiser: self.advertiser,
+        };
+        let mut writer = JourneyWriter::create(&self.log)?;
+        let exported = export(|| directory.reader(before_first), &mut writer, &selection)
+            .with_context(|| format!("{}: not exported", self.directory.display()))?;
+        writer.finish()?;
+        let text = format!(
+            "{}: {}; left out: {} that a journey log has no word for, {} of people who were forgotten\n",
+            self.log.display(),
+            words::several(exported.lines as usize, "line"),
+            words::several(exported.wordless as usize, "record"),
+            words::count(exported.forgotten as usize),
+        );
+        super::print(&text).context("cannot write to standard output")
+    }
+}
