@@ -1,6 +1,21 @@
 //! An axis: from numbers to places, and where its ticks are.
 
 use super::table::{count, percent};
+use crate::math;
+
+/// The power of ten with this exponent.
+fn power_of_ten(exponent: i32) -> f64 {
+    (0..exponent.unsigned_abs()).fold(1.0, |power, _| if exponent < 0 { power / 10.0 } else { power * 10.0 })
+}
+
+/// The exponent of the largest power of ten that is at most a number above 0.
+fn decade(number: f64) -> i32 {
+    let mut exponent = (math::ln(number) / std::f64::consts::LN_10) as i32 + 1;
+    while exponent > -300 && power_of_ten(exponent) > number * (1.0 + 1e-9) {
+        exponent -= 1;
+    }
+    exponent
+}
 
 /// How numbers are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +41,7 @@ impl Tell {
 
     /// A tick, which lies on a step of this size: no more digits than tell it from its neighbours.
     fn tick(self, number: f64, step: f64) -> String {
-        let digits = |step: f64| (-step.log10().floor()).clamp(0.0, 8.0) as usize;
+        let digits = |step: f64| (-decade(step)).clamp(0, 8) as usize;
         match self {
             Tell::Count if step >= 1.0 => count(number),
             Tell::Percent => format!("{:.*} %", digits(step * 100.0), number * 100.0),
@@ -90,11 +105,11 @@ impl Axis {
     pub fn ticks(&self, scale: Scale) -> Vec<(f64, String)> {
         let mut ticks = Vec::new();
         if scale.is_log {
-            let decades = (scale.low.log10().floor() as i32)..=(scale.high.log10().ceil() as i32);
+            let decades = decade(scale.low)..=decade(scale.high);
             let few = scale.high / scale.low < 60.0;
             let steps: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
             for (decade, step) in decades.flat_map(|decade| steps.iter().map(move |step| (decade, *step))) {
-                let unit = 10f64.powi(decade);
+                let unit = power_of_ten(decade);
                 let number = unit * step;
                 if number >= scale.low && number <= scale.high {
                     ticks.push((number, self.tell.tick(number, unit)));
@@ -107,7 +122,7 @@ impl Axis {
             return ticks;
         }
         let raw = (scale.high - scale.low) / 5.0;
-        let unit = 10f64.powf(raw.log10().floor());
+        let unit = power_of_ten(decade(raw));
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|of| of * unit).into_iter().find(|step| *step >= raw);
         let step = step.unwrap_or(10.0 * unit);
         let first = (scale.low / step).ceil() as i64;
@@ -123,7 +138,7 @@ impl Scale {
     /// Where a number stands, 0 to 1; `None` where it has no place.
     pub fn place(&self, number: f64) -> Option<f64> {
         let place = match self.is_log {
-            true if number > 0.0 => (number / self.low).ln() / (self.high / self.low).ln(),
+            true if number > 0.0 => math::ln(number / self.low) / math::ln(self.high / self.low),
             true => return None,
             false => (number - self.low) / (self.high - self.low),
         };

@@ -43,7 +43,7 @@ impl Tune {
         if space.knobs().is_empty() {
             bail!("{}: there is nothing to tune: it has no segments", self.config.display());
         }
-        let halves = Halves::open(&[self.market.clone()], settings, self.search_from, self.held_out_from)?;
+        let halves = Halves::open(std::slice::from_ref(&self.market), settings, self.search_from, self.held_out_from)?;
         ensure!(halves.from.0 < halves.from.1, "--search-from must lie before --held-out-from");
         let bid = landscape.quantile(self.win_rate);
         let market = Market { landscape: &landscape, correlation: self.correlation, bid };
@@ -70,6 +70,30 @@ impl Tune {
         let changed = changes::changes(&space, settings, &before, &found.best);
         let of = Searched { space: &space, settings, found: &found, changed: &changed };
         let (from, cut) = (moment(halves.from.0), moment(halves.from.1));
+        let lead = self.log_lead(settings, &halves, bid, (seeds, judged_on));
+        let worlds = format!("days from {cut} on");
+        let last = show::verdict(&of, judged.as_ref(), "impressions that convert", &worlds);
+        let text = format!("{}\n{}{last}", lead.join("\n"), show::search(&of));
+        let mut json = Map::new();
+        json.insert("log".to_owned(), json!(self.market));
+        json.insert("searched_on".to_owned(), json!({ "from": from, "to": cut, "seed": self.seed, "seeds": seeds }));
+        json.insert("judged_on".to_owned(), json!({ "from": cut, "seed": self.seed, "seeds": judged_on }));
+        show::into_json(&mut json, &of, judged.as_ref());
+        let title = format!("Tuned on {}", self.market.display());
+        let mut page = page::page(&title, &lead, &of, judged.as_ref(), show::last_line(&last));
+        let prices = landscape.prices();
+        let points = prices.iter().step_by(prices.len().div_ceil(60).max(1));
+        page.add(won_by_bid(
+            "bid per mille, in the landscape's unit",
+            points.map(|price| (f64::from(*price), landscape.win_rate(*price))).collect(),
+        ));
+        let is_gain = judged.as_ref().is_some_and(|judged| judged.verdict.refused().is_none());
+        Ok(Told { text, json, page, gain: is_gain.then(|| (space.settings(&found.best), changed)) })
+    }
+
+    /// What was searched and judged, in sentences.
+    fn log_lead(&self, settings: &Settings, halves: &Halves, bid: u32, (seeds, judged_on): (u32, u32)) -> Vec<String> {
+        let (from, cut) = (moment(halves.from.0), moment(halves.from.1));
         let counts = |name: &str, (opportunities, converting, users): (usize, usize, usize)| {
             let [opportunities, converting, users] =
                 [opportunities, converting, users].map(|number| count(number as f64));
@@ -90,23 +114,6 @@ impl Tune {
                     .to_owned(),
             );
         }
-        let worlds = format!("days from {cut} on");
-        let last = show::verdict(&of, judged.as_ref(), "impressions that convert", &worlds);
-        let text = format!("{}\n{}{last}", lead.join("\n"), show::search(&of));
-        let mut json = Map::new();
-        json.insert("log".to_owned(), json!(self.market));
-        json.insert("searched_on".to_owned(), json!({ "from": from, "to": cut, "seed": self.seed, "seeds": seeds }));
-        json.insert("judged_on".to_owned(), json!({ "from": cut, "seed": self.seed, "seeds": judged_on }));
-        show::into_json(&mut json, &of, judged.as_ref());
-        let title = format!("Tuned on {}", self.market.display());
-        let mut page = page::page(&title, &lead, &of, judged.as_ref(), show::last_line(&last));
-        let prices = landscape.prices();
-        let points = prices.iter().step_by(prices.len().div_ceil(60).max(1));
-        page.add(won_by_bid(
-            "bid per mille, in the landscape's unit",
-            points.map(|price| (f64::from(*price), landscape.win_rate(*price))).collect(),
-        ));
-        let is_gain = judged.as_ref().is_some_and(|judged| judged.verdict.refused().is_none());
-        Ok(Told { text, json, page, gain: is_gain.then(|| (space.settings(&found.best), changed)) })
+        lead
     }
 }

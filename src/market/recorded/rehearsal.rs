@@ -47,7 +47,7 @@ impl Halves {
         let (lines, _) = read_lines(paths)?;
         let times =
             || lines.iter().filter(|(_, line)| matches!(line, Line::Opportunity(_))).map(|(_, line)| line.time().0);
-        let (first, last) = (times().next().unwrap_or(0), times().last().unwrap_or(0));
+        let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
         let moment = |at: EvaluateFrom| match at {
             EvaluateFrom::Moment(moment) => moment,
             EvaluateFrom::Share(share) => Timestamp(first + (share * last.saturating_sub(first) as f64).ceil() as u64),

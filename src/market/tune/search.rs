@@ -67,6 +67,15 @@ pub struct Found {
     pub ended: Ended,
 }
 
+/// A step, and where it leads to.
+type Candidate = (Move, Vec<f64>);
+
+/// What comes of a part of a search.
+type Halting<T, A> = Result<T, Halt<<A as Arena>::Error>>;
+
+/// A play's number and what came of it.
+type Numbered<A> = (usize, Result<<A as Arena>::Played, <A as Arena>::Error>);
+
 /// Why a round ended early.
 enum Halt<E> {
     Stopped,
@@ -140,10 +149,10 @@ impl<A: Arena> Search<'_, A> {
     }
 
     /// The best step from a point, if any is good enough.
-    fn round(&mut self, best: &[f64], halvings: u32) -> Result<Option<(Vec<f64>, Difference)>, Halt<A::Error>> {
+    fn round(&mut self, best: &[f64], halvings: u32) -> Halting<Option<(Vec<f64>, Difference)>, A> {
         let all = self.arena.worlds();
         let steps = self.space.moves(halvings).into_iter();
-        let mut left: Vec<(Move, Vec<f64>)> = steps.map(|step| (step, self.space.moved(best, step))).collect();
+        let mut left: Vec<Candidate> = steps.map(|step| (step, self.space.moved(best, step))).collect();
         left.retain(|(_, point)| point != best);
         let mut worlds = WORLDS_FIRST.min(all);
         loop {
@@ -169,7 +178,7 @@ impl<A: Arena> Search<'_, A> {
 
     /// Sets each number back to where it began, unless that is worse by two standard errors: what came along with
     /// something else, and does nothing by itself, is not to be changed.
-    fn prune(&mut self, first: &[f64], mut best: Vec<f64>) -> Result<Vec<f64>, Halt<A::Error>> {
+    fn prune(&mut self, first: &[f64], mut best: Vec<f64>) -> Halting<Vec<f64>, A> {
         let all = self.arena.worlds();
         for place in 0..best.len() {
             let mut back = best.clone();
@@ -187,12 +196,7 @@ impl<A: Arena> Search<'_, A> {
     }
 
     /// Those that are better than the point, the best first.
-    fn ranked(
-        &mut self,
-        best: &[f64],
-        left: Vec<(Move, Vec<f64>)>,
-        worlds: usize,
-    ) -> Result<Vec<(Move, Vec<f64>)>, Halt<A::Error>> {
+    fn ranked(&mut self, best: &[f64], left: Vec<Candidate>, worlds: usize) -> Halting<Vec<Candidate>, A> {
         let mut points = vec![best.to_vec()];
         points.extend(left.iter().map(|(_, point)| point.clone()));
         self.play(&points, worlds)?;
@@ -204,7 +208,7 @@ impl<A: Arena> Search<'_, A> {
     }
 
     /// The best two, three and more steps at once, as far as they move different numbers.
-    fn together(&self, best: &[f64], left: &[(Move, Vec<f64>)]) -> Vec<Vec<f64>> {
+    fn together(&self, best: &[f64], left: &[Candidate]) -> Vec<Vec<f64>> {
         let (mut moved, mut point, mut points) = (Vec::new(), best.to_vec(), Vec::new());
         for (step, _) in left {
             let Move::Times(place, _) = step else { continue };
@@ -228,7 +232,7 @@ impl<A: Arena> Search<'_, A> {
     }
 
     /// Plays what has not been played yet.
-    fn play(&mut self, points: &[Vec<f64>], worlds: usize) -> Result<(), Halt<A::Error>> {
+    fn play(&mut self, points: &[Vec<f64>], worlds: usize) -> Halting<(), A> {
         let all = (0..worlds).flat_map(|world| points.iter().map(move |point| (point, world)));
         let mut jobs: Vec<(&Vec<f64>, usize)> = Vec::new();
         for job in all {
@@ -237,7 +241,7 @@ impl<A: Arena> Search<'_, A> {
             }
         }
         let next = AtomicUsize::new(0);
-        let found: Mutex<Vec<(usize, Result<A::Played, A::Error>)>> = Mutex::default();
+        let found: Mutex<Vec<Numbered<A>>> = Mutex::default();
         let work = || {
             while !self.stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -269,6 +273,7 @@ mod tests {
     use crate::market::compare::Estimate;
     use crate::market::draws::to_uniform;
     use crate::market::tune::Group;
+    use crate::math;
     use crate::settings::{Advertiser, Goal, Settings};
 
     /// A hill over exponent and largest multiplier, with noise of its own for each point and world.
@@ -286,7 +291,7 @@ mod tests {
         }
 
         fn play(&self, point: &[f64], world: usize) -> Result<f64, Infallible> {
-            let off = |at: f64, top: f64| (at / top).ln() * (at / top).ln();
+            let off = |at: f64, top: f64| math::ln(at / top) * math::ln(at / top);
             let seed = point.iter().fold(world as u64, |seed, number| hash::mix(seed, number.to_bits()));
             let noise = self.noise * (to_uniform(seed) - 0.5);
             Ok(100.0 * (1.0 - 0.2 * off(point[0], self.top.0) - 0.1 * off(point[2], self.top.1) + noise))
