@@ -48,7 +48,7 @@ fn traces(data: &Path, user: UserKey) -> Vec<String> {
     let directory = Directory::open(data).unwrap();
     let first = directory.journal_files().unwrap()[0];
     let mut reader = directory.reader(Seq(first.0 - 1)).unwrap();
-    while let Some((seq, frame)) = reader.next().unwrap() {
+    while let Some((seq, frame)) = reader.next_frame().unwrap() {
         for record in decode_frame(&frame).unwrap() {
             if format!("{record:?}").contains(&format!("{user:?}")) {
                 found.push(format!("frame {}", seq.0));
@@ -82,7 +82,7 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
     let data = tempfile::tempdir().unwrap();
     let alice = Identity::new([0; 32]).user_key("alice");
     // Until it stops it takes no snapshot, so that the journal is whole.
-    let service = Service::start_in(config(), data.path(), Duration::from_secs(3_600), KEPT).await;
+    let service = Service::start_snapshotting(config(), data.path(), Duration::from_secs(3_600), KEPT).await;
     service.track(vec![at(action("alice", "view_item"), 0), at(action("bob", "view_item"), 0)]).await;
     let request = pb::ScoreRequest { at_ms: START_MS, ..score_request("o1", "alice", vec![target("acme")]) };
     let scored = service.score(request).await;
@@ -93,7 +93,7 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
         assert!(before.iter().any(|trace| trace.starts_with(place)), "this test would find nothing: {before:?}");
     }
 
-    let service = Service::start_in(config(), data.path(), INTERVAL, KEPT).await;
+    let service = Service::start_snapshotting(config(), data.path(), INTERVAL, KEPT).await;
     assert!(service.explain("alice").await.user.is_some(), "a restart forgets nobody");
     service.admin().forget(pb::ForgetRequest { user: "alice".into() }).await.unwrap();
     assert!(service.explain("alice").await.user.is_none(), "forgotten at once");
@@ -111,7 +111,7 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
 #[tokio::test]
 async fn a_restart_and_a_backup_go_on_where_the_service_was() {
     let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let service = Service::start_in(config(), data.path(), Duration::from_secs(3_600), 1).await;
+    let service = Service::start_snapshotting(config(), data.path(), Duration::from_secs(3_600), 1).await;
     for user in 0..200 {
         service.track(vec![at(action(&format!("u{user}"), "view_item"), user)]).await;
     }
@@ -129,7 +129,7 @@ async fn a_restart_and_a_backup_go_on_where_the_service_was() {
         assert_eq!((taken.len(), taken[0].0), (1, before.seq), "one of all that was");
         assert_eq!((snapshot.digest.to_string(), snapshot.engine.digest()), (before.digest.clone(), snapshot.digest));
         drop(directory);
-        let service = Service::start_in(config(), place, Duration::from_secs(3_600), 1).await;
+        let service = Service::start_snapshotting(config(), place, Duration::from_secs(3_600), 1).await;
         let after = state(&service).await;
         // The settings are told again at each start.
         assert_eq!(after.seq, before.seq + 1);

@@ -75,12 +75,12 @@ fn a_directory_of_format_1_opens() {
     let mut reader = directory.reader(Seq(0)).unwrap();
     for (place, frame) in frames().into_iter().enumerate() {
         assert_eq!(
-            reader.next().unwrap(),
+            reader.next_frame().unwrap(),
             Some((Seq(place as u64 + 1), frame)),
             "the bytes of a frame stay what they are"
         );
     }
-    assert_eq!(reader.next().unwrap(), None);
+    assert_eq!(reader.next_frame().unwrap(), None);
 
     let mut journal = directory.journal(Seq(0), Options::default()).unwrap();
     assert_eq!(journal.stored_last(), Seq(4));

@@ -44,7 +44,7 @@ impl Inspect {
 
 fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
     let mut reader = directory.reader(Seq(number.saturating_sub(1)))?;
-    match reader.next()? {
+    match reader.next_frame()? {
         Some((Seq(seq), frame)) if seq == number => {
             let records = decode_frame(&frame).with_context(|| format!("frame {number}"))?;
             Ok(records.iter().map(|record| format!("{record:?}\n")).collect())
@@ -80,7 +80,7 @@ fn overview(directory: &Directory) -> anyhow::Result<String> {
     let Some(first) = parts.first().filter(|_| parts.iter().all(|part| part.fault.is_none())) else { return Ok(text) };
     let mut reader = directory.reader(Seq(first.first.0 - 1))?;
     let (mut counts, mut span) = (BTreeMap::<&str, usize>::new(), None);
-    while let Some((seq, frame)) = reader.next()? {
+    while let Some((seq, frame)) = reader.next_frame()? {
         for record in decode_frame(&frame).with_context(|| format!("frame {}", seq.0))? {
             *counts.entry(kind(&record)).or_default() += 1;
             let (from, _) = span.unwrap_or((record.at, record.at));

@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod json;
 mod load;
+mod prices;
 mod remote;
 mod repair;
 mod replay;
@@ -23,7 +24,9 @@ mod serve;
 mod signals;
 mod simulate;
 mod track;
+mod tune;
 mod verify;
+mod web;
 mod words;
 
 use std::io::{self, Write};
@@ -58,6 +61,7 @@ enum Command {
     Serve(serve::Serve),
     Simulate(simulate::Simulate),
     Track(track::Track),
+    Tune(tune::Tune),
     Verify(verify::Verify),
 }
 
@@ -81,6 +85,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Simulate(simulate) => simulate.run(),
             Command::Track(track) => track.run(),
+            Command::Tune(tune) => tune.run(),
             Command::Verify(verify) => verify.run(),
         }
     }

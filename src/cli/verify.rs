@@ -36,7 +36,7 @@ impl Verify {
         let mut reader = directory.reader(after).context(about.clone())?;
         let mut progress = Progress::new(files.len() as u64);
         let begun = |seq: Seq| files.partition_point(|first| *first <= seq) as u64;
-        let recovered = recover(&mut engine, after, || reader.next(), |seq| progress.show(begun(seq) - 1));
+        let recovered = recover(&mut engine, after, || reader.next_frame(), |seq| progress.show(begun(seq) - 1));
         progress.done();
         let recovered = recovered.context(about)?;
         let text = format!(

@@ -7,6 +7,7 @@
 //! that [`crate::settings`] promises.
 
 mod advertiser;
+mod edit;
 mod goal;
 mod policy;
 mod problem;
@@ -22,6 +23,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use edit::{Edit, EditError, edit};
 pub use problem::{ConfigError, PROBLEMS_MAX, Problem};
 pub use server::{Clock, ServerConfig, Workers};
 pub use storage::{Durability, StorageConfig};

@@ -7,6 +7,7 @@
 
 use super::bytes::{Bytes, Read, Reader};
 use crate::exposure::{Arm, GoalScore};
+use crate::math;
 
 /// Impressions that the means remember.
 const MEMORY: f64 = 1_000.0;
@@ -18,6 +19,8 @@ const RATIO_MAX: f64 = 20.0;
 const GAP_BOUND: f64 = 4.0;
 /// Least and most that an impression counts.
 const WEIGHT_BOUNDS: (f64, f64) = (0.2, 5.0);
+/// Most that the factor is, as a logarithm, either way: 2.
+const LN_FACTOR_BOUND: f64 = std::f64::consts::LN_2;
 
 /// Means over the latest impressions of a goal.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -30,19 +33,21 @@ pub(super) struct Centre {
     p: f64,
     /// Impressions behind that.
     impressions: f64,
-}
-
-/// How much an impression counts: as if all had been bid for alike.
-pub(super) fn weight(arm: Arm, answered: Option<GoalScore>) -> f64 {
-    match answered {
-        Some(answered) if arm == Arm::Treated => {
-            (1.0 / f64::from(answered.multiplier)).clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1)
-        }
-        _ => 1.0,
-    }
+    /// Logarithm of the factor that makes multipliers 1 in the mean, where bounds and shrinkage keep them from it.
+    ln_factor: f64,
 }
 
 impl Centre {
+    /// How much an impression counts: as if all had been bid for alike.
+    pub fn weight(arm: Arm, answered: Option<GoalScore>) -> f64 {
+        match answered {
+            Some(answered) if arm == Arm::Treated => {
+                (1.0 / f64::from(answered.multiplier)).clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1)
+            }
+            _ => 1.0,
+        }
+    }
+
     /// What is added to the context's log-odds, so that probabilities are as high as its own in the mean of the ratio.
     pub fn gap(&self) -> f64 {
         self.gap
@@ -67,22 +72,33 @@ impl Centre {
         self.gap = gap.clamp(-GAP_BOUND, GAP_BOUND);
     }
 
+    /// The factor on multipliers that makes them 1 in the mean, within ½ and 2.
+    pub fn factor(&self) -> f64 {
+        math::exp(self.ln_factor)
+    }
+
+    /// Counts the multiplier of an impression, that factor included.
+    pub fn add_multiplier(&mut self, multiplier: f64, weight: f64) {
+        let ln_factor = self.ln_factor - (multiplier - 1.0) * weight / MEMORY;
+        self.ln_factor = ln_factor.clamp(-LN_FACTOR_BOUND, LN_FACTOR_BOUND);
+    }
+
     /// Appends its canonical bytes.
     pub fn write(&self, bytes: &mut Vec<u8>) {
-        [self.gap, self.people, self.p, self.impressions].into_iter().for_each(|number| bytes.number(number));
+        let Centre { gap, people, p, impressions, ln_factor } = *self;
+        [gap, people, p, impressions, ln_factor].into_iter().for_each(|number| bytes.number(number));
     }
 
     /// A centre out of its canonical bytes.
     pub fn read(bytes: &mut Reader<'_>) -> Read<Centre> {
-        let [gap, people, p, impressions] = bytes.numbers()?;
-        Ok(Centre { gap, people, p, impressions })
+        let [gap, people, p, impressions, ln_factor] = bytes.numbers()?;
+        Ok(Centre { gap, people, p, impressions, ln_factor })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::math;
     use proptest::prelude::*;
 
     #[test]
@@ -101,17 +117,33 @@ mod tests {
     #[test]
     fn what_was_bid_for_more_counts_less() {
         let answered = |multiplier| Some(GoalScore { goal: crate::ids::GoalCode(0), logit: 0.0, p: 0.0, multiplier });
-        assert_eq!(weight(Arm::Treated, answered(2.0)), 0.5);
-        assert_eq!(weight(Arm::Control, answered(2.0)), 1.0, "bid for at 1");
-        assert_eq!(weight(Arm::Treated, None), 1.0);
-        assert_eq!(weight(Arm::Treated, answered(f32::MIN_POSITIVE)), 5.0);
+        assert_eq!(Centre::weight(Arm::Treated, answered(2.0)), 0.5);
+        assert_eq!(Centre::weight(Arm::Control, answered(2.0)), 1.0, "bid for at 1");
+        assert_eq!(Centre::weight(Arm::Treated, None), 1.0);
+        assert_eq!(Centre::weight(Arm::Treated, answered(f32::MIN_POSITIVE)), 5.0);
         // Of two kinds, equally frequent, one is won twice as often.
         let mut centre = Centre::default();
         for round in 0..30_000 {
             let (p, multiplier) = if round % 3 < 2 { (0.04, 2.0) } else { (0.02, 1.0) };
-            centre.add(p, weight(Arm::Treated, answered(multiplier)));
+            centre.add(p, Centre::weight(Arm::Treated, answered(multiplier)));
         }
         assert!((centre.p().unwrap() - 0.03).abs() < 5e-4, "{centre:?}");
+    }
+
+    #[test]
+    fn multipliers_are_1_in_the_mean() {
+        // What the model asks for, cut at 3: 0.5 for nine in ten, 6 for the tenth. Won by twice the chance at twice the bid.
+        let mut centre = Centre::default();
+        for round in 0..60_000 {
+            let wanted = if round % 10 == 0 { 6.0 } else { 0.5 };
+            let multiplier: f64 = (centre.factor() * wanted).min(3.0);
+            let wins = (round / 10 * 7 % 10) as f64 / 10.0 < multiplier / 3.0;
+            if wins {
+                centre.add_multiplier(multiplier, 1.0 / multiplier);
+            }
+        }
+        // 0.9 · 0.5 f + 0.1 · 3 = 1.
+        assert!((centre.factor() - 0.7 / 0.45).abs() < 0.05, "{}", centre.factor());
     }
 
     #[test]
@@ -132,6 +164,8 @@ mod tests {
             for (p, of_context, weight) in seen {
                 centre.add(p, weight);
                 centre.add_person(p, of_context, weight);
+                centre.add_multiplier(2.0 * weight, weight);
+                prop_assert!((0.499..=2.001).contains(&centre.factor()));
                 prop_assert!(centre.gap().abs() <= GAP_BOUND && (0.0..=1.0).contains(&centre.p().unwrap()));
             }
         }

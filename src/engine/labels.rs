@@ -11,13 +11,14 @@
 use smallvec::SmallVec;
 
 use super::Engine;
+use super::centre::Centre;
 use super::climb::steps_of;
 use super::conversions::{Conversion, ConversionId, CreditedTo, Share};
 use super::impressions::{Impression, ImpressionId};
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::statistics::{AdvertiserStatistics, Memberships, Outcome, Watched};
-use crate::exposure::{Feature, of_context};
+use crate::exposure::{Arm, Feature, GoalScore, of_context};
 use crate::ids::{GoalCode, ItemKey, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::{HEADS, LADDER, PerLane, heads, lanes};
@@ -43,8 +44,8 @@ pub(super) struct Seen {
     pub shown_at: Timestamp,
     /// How much it counts among those of one label.
     pub share: f32,
-    /// How much it counts among all that could be bid for.
-    pub weight: f64,
+    pub arm: Arm,
+    pub answered: Option<GoalScore>,
 }
 
 impl Engine {
@@ -54,7 +55,7 @@ impl Engine {
         &mut self,
         goal: GoalCode,
         features: Option<&[Feature]>,
-        Seen { shown_at, share, weight }: Seen,
+        Seen { shown_at, share, arm, answered }: Seen,
     ) -> Lesson {
         let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
@@ -75,8 +76,12 @@ impl Engine {
         let logit = intercept + state.mixture.mean(&logits);
         let curve = state.calibrator.curve();
         let corrected = |logit: f64| math::sigmoid(logit + curve.shift(logit));
+        let weight = Centre::weight(arm, answered);
         state.centre.add(corrected(logit), weight);
         if !of_person.is_empty() {
+            if let Some(answered) = answered {
+                state.centre.add_multiplier(f64::from(answered.multiplier) / state.spend.factor(), weight);
+            }
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
             state.centre.add_person(corrected(logit), corrected(alone + state.centre.gap()), weight);
         }

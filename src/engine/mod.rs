@@ -258,12 +258,15 @@ impl Engine {
             baseline: goal.centre.p().unwrap_or(parent.mean),
             gap: goal.centre.gap(),
             readiness: self.readiness(code),
-            spend_factor: goal.spend.factor(),
+            spend_factor: 1.0,
             value: 0.0,
         };
         if let Some(in_force) = self.catalog.goal_in_force(code) {
             let half_life = in_force.half_life;
             let statistics = &goal.statistics;
+            if in_force.setting.multiplier.spend_control {
+                view.spend_factor = goal.spend.factor() * goal.centre.factor();
+            }
             view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
                 * statistics.credit_per_positive(tick, half_life);
         }

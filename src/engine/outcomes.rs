@@ -9,7 +9,6 @@ use super::Engine;
 use super::action_set::ActionSet;
 use super::apply::Refused;
 use super::arms;
-use super::centre;
 use super::conversions::{Conversion, ConversionKey, CreditedTo};
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::impressions::{Impression, ImpressionId};
@@ -101,7 +100,7 @@ impl Engine {
             self.count_impression(&notice, goal, answered, before, event.cost, shown_at);
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
-            let seen = Seen { shown_at, share, weight: centre::weight(notice.arm, answered) };
+            let seen = Seen { shown_at, share, arm: notice.arm, answered };
             let lesson = self.learn_negative(goal, notice.features.as_deref(), seen);
             let class = answered.map(|answered| multiplier_class(answered.multiplier));
             let learned = Learned { answered: class, lesson };

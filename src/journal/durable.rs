@@ -180,7 +180,7 @@ impl Journal for DurableJournal {
 
     fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
         if let Some(stored) = &mut self.stored {
-            if let Some((seq, frame)) = stored.next()? {
+            if let Some((seq, frame)) = stored.next_frame()? {
                 self.next = seq.next();
                 if seq == self.stored_last {
                     self.stored = None;
@@ -204,10 +204,9 @@ impl Journal for DurableJournal {
 
     fn wait(&mut self) {
         if self.stored.is_none() && self.ready.is_empty() && self.is_underway() {
-            match self.done.recv() {
-                Ok(done) => self.take(done),
-                // `next` tells why.
-                Err(mpsc::RecvError) => {}
+            // Where the thread is gone, `next` tells why.
+            if let Ok(done) = self.done.recv() {
+                self.take(done);
             }
         }
     }

@@ -284,7 +284,7 @@ fn looking_changes_nothing() {
     let before = [1, 5, 10].map(bytes);
     let mut reader = Reader::open(Arc::new(Files::new(directory.path())), IDENTITY, Seq(0)).unwrap();
     let mut count = 0;
-    while reader.next().unwrap().is_some() {
+    while reader.next_frame().unwrap().is_some() {
         count += 1;
     }
     assert_eq!(count, 12);

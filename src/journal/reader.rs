@@ -62,7 +62,7 @@ impl Reader {
     /// # Errors
     /// When the next frame is missing or damaged, or its file is not what it should be. No later frame is returned
     /// then: nothing is passed over.
-    pub fn next(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
+    pub fn next_frame(&mut self) -> Result<Option<(Seq, Vec<u8>)>, JournalError> {
         loop {
             if let Some(frames) = &mut self.current
                 && let Some((seq, frame)) = frames.next()?

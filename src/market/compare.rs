@@ -11,6 +11,7 @@ use super::regret::{self, Regret};
 use super::run::{Market, Outcome, Tally};
 use super::scenario::Scenario;
 use super::truth::Truth;
+use super::tune::{Audience, audiences};
 use crate::settings::Settings;
 
 /// Seeds from here on are for tuning: none of those that are compared.
@@ -80,6 +81,8 @@ pub struct Row {
     pub segments: Vec<Tally>,
     /// Sums over seeds, by day.
     pub days: Vec<Tally>,
+    /// Sums over seeds of what was won, by the probability told: see [`super::run::told_band`].
+    pub told: Vec<Tally>,
 }
 
 /// Means over seeds.
@@ -89,6 +92,8 @@ pub struct Means {
     pub auctions: f64,
     /// Won.
     pub wins: f64,
+    /// Ads that were clicked.
+    pub clicks: f64,
     /// Spend in units of the currency.
     pub spend: f64,
     /// Conversions.
@@ -114,6 +119,8 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Seeds played.
     pub seeds: u32,
+    /// What the people of each external segment are worth, by what the flat bid was shown.
+    pub audiences: Vec<Audience>,
 }
 
 impl Estimate {
@@ -174,34 +181,24 @@ impl Contest<'_> {
         let policies = self.policies();
         let tuned = self.tune(&truth, &policies);
         let runs = policies.len() * self.seeds as usize;
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let work = || {
-            let mut played = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= self.seeds as usize {
-                    return played;
-                }
-                let market = self.market(&truth, self.seed.wrapping_add(number as u64));
-                let outcomes: Vec<Outcome> = policies
-                    .iter()
-                    .map(|policy| {
-                        let outcome = market.play(*policy, tuned, matches!(policy, Policy::Inkling(_)));
-                        progress(done.fetch_add(1, Ordering::Relaxed) + 1, runs);
-                        outcome
-                    })
-                    .collect();
-                played.push((number, self.sum_up(&policies, &market, outcomes)));
-            }
-        };
-        let mut played: Vec<_> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+        let done = AtomicUsize::new(0);
+        let seeds = each_in_order(self.seeds as usize, self.threads, |number| {
+            let market = self.market(&truth, self.seed.wrapping_add(number as u64));
+            let outcomes: Vec<Outcome> = policies
+                .iter()
+                .map(|policy| {
+                    let outcome = market.play(*policy, tuned, matches!(policy, Policy::Inkling(_)));
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, runs);
+                    outcome
+                })
+                .collect();
+            self.sum_up(&policies, &market, outcomes)
         });
-        played.sort_by_key(|(number, _)| *number);
-        let seeds: Vec<Vec<(Outcome, Option<Regret>)>> = played.into_iter().map(|(_, outcomes)| outcomes).collect();
         let rows = (0..policies.len()).map(|place| self.row(&policies, place, &seeds)).collect();
-        Comparison { rows, seeds: self.seeds }
+        let flat = policies.iter().position(|policy| *policy == Policy::Flat).expect("it was added");
+        let mixes: Vec<_> = seeds.iter().map(|outcomes| &outcomes[flat].0.mixes).collect();
+        let audiences = audiences(self.scenario.segments.len(), &mixes).all;
+        Comparison { rows, seeds: self.seeds, audiences }
     }
 
     fn market<'m>(&'m self, truth: &'m Truth, seed: u64) -> Market<'m> {
@@ -294,6 +291,7 @@ impl Contest<'_> {
             campaigns: sum(&|outcome| &outcome.campaigns),
             segments: sum(&|outcome| &outcome.segments),
             days,
+            told: sum(&|outcome| &outcome.told),
         }
     }
 }
@@ -306,6 +304,7 @@ fn means(mean: &dyn Fn(Figure<'_>) -> f64) -> Means {
     Means {
         auctions: mean(&|outcome| outcome.all.auctions as f64),
         wins: mean(&|outcome| outcome.all.wins as f64),
+        clicks: mean(&|outcome| outcome.all.clicks as f64),
         spend: mean(&|outcome| outcome.all.spend()),
         conversions: mean(&|outcome| outcome.all.conversions as f64),
         expected: mean(&|outcome| outcome.all.expected),
@@ -327,6 +326,27 @@ fn sums<'t>(seeds: impl Iterator<Item = &'t [Tally]>) -> Vec<Tally> {
         all.iter_mut().zip(tallies).for_each(|(sum, tally)| sum.add(tally));
     }
     all
+}
+
+/// Works on the numbers below `count`, several at a time; what comes of them is in their order.
+pub fn each_in_order<T: Send>(count: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let part = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return done;
+            }
+            done.push((number, work(number)));
+        }
+    };
+    let mut all: Vec<(usize, T)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(part)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    });
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, of)| of).collect()
 }
 
 /// As many threads as the machine runs at once.

@@ -156,6 +156,11 @@ impl Landscape {
         Micros(i64::from(price) * self.unit / 1_000)
     }
 
+    /// A price, which is quoted per mille, in micros per mille.
+    pub fn per_mille(&self, price: u32) -> Micros {
+        Micros(i64::from(price) * self.unit)
+    }
+
     /// The price that a share `u` of all auctions is at most as dear as: the inverse of the distribution, by which a
     /// uniform draw from [0, 1) becomes a price.
     pub fn quantile(&self, u: f64) -> u32 {

@@ -21,4 +21,5 @@ mod scenario_file;
 pub mod shoppers;
 pub mod stream;
 pub mod truth;
+pub mod tune;
 pub mod world;

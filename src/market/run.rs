@@ -1,5 +1,7 @@
 //! One policy through one market.
 
+use std::collections::BTreeMap;
+
 use super::draws::Draws;
 use super::filter::Filter;
 use super::landscape::Landscape;
@@ -44,6 +46,10 @@ pub struct Outcome {
     pub campaigns: Vec<Tally>,
     /// By external segment.
     pub segments: Vec<Tally>,
+    /// By the external segments that the person is in, one bit each.
+    pub mixes: BTreeMap<u16, Tally>,
+    /// By the probability told, see [`told_band`]; of what was won.
+    pub told: Vec<Tally>,
     /// Purchases of everybody, whether an ad was shown or not.
     pub purchases: u64,
     /// Mean level of the bids, in micros per mille for a worth of 1.
@@ -59,6 +65,8 @@ pub struct Tally {
     pub auctions: u64,
     /// Won.
     pub wins: u64,
+    /// Ads that were responded to.
+    pub clicks: u64,
     /// Not bid for because the person is held out, and else won.
     pub withheld: u64,
     /// Paid, in nanos of the currency.
@@ -73,6 +81,8 @@ pub struct Tally {
     pub positives: u64,
     /// Sum of the true probabilities of the ads shown.
     pub expected: f64,
+    /// The same, less the probabilities of a purchase without the ad.
+    pub added: f64,
     /// Sum of the probabilities told for the ads shown.
     pub told: f64,
     /// Sum of the true probabilities of all auctions, and of those told.
@@ -109,6 +119,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.auctions += other.auctions;
         self.wins += other.wins;
+        self.clicks += other.clicks;
         self.withheld += other.withheld;
         self.nanos += other.nanos;
         self.multiplied_nanos += other.multiplied_nanos;
@@ -116,10 +127,19 @@ impl Tally {
         self.conversions += other.conversions;
         self.positives += other.positives;
         self.expected += other.expected;
+        self.added += other.added;
         self.told += other.told;
         self.expected_of_all += other.expected_of_all;
         self.told_of_all += other.told_of_all;
     }
+}
+
+/// Bands of told probabilities: four to each halving, from 1 down.
+pub const TOLD_BANDS: usize = 64;
+
+/// The band of a told probability.
+pub fn told_band(p: f64) -> usize {
+    ((-4.0 / std::f64::consts::LN_2 * math::ln(p.clamp(1e-12, 1.0))) as usize).min(TOLD_BANDS - 1)
 }
 
 /// An ad that was shown, until its label is known.
@@ -179,7 +199,7 @@ impl<'a> Market<'a> {
         let outcome = Outcome {
             days: vec![Tally::default(); days],
             campaigns: vec![Tally::default(); self.scenario.campaigns.len()],
-            segments: vec![Tally::default(); self.scenario.segments.len()],
+            told: vec![Tally::default(); TOLD_BANDS],
             ..Outcome::default()
         };
         Run {
@@ -215,7 +235,7 @@ impl<'a> Market<'a> {
         let prices = &self.scenario.prices;
         let factor = self.scenario.price_factor_at(opportunity.at_ms);
         let price = match self.landscape {
-            Some(landscape) => landscape.cost_micros(landscape.quantile(normal::cumulative(score))).0 as f64,
+            Some(landscape) => landscape.per_mille(landscape.quantile(normal::cumulative(score))).0 as f64,
             None => prices.median_cpm.0 as f64 * math::exp(prices.spread * score),
         };
         ((price * factor) as i64).max(prices.floor_cpm.0).max(1)
@@ -256,7 +276,13 @@ impl Run<'_, '_> {
                 }
             }
         }
-        self.outcome.level = self.level_sum / self.outcome.all.auctions.max(1) as f64;
+        let outcome = &mut self.outcome;
+        outcome.level = self.level_sum / outcome.all.auctions.max(1) as f64;
+        outcome.segments = vec![Tally::default(); self.market.scenario.segments.len()];
+        for (mix, tally) in &outcome.mixes {
+            let members = outcome.segments.iter_mut().enumerate().filter(|(place, _)| mix >> place & 1 == 1);
+            members.for_each(|(_, segment)| segment.add(tally));
+        }
         self.outcome
     }
 
@@ -299,20 +325,6 @@ impl Run<'_, '_> {
         if is_withheld {
             self.player.withheld(opportunity);
         }
-        let tally = Tally {
-            auctions: 1,
-            wins: u64::from(nanos.is_some()),
-            withheld: u64::from(is_withheld),
-            nanos: nanos.unwrap_or(0),
-            multiplied_nanos: at_one.and(nanos).unwrap_or(0),
-            nanos_at_one: at_one.unwrap_or(0),
-            expected_of_all: p,
-            told_of_all: told.unwrap_or(0.0),
-            expected: if nanos.is_some() { p } else { 0.0 },
-            told: told.filter(|_| nanos.is_some()).unwrap_or(0.0),
-            ..Tally::default()
-        };
-        self.count(opportunity.at_ms, (opportunity.campaign, opportunity.segments), &tally);
         if self.is_warm {
             self.level_sum += level;
             if let Some(shadow) = &mut self.shadow {
@@ -320,12 +332,29 @@ impl Run<'_, '_> {
                 self.outcome.auctions.push(Held { price: price as f32, bid: bid as f32, worth: worth.bid as f32, p });
             }
         }
+        let mut tally = Tally {
+            auctions: 1,
+            withheld: u64::from(is_withheld),
+            multiplied_nanos: at_one.and(nanos).unwrap_or(0),
+            nanos_at_one: at_one.unwrap_or(0),
+            expected_of_all: p,
+            told_of_all: told.unwrap_or(0.0),
+            ..Tally::default()
+        };
         if let Some(nanos) = nanos {
-            self.show(opportunity, nanos);
+            (tally.wins, tally.nanos, tally.expected) = (1, nanos, p);
+            tally.added = p - self.world.p_without(opportunity);
+            tally.told = told.unwrap_or(0.0);
+            tally.clicks = u64::from(self.show(opportunity, nanos));
         }
+        if let Some(told) = told.filter(|_| self.is_warm && nanos.is_some()) {
+            self.outcome.told[told_band(told)].add(&tally);
+        }
+        self.count(opportunity.at_ms, (opportunity.campaign, opportunity.segments), &tally);
     }
 
-    fn show(&mut self, opportunity: &Opportunity, nanos: i64) {
+    /// The ad is shown; whether it is responded to.
+    fn show(&mut self, opportunity: &Opportunity, nanos: i64) -> bool {
         let shown = self.world.show(opportunity);
         self.player.shown(&self.world, opportunity, shown, nanos);
         if let Some(shadow) = &mut self.shadow {
@@ -342,6 +371,7 @@ impl Run<'_, '_> {
             is_positive: false,
         });
         *latest = (self.impressions.len() - 1) as u32;
+        shown.responds
     }
 
     /// Someone buys: the latest ad within the window has the conversion, all within it are positive.
@@ -383,10 +413,6 @@ impl Run<'_, '_> {
         }
         outcome.all.add(tally);
         outcome.campaigns[usize::from(campaign)].add(tally);
-        for (place, segment) in outcome.segments.iter_mut().enumerate() {
-            if segments >> place & 1 == 1 {
-                segment.add(tally);
-            }
-        }
+        outcome.mixes.entry(segments).or_default().add(tally);
     }
 }

@@ -169,6 +169,15 @@ impl Truth {
         self.p_given(self.response(opportunity, state), &self.ahead[usize::from(class)], state)
     }
 
+    /// Of what [`Truth::p`] counts, what would be bought without the ad as well.
+    pub fn p_without(&self, opportunity: &Opportunity, class: u8, state: usize) -> f64 {
+        let as_is = self.ahead[usize::from(class)].as_is[state];
+        match self.attribution {
+            Attribution::Click => self.response(opportunity, state) * as_is,
+            Attribution::View => as_is,
+        }
+    }
+
     fn p_given(&self, response: f64, ahead: &Ahead, state: usize) -> f64 {
         let without = match self.attribution {
             Attribution::Click => 0.0,

@@ -395,6 +395,15 @@ impl<'a> World<'a> {
         self.truth.p(opportunity, shopper.class, self.state(opportunity.person))
     }
 
+    /// Probability of a purchase within the window if the ad is not shown.
+    pub fn p_without(&self, opportunity: &Opportunity) -> f64 {
+        let shopper = self.shopper(opportunity.person);
+        if shopper.is_bot {
+            return 0.0;
+        }
+        self.truth.p_without(opportunity, shopper.class, self.state(opportunity.person))
+    }
+
     /// The normal score of the best other bid.
     pub fn price_score(&self, opportunity: &Opportunity) -> f64 {
         self.truth.price_score(self.scenario, self.draws, opportunity, self.state(opportunity.person))

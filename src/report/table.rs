@@ -37,6 +37,16 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// Heads of the columns, and where their text stands.
+    pub fn columns(&self) -> &[(String, Align)] {
+        &self.columns
+    }
+
+    /// The rows, each with as many cells as there are columns.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     fn width(&self, column: usize) -> usize {
         let head = self.columns[column].0.chars().count();
         self.rows.iter().map(|row| row[column].chars().count()).fold(head, usize::max)

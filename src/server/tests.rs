@@ -56,3 +56,70 @@ fn an_address_in_use_is_named() {
     let refused = format!("{:#}", Listeners::bind(&config.server, false).unwrap_err());
     assert!(refused.contains(&config.server.grpc.to_string()), "{refused}");
 }
+
+#[tokio::test]
+async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
+    use crate::pb::v1 as pb;
+    let mut config = config();
+    config.server.clock = crate::config::Clock::Events;
+    config.settings.advertisers[0].goals.push(crate::settings::Goal::new(crate::ids::Id::literal("purchase")));
+    let listeners = Listeners::bind(&config.server, false).unwrap();
+    let (grpc, http) = (listeners.grpc().unwrap(), listeners.http().unwrap());
+    // It takes the settings, and nothing after them.
+    let ground = Ground { journal: Box::new(Watched::new(1)), ..Ground::in_memory() };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (tell, ready) = tokio::sync::oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let secrets = Secrets::in_memory(Identity::new([0; 32]));
+    let service =
+        std::thread::spawn(move || run(config, ground, secrets, listeners, shutdown, || tell.send(()).unwrap()));
+    ready.await.unwrap();
+
+    let address = format!("http://{grpc}");
+    let target = pb::Target { advertiser: "acme".into(), ..Default::default() };
+    let asked = pb::ScoreRequest {
+        opportunity_id: "o1".into(),
+        users: vec!["u1".into()],
+        targets: vec![target],
+        tmax_ms: 10_000,
+        ..Default::default()
+    };
+    let mut signals = pb::signal_service_client::SignalServiceClient::connect(address.clone()).await.unwrap();
+    let readiness = |answer: &pb::ScoreResponse| answer.results[0].signals[0].readiness.unwrap().state();
+    let well = signals.score(asked.clone()).await.unwrap().into_inner();
+    assert_eq!(readiness(&well), pb::readiness::State::Cold);
+
+    let action =
+        pb::Action { user: "u".into(), advertiser: "acme".into(), action: "view_item".into(), ..Default::default() };
+    let event = pb::Event { body: Some(pb::event::Body::Action(action)), ..Default::default() };
+    let mut events = pb::event_service_client::EventServiceClient::connect(address).await.unwrap();
+    for _ in 0..2 {
+        let refused = events.track(pb::TrackRequest { events: vec![event.clone()] }).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
+    }
+    let degraded = signals.score(asked).await.unwrap().into_inner();
+    assert_eq!(readiness(&degraded), pb::readiness::State::Degraded);
+    assert_eq!(degraded.results[0].signals[0].multiplier, well.results[0].signals[0].multiplier);
+
+    while get(http, "/health/ready").await.contains("200 OK") {
+        tokio::task::yield_now().await;
+    }
+    assert!(get(http, "/health/ready").await.contains("degraded: the journal has failed"));
+    assert!(get(http, "/metrics").await.contains("inkling_targets_degraded_total 1\n"));
+    stop.send(()).unwrap();
+    drop((signals, events));
+    let failure = tokio::task::spawn_blocking(|| service.join().unwrap().unwrap_err()).await.unwrap();
+    assert!(format!("{failure:#}").contains("no space left"), "{failure:#}");
+}
+
+/// The answer to a GET, head and body.
+async fn get(http: SocketAddr, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(http).await.unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: inkling\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}

@@ -112,7 +112,18 @@ pub struct Directory {
     path: PathBuf,
     identity: Identity,
     token_key: [u8; 17],
-    _lock: File,
+    _lock: Lock,
+}
+
+/// Held while it lives. A kill lets go of it as well.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a process that this one is just starting, until that one runs.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Directory {
@@ -238,8 +249,8 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
     secret::write_words(&format, &format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}\n")).map_err(at(&format))
 }
 
-/// Keeps other processes out until the file is closed, which a kill does as well.
-fn lock(path: &Path) -> Result<File, StorageError> {
+/// Keeps other processes out.
+fn lock(path: &Path) -> Result<Lock, StorageError> {
     let lock = path.join(LOCK);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
     let mut file = opened.map_err(at(&lock))?;
@@ -256,7 +267,7 @@ fn lock(path: &Path) -> Result<File, StorageError> {
     }
     // Only for messages.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Lock(file))
 }
 
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {

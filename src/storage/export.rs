@@ -101,7 +101,7 @@ fn each<E: From<RecoveryError>>(
     let failed = |after| move |source| RecoveryError::Journal { after, source };
     let mut reader = open().map_err(failed(Seq(0)))?;
     let (mut after, mut number) = (Seq(0), 0);
-    while let Some((at, frame)) = reader.next().map_err(failed(after))? {
+    while let Some((at, frame)) = reader.next_frame().map_err(failed(after))? {
         for record in decode_frame(&frame).map_err(|source| RecoveryError::Frame { at, source })? {
             visit(number, record)?;
             number += 1;

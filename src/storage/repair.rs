@@ -122,7 +122,7 @@ mod tests {
     fn frames(directory: &Directory) -> Result<Vec<u64>, JournalError> {
         let mut reader = directory.reader(Seq(0))?;
         let mut found = Vec::new();
-        while let Some((seq, read)) = reader.next()? {
+        while let Some((seq, read)) = reader.next_frame()? {
             assert_eq!(read, frame(seq.0));
             found.push(seq.0);
         }

@@ -20,7 +20,7 @@ use inkling::pb::v1::{
 };
 use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::storage::{Directory, Ground};
+use inkling::storage::{Directory, Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -61,9 +61,13 @@ impl Service {
         Service::start_on(config, || (Ground::in_memory(), Secrets::in_memory(Identity::generate()), None)).await
     }
 
-    /// A service whose state outlives it, in a directory whose identity key is all zeros. It takes a snapshot so often,
-    /// and keeps so many.
-    pub async fn start_in(config: Config, data: &Path, interval: Duration, kept: usize) -> Service {
+    /// A service whose state outlives it, in a directory whose identity key is all zeros.
+    pub async fn start_in(config: Config, data: &Path) -> Service {
+        Service::start_snapshotting(config, data, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT).await
+    }
+
+    /// The same; it takes a snapshot so often, and keeps so many.
+    pub async fn start_snapshotting(config: Config, data: &Path, interval: Duration, kept: usize) -> Service {
         let data = data.to_owned();
         let ground = move || {
             let directory = Directory::open_or_make_with(&data, || [0; 32]).unwrap();

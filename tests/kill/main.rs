@@ -159,7 +159,7 @@ fn check(data: &Path, progress: &Progress, states: &[(Seq, String)]) -> (u64, u6
     let shown = |Digest(digest): Digest| format!("{digest:032x}");
     let mut states = states.iter().peekable();
     while states.next_if(|(seq, _)| *seq == Seq(0)).is_some() {}
-    while let Some((seq, frame)) = reader.next().unwrap() {
+    while let Some((seq, frame)) = reader.next_frame().unwrap() {
         for record in decode_frame(&frame).unwrap() {
             let outcome = engine.apply(&record);
             let (Some(id), Event::Action(_)) = (&record.event_id, &record.event) else { continue };

@@ -26,12 +26,20 @@ fn play(scenario: &Scenario, policy: Policy, seed: u64) -> Outcome {
 
 #[test]
 fn every_scenario_is_read_and_says_what_it_asks() {
-    let files: Vec<_> = std::fs::read_dir("simulations").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files = std::fs::read_dir("simulations").unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.is_file()).collect();
     assert!(files.len() >= 4, "{files:?}");
     for file in files {
         let scenario = Scenario::load(&file).unwrap();
         assert!(scenario.question.ends_with('?'), "{}", file.display());
     }
+}
+
+#[test]
+fn the_shops_configuration_is_what_its_scenario_takes_by_itself() {
+    let scenario = Scenario::load("simulations/retail.toml".as_ref()).unwrap();
+    let config = inkling::config::Config::load("simulations/configs/shop.toml".as_ref()).unwrap();
+    assert_eq!(config.settings, settings_of(&scenario));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! *Invariants.* Knows arguments, tables and JSON; every figure comes from [`crate::replay`].
 
 mod json;
+mod page;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,10 @@ pub struct Replay {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// Also write a report to this file: one HTML page with pictures, for a browser or on paper; one that is there is
+    /// replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    report: Option<PathBuf>,
     /// Write each prediction and its outcome to this file, as comma-separated values; one that is there is replaced
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     predictions: Option<PathBuf>,
@@ -82,6 +87,7 @@ impl Replay {
     /// When a file cannot be read or written, or nothing can be evaluated.
     pub fn run(self) -> anyhow::Result<()> {
         self.check_files()?;
+        self.report.as_deref().map(super::web::check).transpose()?;
         match &self.compare {
             Some(configs) => self.compare(&configs[0], &configs[1]),
             None => {
@@ -90,6 +96,9 @@ impl Replay {
                     true => format!("{:#}\n", json::report(&self, &told)),
                     false => show::report(&self, &told),
                 };
+                if let Some(file) = &self.report {
+                    super::web::write(file, &page::page(&self, &told))?;
+                }
                 super::print(&text).context("cannot write to standard output")?;
                 told.check()
             }

@@ -10,7 +10,7 @@ use crate::report::table::{Align, Table, count, percent};
 const DAYS_SHOWN: usize = 31;
 
 /// The figures in the order they are shown, with what they are called.
-const FIGURES: [&str; 7] =
+pub const FIGURES: [&str; 7] =
     ["log loss", "normalised entropy", "AUC", "PR-AUC", "Brier", "predicted ÷ observed", "lift of the top tenth"];
 
 /// One replay.
@@ -80,11 +80,10 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -
     out
 }
 
-fn head(of: &Replay, told: &Told) -> String {
-    let (lines, times) = (&told.played.lines, &told.times);
-    let mut out = format!("seed {}, {} resamples of the users\n\n", of.seed, count(f64::from(of.resamples)));
-    let _ = writeln!(
-        out,
+/// What was played.
+pub fn counts(told: &Told) -> String {
+    let lines = &told.played.lines;
+    format!(
         "LOG: {} lines{}: {} actions, {} opportunities, {} impressions, {} conversions; {} users with opportunities",
         count(lines.total() as f64),
         if lines.bad > 0 { format!(", {} of them bad", count(lines.bad as f64)) } else { String::new() },
@@ -93,7 +92,13 @@ fn head(of: &Replay, told: &Told) -> String {
         count(lines.impressions as f64),
         count(lines.conversions as f64),
         count(f64::from(told.played.users)),
-    );
+    )
+}
+
+fn head(of: &Replay, told: &Told) -> String {
+    let times = &told.times;
+    let mut out = format!("seed {}, {} resamples of the users\n\n", of.seed, count(f64::from(of.resamples)));
+    let _ = writeln!(out, "{}", counts(told));
     let share = times.parsing.as_secs_f64() / times.whole.as_secs_f64().max(1e-9);
     let _ = writeln!(
         out,
@@ -108,7 +113,8 @@ fn head(of: &Replay, told: &Told) -> String {
     out
 }
 
-fn figures(told: &Told) -> String {
+/// The figures of the evaluated part and of all, with their intervals.
+pub fn figures_table(told: &Told) -> Table {
     let evaluation = &told.evaluation;
     let mut table = Table::new(&[
         ("", Align::Left),
@@ -130,6 +136,12 @@ fn figures(told: &Told) -> String {
         let [of_evaluated, of_all] = parts.map(|part| range(part.intervals[place]));
         table.row([(*name).to_owned(), evaluated, of_evaluated, all, of_all]);
     }
+    table
+}
+
+fn figures(told: &Told) -> String {
+    let evaluation = &told.evaluation;
+    let table = figures_table(told);
     let mut out = format!("\nQUALITY, evaluated from {} on\n{table}", moment(evaluation.from));
     let _ =
         writeln!(out, "  log loss of always saying the rate known by then: {}", number(evaluation.constant_log_loss));
@@ -209,7 +221,7 @@ fn parts<'a>(head: &str, of: &str, rows: impl Iterator<Item = (&'a str, String, 
 }
 
 /// What a reader must know before believing the figures.
-fn warnings(told: &Told) -> String {
+pub fn warnings(told: &Told) -> String {
     let LineCounts { bad, lost_impressions, lost_conversions, repeated_opportunities, refused, .. } =
         &told.played.lines;
     let mut out = String::new();

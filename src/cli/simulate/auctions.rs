@@ -11,6 +11,7 @@ use super::{Report, gain_cells, gain_json, positive, share};
 use crate::market::equal_spend::EQUAL;
 use crate::market::recorded::{Auction, BID_MAX, Contest, Entry, Known, Policy, Rule, read_auctions};
 use crate::replay::Resamples;
+use crate::report::page::{Page, Part};
 use crate::report::table::{Align, Table, count, percent};
 use crate::wording;
 
@@ -77,7 +78,7 @@ impl Auctions {
     ///
     /// # Errors
     /// When a file cannot be read, or there is nothing to spend.
-    pub fn run(&self, file: &Path, resamples: Resamples) -> anyhow::Result<Report> {
+    pub fn run(&self, file: &Path, resamples: Resamples, with_page: bool) -> anyhow::Result<Report> {
         let auctions = read_auctions(file)?;
         let known = self.known(&auctions)?;
         let rule = self.rule(&auctions, &known);
@@ -92,7 +93,7 @@ impl Auctions {
         let target = (!self.as_given).then_some(budget as f64 * self.spend_share);
         let equal = target.map(|target| contest.at_equal_spend(target, resamples)).transpose().map_err(refused)?;
         let told = Told { file, contest, resamples, given, target, equal: equal.unwrap_or_default() };
-        Ok(Report { text: told.text(), json: told.json() })
+        Ok(Report { text: told.text(), json: told.json(), page: with_page.then(|| told.page()) })
     }
 
     fn known(&self, auctions: &[Auction]) -> anyhow::Result<Known> {
@@ -219,6 +220,32 @@ impl Told<'_> {
             table.row(cells);
         }
         table
+    }
+
+    /// A page for a browser.
+    fn page(&self) -> String {
+        let mut page = Page::new(format!("Recorded auctions: {}", self.file.display()));
+        page.say(self.text().lines().take(1).collect::<String>());
+        if !self.given.is_empty() {
+            page.add(Part::new("As given").table(self.table(&self.given, false)));
+        }
+        if let Some(target) = self.target {
+            let heading = format!("At equal spend, {} each, within 1 %", count(target));
+            page.add(Part::new(heading).table(self.table(&self.equal, true)).say(self.remarks()));
+        }
+        let gains = self.equal.iter().filter_map(|entry| Some((entry.policy.name(), entry.gain.as_ref()?)));
+        super::page::gain_part("More clicks than the linear bid, at equal spend", gains)
+            .into_iter()
+            .for_each(|part| page.add(part));
+        let mut prices: Vec<u32> = self.contest.auctions.iter().map(|auction| auction.price).collect();
+        prices.sort_unstable();
+        let points = (1..=40).map(|place| {
+            let last = (prices.len() * place / 40).max(1) - 1;
+            let won = prices.partition_point(|price| *price <= prices[last]);
+            (f64::from(prices[last]), won as f64 / prices.len() as f64)
+        });
+        page.add(super::page::won_by_bid("bid per mille, in the file's unit", points.collect()));
+        page.html()
     }
 
     fn profit(&self, entry: &Entry) -> f64 {

@@ -1,21 +1,20 @@
 //! A recorded log at recorded prices: a flat bid, and Inkling's multiplier on it, at equal spend.
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::prices::Prices;
 use super::super::replay::{evaluate_from, window};
-use super::{Report, gain_cells, gain_json, share};
+use super::{Report, correlation, gain_cells, gain_json, share};
 use crate::market::equal_spend::EQUAL;
-use crate::market::landscape::Landscape;
 use crate::market::paired::{Gain, Pair, Sums};
 use crate::market::recorded::{Market, Recorded, World};
 use crate::replay::{EvaluateFrom, Resamples};
+use crate::report::page::{Page, Part};
 use crate::report::table::{Align, Table, count, percent};
 use crate::units::Span;
 
@@ -24,12 +23,8 @@ pub struct Journey {
     /// Recorded journey log (NDJSON, plain, gzip or zstd), whose opportunities get prices from --landscape
     #[arg(long, value_name = "LOG", requires = "landscape")]
     pub journey: Option<PathBuf>,
-    /// Histogram of market prices: campaign,price_fen_cpm,auctions; of a scenario, in place of its log-normal prices
-    #[arg(long, value_name = "CSV")]
-    pub landscape: Option<PathBuf>,
-    /// Prices of this campaign only [default: of all together]
-    #[arg(long, value_name = "NAME", requires = "landscape")]
-    campaign: Option<String>,
+    #[command(flatten)]
+    pub prices: Prices,
     /// How long after an impression a conversion counts, for all goals
     #[arg(long, value_name = "SPAN", value_parser = window, default_value = "1d", requires = "journey")]
     window: Span,
@@ -51,37 +46,20 @@ pub struct Journey {
     pub seeds: u32,
 }
 
-/// Reads a correlation.
-fn correlation(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (-1.0..=1.0).contains(number));
-    number.ok_or_else(|| "a correlation lies between -1 and 1".to_owned())
-}
-
 impl Journey {
     /// Plays a log at prices.
     ///
     /// # Errors
     /// When a file cannot be read, or nothing can be compared.
-    pub fn run(&self, log: &Path, resamples: Resamples) -> anyhow::Result<Report> {
-        let landscape = self.landscape()?;
+    pub fn run(&self, log: &Path, resamples: Resamples, with_page: bool) -> anyhow::Result<Report> {
+        let landscape = self.prices.landscape()?.context("--journey needs --landscape")?;
         let bid = landscape.quantile(self.win_rate);
         let market = Market { landscape: &landscape, correlation: self.correlation, bid };
         let recorded = Recorded::open(&[log.to_owned()], self.window, self.evaluate_from)?;
         let seeds: Vec<u64> = (0..u64::from(self.seeds)).map(|number| resamples.seed.wrapping_add(number)).collect();
         let worlds = recorded.worlds(market, &seeds)?;
         let told = Told::new(log, market, &recorded, &worlds, resamples);
-        Ok(Report { text: told.text(self), json: told.json(self) })
-    }
-
-    /// Reads the prices.
-    ///
-    /// # Errors
-    /// When none are named, or they cannot be read.
-    pub fn landscape(&self) -> anyhow::Result<Landscape> {
-        let path = self.landscape.as_deref().context("--journey needs --landscape")?;
-        let place = || path.display().to_string();
-        let file = File::open(path).with_context(place)?;
-        Landscape::from_csv(BufReader::new(file), self.campaign.as_deref()).with_context(place)
+        Ok(Report { text: told.text(self), json: told.json(self), page: with_page.then(|| told.page(self)) })
     }
 }
 
@@ -165,7 +143,7 @@ impl<'a> Told<'a> {
             out,
             "PRICES: {} auctions{}, second price; correlation with value {}; what converts costs {:.2} times the mean",
             count(landscape.total() as f64),
-            of.campaign.as_ref().map_or(String::new(), |campaign| format!(" of campaign {campaign}")),
+            of.prices.campaign.as_ref().map_or(String::new(), |campaign| format!(" of campaign {campaign}")),
             self.market.correlation,
             mean(self.worlds, |world| world.price_of_hits),
         );
@@ -179,6 +157,27 @@ impl<'a> Told<'a> {
         let _ = write!(out, "{}", self.table(opportunities));
         out.push_str(&self.remarks());
         out
+    }
+
+    /// A page for a browser.
+    fn page(&self, of: &Journey) -> String {
+        let mut page = Page::new(format!("A recorded log at recorded prices: {}", self.log.display()));
+        let text = self.text(of);
+        text.lines()
+            .take_while(|line| !line.starts_with("AT EQUAL"))
+            .filter(|line| !line.is_empty())
+            .for_each(|line| page.say(line));
+        let (opportunities, ..) = self.recorded.evaluated();
+        page.add(Part::new("At equal spend, mean of the seeds").table(self.table(opportunities)).say(self.remarks()));
+        let gains = self.rows.iter().filter_map(|row| Some((row.name, row.gain.as_ref()?)));
+        let heading = "More impressions that convert than the flat bid wins, at equal spend";
+        super::page::gain_part(heading, gains).into_iter().for_each(|part| page.add(part));
+        let landscape = self.market.landscape;
+        let prices = landscape.prices();
+        let every = prices.len().div_ceil(60).max(1);
+        let points = prices.iter().step_by(every).map(|price| (f64::from(*price), landscape.win_rate(*price)));
+        page.add(super::page::won_by_bid("bid per mille, in the landscape's unit", points.collect()));
+        page.html()
     }
 
     fn table(&self, opportunities: usize) -> Table {
@@ -240,8 +239,8 @@ impl<'a> Told<'a> {
             "resamples": self.resamples.count,
             "evaluated": { "opportunities": opportunities, "converting": converting, "users": users },
             "landscape": {
-                "file": of.landscape,
-                "campaign": of.campaign,
+                "file": of.prices.landscape,
+                "campaign": of.prices.campaign,
                 "auctions": self.market.landscape.total(),
                 "correlation": self.market.correlation,
             },

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Report, page};
 use crate::config::Config;
 use crate::market::compare::{Comparison, Contest, Estimate, Row, all_threads};
 use crate::market::driven::{BaseBid, settings_of};
@@ -70,6 +71,7 @@ impl Market {
         file: &Path,
         (seed, seeds): (u64, u32),
         landscape: Option<&Landscape>,
+        with_page: bool,
     ) -> anyhow::Result<Report> {
         ensure!(seeds >= 2, "one market says nothing of chance: give --seeds 2 or more");
         let scenario = Scenario::load(file)?;
@@ -87,15 +89,25 @@ impl Market {
             threads: self.threads.map_or_else(all_threads, |threads| threads as usize),
         };
         let progress = Mutex::new(None);
+        let extra = if with_page { page::curve_runs(&contest) } else { 0 };
         let comparison = contest.play(&|done, of| {
             let mut progress = progress.lock().expect("whoever shows progress does not panic");
-            progress.get_or_insert_with(|| Progress::new(of as u64)).show(done as u64);
+            progress.get_or_insert_with(|| Progress::new((of + extra) as u64)).show(done as u64);
+        });
+        let played = AtomicUsize::new(comparison.rows.len() * seeds as usize);
+        let curves = with_page.then(|| {
+            page::curves(&contest, &|| {
+                let mut progress = progress.lock().expect("whoever shows progress does not panic");
+                let done = played.fetch_add(1, Ordering::Relaxed) + 1;
+                progress.iter_mut().for_each(|progress| progress.show(done as u64));
+            })
         });
         if let Some(progress) = progress.into_inner().expect("whoever shows progress does not panic") {
             progress.done();
         }
         let words = Words { scenario: &scenario, comparison: &comparison, seed };
-        Ok(Report { text: words.text()?, json: words.json() })
+        let page = curves.map(|curves| page::page(&words, landscape, &curves));
+        Ok(Report { text: words.text()?, json: words.json(), page })
     }
 
     fn settings(&self, scenario: &Scenario) -> anyhow::Result<Settings> {
@@ -114,9 +126,10 @@ impl Market {
     }
 }
 
-struct Words<'a> {
-    scenario: &'a Scenario,
-    comparison: &'a Comparison,
+/// What is said of a market.
+pub struct Words<'a> {
+    pub scenario: &'a Scenario,
+    pub comparison: &'a Comparison,
     seed: u64,
 }
 
@@ -130,24 +143,33 @@ fn range(estimate: &Estimate, tell: impl Fn(f64) -> String) -> String {
 }
 
 impl Words<'_> {
-    fn text(&self) -> Result<String, std::fmt::Error> {
+    /// Which seeds were played.
+    pub fn seeds(&self) -> String {
+        let last = self.seed.wrapping_add(u64::from(self.comparison.seeds) - 1);
+        format!("seeds {} to {last}", self.seed)
+    }
+
+    /// How large the market is.
+    pub fn counts(&self) -> String {
         let (scenario, comparison) = (self.scenario, self.comparison);
-        let mut text = String::new();
-        let last = self.seed.wrapping_add(u64::from(comparison.seeds) - 1);
-        writeln!(text, "seeds {} to {last}", self.seed)?;
-        if !scenario.question.is_empty() {
-            writeln!(text, "{}", scenario.question)?;
-        }
         let auctions = comparison.rows.first().map_or(0.0, |row| row.mean.auctions);
-        writeln!(
-            text,
-            "{} people, {} auctions in {} days that count, after {} days of learning; means of {} markets\n",
+        format!(
+            "{} people, {} auctions in {} days that count, after {} days of learning; means of {} markets",
             count(f64::from(scenario.shoppers)),
             count(auctions),
             scenario.days - scenario.warm_up_days,
             scenario.warm_up_days,
             comparison.seeds
-        )?;
+        )
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        writeln!(text, "{}", self.seeds())?;
+        if !self.scenario.question.is_empty() {
+            writeln!(text, "{}", self.scenario.question)?;
+        }
+        writeln!(text, "{}\n", self.counts())?;
         writeln!(text, "{}", self.table())?;
         self.verdicts(&mut text)?;
         self.losses(&mut text)?;
@@ -157,7 +179,7 @@ impl Words<'_> {
         Ok(text)
     }
 
-    fn table(&self) -> Table {
+    pub fn table(&self) -> Table {
         let right = |name| (name, Align::Right);
         let mut table = Table::new(&[
             ("policy", Align::Left),
@@ -393,7 +415,8 @@ fn tally_json(tally: &Tally) -> Value {
     })
 }
 
-fn change_words(change: &Change) -> String {
+/// A change on schedule.
+pub fn change_words(change: &Change) -> String {
     let day = change.day;
     match change.what {
         Changing::Prices(by) => format!("day {day}: prices × {by}"),

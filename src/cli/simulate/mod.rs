@@ -5,13 +5,14 @@
 mod auctions;
 mod journey;
 mod market;
+pub mod page;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{print, wrong_usage};
+use super::{print, web, wrong_usage};
 use crate::market::paired::{Gain, Verdict};
 use crate::replay::Resamples;
 use crate::report::table::percent;
@@ -31,6 +32,10 @@ pub struct Simulate {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// Also write a report to this file: one HTML page with pictures, for a browser or on paper; one that is there is
+    /// replaced
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Seed of all draws: those of policies and markets and the resamples
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -46,18 +51,23 @@ impl Simulate {
     /// When a file cannot be read, or nothing can be compared.
     pub fn run(self) -> anyhow::Result<()> {
         let resamples = Resamples { count: self.resamples, seed: self.seed };
+        self.report.as_deref().map(web::check).transpose()?;
         let report = match (&self.scenario, &self.auctions.auctions, &self.journey.journey) {
-            (None, Some(file), _) => self.auctions.run(file, resamples)?,
-            (None, None, Some(log)) => self.journey.run(log, resamples)?,
+            (None, Some(file), _) => self.auctions.run(file, resamples, self.report.is_some())?,
+            (None, None, Some(log)) => self.journey.run(log, resamples, self.report.is_some())?,
             (Some(scenario), ..) => {
-                let landscape = self.journey.landscape.is_some().then(|| self.journey.landscape()).transpose()?;
-                self.market.run(scenario, (self.seed, self.journey.seeds), landscape.as_ref())?
+                let landscape = self.journey.prices.landscape()?;
+                let seeds = (self.seed, self.journey.seeds);
+                self.market.run(scenario, seeds, landscape.as_ref(), self.report.is_some())?
             }
             (None, None, None) => wrong_usage(
                 "there is no market to simulate: give a SCENARIO, or --auctions FILE (recorded auctions), or --journey \
                  LOG with --landscape CSV (a recorded log at recorded prices)",
             ),
         };
+        if let Some((file, page)) = self.report.as_deref().zip(report.page.as_deref()) {
+            web::write(file, page)?;
+        }
         let text = if self.json { format!("{:#}\n", report.json) } else { report.text };
         print(&text)?;
         Ok(())
@@ -68,10 +78,18 @@ impl Simulate {
 struct Report {
     text: String,
     json: Value,
+    /// A page for a browser, where that was asked for.
+    page: Option<String>,
+}
+
+/// Reads a correlation.
+pub fn correlation(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (-1.0..=1.0).contains(number));
+    number.ok_or_else(|| "a correlation lies between -1 and 1".to_owned())
 }
 
 /// A share from 0, exclusive, to 1.
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
     share.ok_or_else(|| "a share lies between 0, exclusive, and 1".to_owned())
 }

@@ -20,9 +20,10 @@ use std::thread;
 
 use thiserror::Error;
 
+use super::lines::{LINES_MAX, read_lines};
 use crate::hash::{self, KeyHasher};
 use crate::ids::Id;
-use crate::journey::{Discovery, DiscoveryError, JourneyError, JourneyReader, Line};
+use crate::journey::{DiscoveryError, JourneyError, Line};
 use crate::market::draws::{Draws, Purpose};
 use crate::market::equal_spend::{EQUAL, Found};
 use crate::market::landscape::Landscape;
@@ -32,10 +33,8 @@ use crate::replay::{EvaluateFrom, Player, ReplayError, evaluated};
 use crate::settings::{Baseline, Settings};
 use crate::signal::NEUTRAL;
 use crate::stats::normal;
-use crate::units::{Span, Timestamp};
+use crate::units::Span;
 
-/// Most lines of a log: all are kept, some 300 bytes each.
-pub const LINES_MAX: usize = 5_000_000;
 /// Plays of the log to find the scale of equal spend, at most.
 const PLAYS_MAX: usize = 24;
 /// A search ends once the spend is so near; after some plays, once it is equal.
@@ -73,20 +72,20 @@ pub struct Recorded {
     /// With their numbers in the log.
     lines: Vec<(u64, Line)>,
     /// Opportunities that were shown, in the order of the log.
-    shown: Vec<Shown>,
+    pub(super) shown: Vec<Shown>,
     /// Place in `shown` by the number of the line.
     by_line: HashMap<u64, usize, KeyHasher>,
     /// Users with evaluated opportunities.
-    users: usize,
+    pub(super) users: usize,
 }
 
 /// An opportunity of which it is known what showing it led to.
-struct Shown {
+pub(super) struct Shown {
     /// Hash of its name.
     name: u64,
-    converts: bool,
+    pub(super) converts: bool,
     /// The user's number among those that are evaluated, where it is.
-    evaluated: Option<usize>,
+    pub(super) evaluated: Option<usize>,
     /// The multiplier of an engine that saw all outcomes before.
     taught: f64,
     /// Share of the opportunities with a lower predicted probability.
@@ -133,7 +132,7 @@ pub struct World {
 }
 
 /// What one play of the log through the engine brought: by shown opportunity, the multiplier and the probability.
-struct Played {
+pub(super) struct Played {
     multipliers: Vec<f64>,
     probabilities: Vec<f64>,
 }
@@ -146,24 +145,11 @@ impl Recorded {
     /// # Errors
     /// When the log cannot be read whole, or nothing of it is evaluated.
     pub fn open(paths: &[PathBuf], window: Span, from: EvaluateFrom) -> Result<Recorded, JoinError> {
-        let (mut lines, mut discovery, mut number) = (Vec::new(), Discovery::default(), 0);
-        let mut latest = Timestamp(0);
-        for path in paths {
-            let before = number;
-            for read in JourneyReader::open_after(path, latest)? {
-                let (line_number, line) = read?;
-                if lines.len() == LINES_MAX {
-                    return Err(JoinError::TooLong);
-                }
-                discovery.see(&line)?;
-                (number, latest) = (before + line_number, line.time());
-                lines.push((number, line));
-            }
-        }
+        let (lines, discovery) = read_lines(paths)?;
         Recorded::of(lines, flat(discovery.settings(window)), from)
     }
 
-    fn of(lines: Vec<(u64, Line)>, settings: Settings, from: EvaluateFrom) -> Result<Recorded, JoinError> {
+    pub(super) fn of(lines: Vec<(u64, Line)>, settings: Settings, from: EvaluateFrom) -> Result<Recorded, JoinError> {
         let mut player = Player::new(settings.clone(), None)?;
         let mut names: HashMap<u64, u64, KeyHasher> = HashMap::default();
         for (number, line) in &lines {
@@ -232,7 +218,7 @@ impl Recorded {
         if target <= 0.0 {
             return Err(JoinError::NothingSpent);
         }
-        let (found, won) = self.scaled(market, &prices, target)?;
+        let (found, won) = self.scaled(&self.settings, market, &prices, target)?;
         let taught: Vec<f64> = self.shown.iter().map(|shown| shown.taught).collect();
         let taught_scale = self.scale_of(&prices, bid, &taught, target);
         let taught = Won::of(&prices, |place| bid * taught_scale * taught[place]);
@@ -250,11 +236,17 @@ impl Recorded {
     /// Searches for the scale at which Inkling spends as much: what its multipliers of one play would have spent at
     /// another scale says which to play next. With another scale it wins, and so learns, something else: hence again.
     /// After some plays less and less of the way is gone, so that it cannot swing between two scales for ever.
-    fn scaled(&self, market: Market<'_>, prices: &[u32], target: f64) -> Result<(Found<Played>, Won), JoinError> {
+    pub(super) fn scaled(
+        &self,
+        settings: &Settings,
+        market: Market<'_>,
+        prices: &[u32],
+        target: f64,
+    ) -> Result<(Found<Played>, Won), JoinError> {
         let bid = f64::from(market.bid);
         let (mut scale, mut best) = (1.0, None::<(Found<Played>, Won)>);
         for number in 1..=PLAYS_MAX {
-            let (played, won) = self.play(market.landscape, prices, bid * scale)?;
+            let (played, won) = self.play(settings, market.landscape, prices, bid * scale)?;
             let ratio = self.spend(&won, prices) / target;
             let next = self.scale_of(prices, bid, &played.multipliers, target);
             let distance = (ratio - 1.0).abs();
@@ -271,8 +263,14 @@ impl Recorded {
     }
 
     /// Plays the log: each opportunity is scored, `bid` times its multiplier is bid, and only what that wins is shown.
-    fn play(&self, landscape: &Landscape, prices: &[u32], bid: f64) -> Result<(Played, Won), JoinError> {
-        let mut player = Player::new(self.settings.clone(), None)?;
+    fn play(
+        &self,
+        settings: &Settings,
+        landscape: &Landscape,
+        prices: &[u32],
+        bid: f64,
+    ) -> Result<(Played, Won), JoinError> {
+        let mut player = Player::new(settings.clone(), None)?;
         let mut won = Won(vec![false; self.shown.len()]);
         let mut of_played = Played { multipliers: vec![NEUTRAL; won.0.len()], probabilities: vec![0.0; won.0.len()] };
         let mut costs: HashMap<u64, u32, KeyHasher> = HashMap::default();
@@ -330,7 +328,7 @@ impl Recorded {
         scale * (1.0 + 1e-12)
     }
 
-    fn spend(&self, won: &Won, prices: &[u32]) -> f64 {
+    pub(super) fn spend(&self, won: &Won, prices: &[u32]) -> f64 {
         let all = self.shown.iter().zip(&won.0).zip(prices);
         all.filter(|((shown, won), _)| **won && shown.evaluated.is_some()).map(|(_, price)| f64::from(*price)).sum()
     }
@@ -376,17 +374,17 @@ impl Recorded {
 }
 
 /// Which of the shown opportunities a policy wins.
-struct Won(Vec<bool>);
+pub(super) struct Won(pub(super) Vec<bool>);
 
 impl Won {
-    fn of(prices: &[u32], bid: impl Fn(usize) -> f64) -> Won {
+    pub(super) fn of(prices: &[u32], bid: impl Fn(usize) -> f64) -> Won {
         Won(prices.iter().enumerate().map(|(place, price)| bid(place) >= f64::from(*price)).collect())
     }
 }
 
 impl Market<'_> {
     /// The price of an opportunity in the world of a seed.
-    fn price(&self, shown: &Shown, seed: u64) -> u32 {
+    pub(super) fn price(&self, shown: &Shown, seed: u64) -> u32 {
         let u = Draws(seed).uniform(Purpose::Price, shown.name, 0);
         let u = match self.correlation {
             0.0 => u,
@@ -400,7 +398,7 @@ impl Market<'_> {
 }
 
 /// The settings for a flat base bid, with everybody treated.
-fn flat(mut settings: Settings) -> Settings {
+pub(super) fn flat(mut settings: Settings) -> Settings {
     (settings.arms.control_share, settings.arms.holdout_share) = (0.0, 0.0);
     for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
         goal.multiplier.baseline = Baseline::Goal;

@@ -1,0 +1,84 @@
+//! A log at prices, played under other settings than those it was recorded by: for tuning.
+//!
+//! The log is cut in two. Settings are tried on the days before the cut, of which nothing later is read, and judged on
+//! the days from it on. Each play bids what multiplier and flat bid say, scaled so that it spends what the flat bid does.
+
+use std::path::PathBuf;
+
+use super::join::{JoinError, Market, Recorded, Won, flat};
+use super::lines::read_lines;
+use crate::journey::Line;
+use crate::market::paired::Sums;
+use crate::replay::EvaluateFrom;
+use crate::settings::Settings;
+use crate::units::Timestamp;
+
+/// A log in two parts.
+pub struct Halves {
+    /// The days that are searched in.
+    pub searched: Recorded,
+    /// The whole log, of which only the days from the cut on are evaluated.
+    pub held_out: Recorded,
+    /// Where what is searched begins to be evaluated, and the cut.
+    pub from: (Timestamp, Timestamp),
+}
+
+/// What settings came to in one world.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsal {
+    /// By evaluated user.
+    pub users: Vec<Sums>,
+    /// Its spend ÷ that of the flat bid.
+    pub ratio: f64,
+}
+
+impl Halves {
+    /// Reads a log and cuts it: `from` and `cut` are moments, or shares of the time between the first opportunity and
+    /// the last.
+    ///
+    /// # Errors
+    /// When the log cannot be read whole, or nothing of a part is evaluated.
+    pub fn open(
+        paths: &[PathBuf],
+        settings: &Settings,
+        from: EvaluateFrom,
+        cut: EvaluateFrom,
+    ) -> Result<Halves, JoinError> {
+        let (lines, _) = read_lines(paths)?;
+        let times =
+            || lines.iter().filter(|(_, line)| matches!(line, Line::Opportunity(_))).map(|(_, line)| line.time().0);
+        let (first, last) = (times().next().unwrap_or(0), times().last().unwrap_or(0));
+        let moment = |at: EvaluateFrom| match at {
+            EvaluateFrom::Moment(moment) => moment,
+            EvaluateFrom::Share(share) => Timestamp(first + (share * last.saturating_sub(first) as f64).ceil() as u64),
+        };
+        let (from, cut) = (moment(from), moment(cut));
+        let before = lines.partition_point(|(_, line)| line.time() < cut);
+        let part =
+            |lines: Vec<(u64, Line)>, from| Recorded::of(lines, flat(settings.clone()), EvaluateFrom::Moment(from));
+        Ok(Halves { searched: part(lines[..before].to_vec(), from)?, held_out: part(lines, cut)?, from: (from, cut) })
+    }
+}
+
+impl Recorded {
+    /// Plays these settings in the world of a seed.
+    ///
+    /// # Errors
+    /// When the flat bid wins nothing.
+    pub fn rehearse(&self, settings: &Settings, market: Market<'_>, seed: u64) -> Result<Rehearsal, JoinError> {
+        let prices: Vec<u32> = self.shown.iter().map(|shown| market.price(shown, seed)).collect();
+        let bid = f64::from(market.bid);
+        let target = self.spend(&Won::of(&prices, |_| bid), &prices);
+        if target <= 0.0 {
+            return Err(JoinError::NothingSpent);
+        }
+        let (found, won) = self.scaled(&flat(settings.clone()), market, &prices, target)?;
+        let mut users = vec![Sums::default(); self.users];
+        for (place, shown) in self.shown.iter().enumerate().filter(|(place, _)| won.0[*place]) {
+            let Some(user) = shown.evaluated else { continue };
+            let hits = f64::from(u8::from(shown.converts));
+            users[user].add(Sums { impressions: 1.0, hits, cost: f64::from(prices[place]) }, 1.0);
+        }
+        Ok(Rehearsal { users, ratio: found.ratio })
+    }
+}

@@ -1,0 +1,177 @@
+//! Files, mistakes and interruptions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A market that is played in a moment. Bids in proportion to more than the probability pay in it, as its budget is small.
+pub const MARKET: &str = r#"
+question = "Quick?"
+days = 8
+warm_up_days = 2
+shoppers = 1500
+window = "2d"
+[activity]
+ads_per_day = 0.5
+visits_per_day = 0.1
+[[intent]]
+name = "anyone"
+buys = 0.2
+acts = { add_to_cart = 0.1 }
+[ad]
+response = -3.0
+[[segment]]
+external = "data/keen"
+share = 0.3
+pull = 0.9
+[[segment]]
+external = "data/cold"
+share = 0.3
+pull = -0.9
+[[segment]]
+external = "data/other"
+share = 0.2
+[[campaign]]
+name = "main"
+budget_per_day = 0.3
+"#;
+
+pub const CONFIG: &str = r#"# Who reads this, beware.
+[[advertiser]]
+id = "shop"   # the only one
+[[advertiser.goal]]
+name = "purchase"
+converting_action = "purchase"
+click_window = "2d"
+view_window = "1m"
+
+# Keen ones first.
+[[advertiser.segment]]
+external = "data/keen"
+weight = 1.0 # as yet
+[[advertiser.segment]]
+external = "data/cold"
+[[advertiser.segment]]
+external = "data/other"
+"#;
+
+/// A directory with a market and a configuration.
+pub struct Shop(pub TempDir);
+
+impl Shop {
+    pub fn new(market: &str) -> Shop {
+        let shop = Shop(TempDir::new().unwrap());
+        fs::write(shop.path("market.toml"), market).unwrap();
+        fs::write(shop.path("config.toml"), CONFIG).unwrap();
+        shop
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn command(&self, out: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inkling"));
+        command.current_dir(&self.0).args(["tune", "market.toml", "--config", "config.toml", "--out", out]);
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Exit code, output and complaints.
+    pub fn tune(&self, out: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.command(out, arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Names of all files.
+    pub fn files(&self) -> Vec<String> {
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = fs::read_dir(&self.0).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+const FEW: [&str; 5] = ["--segments-only", "--seeds", "6", "--held-out", "6"];
+
+#[test]
+fn comments_stay_and_the_same_comes_out_twice() {
+    let shop = Shop::new(MARKET);
+    let (code, said, complaints) = shop.tune("out.toml", &FEW);
+    assert_eq!((code, complaints.as_str()), (Some(0), ""), "quiet where piped: {said}");
+    assert!(said.starts_with("searched on seeds 1 to 6, judged on seeds 7 to 12\nQuick?\n"), "{said}");
+    assert!(said.contains("\nGAIN: +") && said.contains("written to out.toml"), "{said}");
+    let tuned = read(shop.path("out.toml"));
+    let unchanged = |line: &&str| line.starts_with('#') || line.contains("# the only one") || line.starts_with('[');
+    assert!(CONFIG.lines().filter(unchanged).eq(tuned.lines().filter(unchanged)), "{tuned}");
+    assert!(tuned.lines().any(|line| line.starts_with("weight = 2.") && line.ends_with(" # as yet")), "{tuned}");
+    assert_eq!(read(shop.path("config.toml")), CONFIG);
+    let again = shop.tune("again.toml", &[&FEW[..], &["--threads", "1"]].concat());
+    assert_eq!(again.1.replace("again.toml", "out.toml"), said);
+    assert_eq!(read(shop.path("again.toml")), tuned);
+    // What is tuned in its place, from where it stands, is found to be right.
+    let (code, said, _) = shop.tune("config.toml", &FEW);
+    assert_eq!((code, read(shop.path("config.toml"))), (Some(0), tuned.clone()), "{said}");
+    let (_, said, _) = shop.tune("config.toml", &FEW);
+    assert!(said.contains("NO GAIN") && said.contains("nothing was written"), "{said}");
+    assert_eq!(read(shop.path("config.toml")), tuned);
+    assert_eq!(shop.files(), ["again.toml", "config.toml", "market.toml", "out.toml"]);
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_searched() {
+    let shop = Shop::new(MARKET);
+    fs::write(shop.path("there.toml"), "precious").unwrap();
+    let told = |out: &str, arguments: &[&str], expected: &str| {
+        let (code, said, complaints) = shop.tune(out, arguments);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{complaints}");
+        assert!(complaints.contains(expected), "{expected}: {complaints}");
+    };
+    told("there.toml", &FEW, "there.toml: is there already: name a new file");
+    told("market.toml", &FEW, "market.toml: is the market");
+    told("no/such/out.toml", &FEW, "no/such/out.toml: the directory is not there");
+    fs::write(shop.path("config.toml"), CONFIG.replace("weight = 1.0", "weight = 11.0")).unwrap();
+    told("out.toml", &FEW, "config.toml:13:10: segment 'data/keen': weight = 11.0: must be above 0 and at most 10");
+    fs::write(shop.path("config.toml"), CONFIG.replace("data/", "other/")).unwrap();
+    told("out.toml", &FEW, "there is nothing to tune");
+    fs::remove_file(shop.path("config.toml")).unwrap();
+    told("out.toml", &FEW, "config.toml: cannot be read");
+    fs::write(shop.path("config.toml"), CONFIG).unwrap();
+    fs::write(shop.path("market.toml"), "days = 0").unwrap();
+    told("out.toml", &FEW, "market.toml:1:8: days = 0: must be between 1 and 366");
+    assert_eq!(read(shop.path("there.toml")), "precious");
+    assert_eq!(shop.files(), ["config.toml", "market.toml", "there.toml"]);
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_it_has_or_nothing() {
+    let shop = Shop::new(MARKET);
+    let interrupt = |child: &std::process::Child| {
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    };
+    let start = || {
+        let endless = ["--seeds", "40", "--held-out", "4", "--plays-max", "1000000"];
+        let mut command = shop.command("out.toml", &endless);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Long enough to wait for signals, and not for the search to end.
+        std::thread::sleep(Duration::from_millis(1_500));
+        child
+    };
+    let child = start();
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert!(said.contains("until it was stopped"), "{said}");
+    assert_eq!(said.contains("written to out.toml"), shop.path("out.toml").exists(), "{said}");
+    assert_eq!(read(shop.path("config.toml")), CONFIG);
+}
