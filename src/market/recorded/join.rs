@@ -421,6 +421,7 @@ fn ranks(numbers: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journey::Discovery;
     use crate::market::paired::{Gain, Verdict};
     use crate::market::stream::Stream;
     use crate::replay::Resamples;
