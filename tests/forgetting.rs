@@ -1,5 +1,7 @@
 //! Who is forgotten leaves the disk within the stated time, and snapshots take nothing else with them.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod harness;
 
 use std::path::Path;
