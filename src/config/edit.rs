@@ -160,7 +160,7 @@ mod tests {
         // All lines that were there are there, in their order, but for those with a new number.
         let mut lines = edited.lines();
         let gone: Vec<&str> = text.lines().filter(|line| !lines.clone().any(|other| other == *line)).collect();
-        assert_eq!(gone, ["multiplier = { max = 4.0 }", "weight = 1.3"], "weight = 1.2 stands twice no more");
+        assert_eq!(gone, ["multiplier = { max = 4.0 }", "weight = 1.3", "weight = 1.2"]);
         assert!(text.lines().filter(|line| line.starts_with('#')).all(|line| lines.any(|other| other == line)));
         assert_eq!(edit(&text, &[]).unwrap(), text);
     }

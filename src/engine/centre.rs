@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn multipliers_are_1_in_the_mean() {
-        // What the model asks for, cut at 3: 0.5 for nine in ten, 6 for the tenth. Won by twice the chance at twice the bid.
+        // What the model asks for, cut at 3: 0.5 for nine in ten, 6 for the tenth. Won by twice the chance at twice
+        // the bid.
         let mut centre = Centre::default();
         for round in 0..60_000 {
             let wanted = if round % 10 == 0 { 6.0 } else { 0.5 };

@@ -117,7 +117,8 @@ impl Chart {
             let style = style(number);
             let _ = writeln!(
                 out,
-                "<li><svg class=\"key\" viewBox=\"0 0 26 8\" aria-hidden=\"true\"><line class=\"line {style}\" x1=\"0\" \
+                "<li><svg class=\"key\" viewBox=\"0 0 26 8\" aria-hidden=\"true\"><line class=\"line {style}\" \
+                 x1=\"0\" \
                  y1=\"4\" x2=\"26\" y2=\"4\"/></svg>{}</li>",
                 escaped(&series.name)
             );

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// A market that is played in a moment. Bids in proportion to more than the probability pay in it, as its budget is small.
+/// A market that is played in a moment. Bids in proportion to more than the probability pay in it, as its budget is
+/// small.
 pub const MARKET: &str = r#"
 question = "Quick?"
 days = 8

@@ -12,7 +12,7 @@ fn tune(shop: &Shop, arguments: &[&str]) -> Value {
 
 /// Odds × e^pull at odds of e^−3, as a ratio of probabilities.
 fn planted(pull: f64) -> f64 {
-    let p = |log_odds: f64| 1.0 / (1.0 + (-log_odds).exp());
+    let p = inkling::math::sigmoid;
     p(-3.0 + pull) / p(-3.0)
 }
 

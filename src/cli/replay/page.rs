@@ -37,7 +37,10 @@ pub fn page(of: &Replay, told: &Told) -> String {
         bands.map(|band| (band.predicted, band.positives as f64 / band.opportunities as f64)).collect();
     page.add(
         Part::new("Reliability")
-            .say("Opportunities of the evaluated part in bands of equal size. On the dashed line what was predicted came.")
+            .say(
+                "Opportunities of the evaluated part in bands of equal size. On the dashed line what was predicted \
+                 came.",
+            )
             .chart(Chart::Lines(Lines {
                 x: Axis::new("predicted, in the mean", Tell::Digits(5)),
                 y: Axis::new("observed", Tell::Digits(5)),

@@ -75,8 +75,8 @@ pub fn page(words: &Words<'_>, landscape: Option<&Landscape>, curves: &[Curve]) 
     page.say(words.seeds());
     page.say(words.counts());
     page.say(
-        "Expected conversions are sums of the true probabilities of what was bought. All policies are paced towards the same budget. \
-         Intervals are 95 %, from the spread over markets.",
+        "Expected conversions are sums of the true probabilities of what was bought. All policies are paced towards \
+         the same budget. Intervals are 95 %, from the spread over markets.",
     );
     page.add(Part::new("Policies").table(words.table()));
     let gains = gains(comparison);
@@ -169,11 +169,15 @@ fn over_time(words: &Words<'_>) -> [Part; 2] {
     };
     [
         Part::new("Regret that adds up")
-            .say("Expected conversions short of the filtering oracle's, which knows the rules of the market and sees what can be seen.")
+            .say(
+                "Expected conversions short of the filtering oracle's, which knows the rules of the market and sees \
+                 what can be seen.",
+            )
             .chart(lines("expected conversions lost so far, a market", regrets.collect())),
-        Part::new("Day by day")
-            .say("Changes on schedule are marked.")
-            .chart(lines("expected conversions a day and market", drawn().map(|row| series(row, &|_, number| number)).collect())),
+        Part::new("Day by day").say("Changes on schedule are marked.").chart(lines(
+            "expected conversions a day and market",
+            drawn().map(|row| series(row, &|_, number| number)).collect(),
+        )),
     ]
 }
 
@@ -251,7 +255,10 @@ pub fn segments(names: &[String], audiences: &[Audience]) -> Part {
     let rows = names.iter().zip(audiences).filter_map(row).collect();
     let axis = Axis::new("weight at which a bid is in proportion (logarithmic)", Tell::Digits(3)).log();
     Part::new("What segments are worth beside others")
-        .say("Of what a flat bid is shown. An interval that holds 1 says that the segment cannot be told from everybody. A learner that sees segments needs no weights.")
+        .say(
+            "Of what a flat bid is shown. An interval that holds 1 says that the segment cannot be told from \
+             everybody. A learner that sees segments needs no weights.",
+        )
         .chart(Chart::Ranges(Ranges { axis, against: 1.0, rows }))
 }
 

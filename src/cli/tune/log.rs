@@ -101,7 +101,8 @@ impl Tune {
         };
         let mut lead = vec![
             format!(
-                "searched on days from {from} to {cut}, judged on days from then on; seed {}, {seeds} and {judged_on} seeds of prices",
+                "searched on days from {from} to {cut}, judged on days from then on; seed {}, {seeds} and {judged_on} \
+                 seeds of prices",
                 self.seed
             ),
             counts("searched", halves.searched.evaluated()),

@@ -79,10 +79,12 @@ pub struct Tune {
     prices: Prices,
     /// Of a log: where the days that are searched in begin; what comes before only teaches. A date such as 2021-01-01,
     /// or a share of the time between the first and the last opportunity
-    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.3", value_parser = evaluate_from, requires = "landscape")]
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.3")]
+    #[arg(value_parser = evaluate_from, requires = "landscape")]
     search_from: EvaluateFrom,
     /// Of a log: where these end, and the days begin in which what was found is judged
-    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.6", value_parser = evaluate_from, requires = "landscape")]
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.6")]
+    #[arg(value_parser = evaluate_from, requires = "landscape")]
     held_out_from: EvaluateFrom,
     /// Of a log: share of the auctions that the flat bid wins, at least
     #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share, requires = "landscape")]

@@ -1,7 +1,8 @@
 //! A log at prices, played under other settings than those it was recorded by: for tuning.
 //!
 //! The log is cut in two. Settings are tried on the days before the cut, of which nothing later is read, and judged on
-//! the days from it on. Each play bids what multiplier and flat bid say, scaled so that it spends what the flat bid does.
+//! the days from it on. Each play bids what multiplier and flat bid say, scaled so that it spends what the flat bid
+//! does.
 
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! What the people of each external segment are worth beside others: weights estimated at once instead of searched.
 //!
 //! In each world the rate of a group of people, those in exactly the same segments, is taken as a product of one factor
-//! for each segment. The factors are those of the Poisson likelihood (iterative proportional fitting, Deming and Stephan
-//! 1940): each segment's members come to what they came to. A factor is the weight at which a bid is in proportion to
-//! what is bid for. How sure it is follows from its spread over worlds, which are independent.
+//! for each segment. The factors are those of the Poisson likelihood (iterative proportional fitting, Deming and
+//! Stephan 1940): each segment's members come to what they came to. A factor is the weight at which a bid is in
+//! proportion to what is bid for. How sure it is follows from its spread over worlds, which are independent.
 
 use std::collections::BTreeMap;
 
