@@ -255,7 +255,8 @@ fn run(profiles: u64, snapshots: u64) {
         let (took, worked) = (start.elapsed().as_secs_f64(), processor() - before);
         let rate = |seconds: f64| kept as f64 / seconds / 1e6;
         println!(
-            "  read with {threads} threads in {took:.2} s: {:.2} M profiles/s; processor {worked:.2} s: {:.2} M/s a core",
+            "  read with {threads} threads in {took:.2} s: {:.2} M profiles/s; processor {worked:.2} s: {:.2} M/s a \
+             core",
             rate(took),
             rate(worked)
         );

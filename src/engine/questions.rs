@@ -207,7 +207,10 @@ impl Engine {
 
     /// What multipliers spend against what would be spent without them. `None` for an unknown goal.
     pub fn spend(&self, goal: GoalCode) -> Option<SpendReport> {
-        self.goals.get(goal.index()).map(|goal| goal.spend.report())
+        let state = self.goals.get(goal.index())?;
+        let SpendReport { treated, control, ratio, interval, .. } = state.spend.report();
+        let factor = self.goal_view(goal, self.now.tick()).spend_factor;
+        Some(SpendReport { treated, control, ratio, interval, factor })
     }
 
     /// Probability that a flat base bid pays for. `None` for an unknown goal.

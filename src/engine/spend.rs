@@ -67,7 +67,7 @@ pub struct SpendReport {
     pub ratio: Option<f64>,
     /// Its 95 % interval.
     pub interval: Option<(f64, f64)>,
-    /// The factor on all multipliers, within [`FACTOR_BOUNDS`].
+    /// The factor on all multipliers: within [`FACTOR_BOUNDS`], times what makes them 1 in the mean.
     pub factor: f64,
 }
 

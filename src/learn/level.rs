@@ -42,7 +42,11 @@ impl Level {
     }
 
     /// Makes a label that was learned as negative positive (`sign` 1), or takes that back (−1).
+    ///
+    /// As the level rises by 1 ÷ information, so do all p, and with them the information: by 1. Conversions that come
+    /// all at once would otherwise add up as if each were the first.
     pub fn correct(&mut self, sign: f64) {
+        self.information = (self.information + sign).clamp(0.0, INFORMATION_MAX);
         let value = self.value + sign / (self.information + INFORMATION_FROM);
         self.value = value.clamp(-LEVEL_BOUND, LEVEL_BOUND);
     }
@@ -81,6 +85,19 @@ mod tests {
             let ratio = rate(every, 300) * f64::from(every);
             assert!((0.9..1.11).contains(&ratio), "one in {every}: {ratio}");
         }
+    }
+
+    #[test]
+    fn late_conversions_count_like_early_ones() {
+        // 60 of 3,000 convert, all after the last was shown; 1 in 100 was expected.
+        let (first, mut level) = (math::logit(0.01), Level::default());
+        (0..3_000).for_each(|_| level.learn(first + level.value(), false));
+        (0..60).for_each(|_| level.correct(1.0));
+        let p = math::sigmoid(first + level.value());
+        assert!((0.01..0.04).contains(&p), "2 % converted: {p}");
+        (0..60).for_each(|_| level.correct(-1.0));
+        let p = math::sigmoid(first + level.value());
+        assert!(p < 0.004, "and all of it is taken back: {p}");
     }
 
     #[test]
