@@ -57,7 +57,7 @@ impl Export {
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
-        let mut writer = JourneyWriter::create(&self.log)?;
+        let mut writer = JourneyWriter::create(&self.log).context("a log is written to a new file only")?;
         let exported = export(engine, || directory.reader(after), &mut writer, &selection)
             .with_context(|| format!("{}: not exported", self.directory.display()))?;
         writer.finish()?;

@@ -55,7 +55,7 @@ fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
 
 fn overview(directory: &Directory) -> anyhow::Result<String> {
     let identity = directory.identity().fingerprint();
-    let parts = survey(&directory.files(), identity)?;
+    let parts = survey(&directory.files(), identity, Seq(0))?;
     let mut table = Table::new(&[
         ("JOURNAL FILE", Align::Left),
         ("frames", Align::Right),

@@ -41,8 +41,11 @@ impl Repair {
             0 => text += "no frame can stay; would be dropped:\n",
             last => writeln!(text, "frames up to {last} can stay; would be dropped:").expect("a String takes all"),
         }
+        for part in &plan.covered {
+            writeln!(text, "  {}: a snapshot holds all of it", part.name).expect("a String takes all");
+        }
         for part in &plan.files {
-            let from = part.first.max(plan.last.next());
+            let from = plan.dropped_from(part);
             writeln!(text, "  {}: all from frame {} on, of {}", part.name, from.0, words::bytes(part.bytes as usize))
                 .expect("a String takes all");
         }

@@ -19,7 +19,7 @@ pub struct Part {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Its last good frame; below `first` when there is none.
+    /// Its last good frame; below the first that was looked at when there is none.
     pub last: Seq,
     /// Bytes of the good frames.
     pub frame_bytes: u64,
@@ -27,30 +27,32 @@ pub struct Part {
     pub fault: Option<JournalError>,
 }
 
-/// Looks at all files, and changes none.
+/// Looks at all files that hold frames from one on, and at these frames alone; changes nothing.
 ///
 /// # Errors
 /// When the list of files cannot be read.
-pub fn survey(disk: &dyn Disk, identity: Fingerprint) -> Result<Vec<Part>, JournalError> {
+pub fn survey(disk: &dyn Disk, identity: Fingerprint, from: Seq) -> Result<Vec<Part>, JournalError> {
     let list = |error: std::io::Error| {
         let file = "the list of journal files".to_owned();
         JournalError::Unreadable { file, cause: io_cause(&error) }
     };
     let mut parts: Vec<Part> = Vec::new();
-    for first in disk.list().map_err(list)? {
+    let files = disk.list().map_err(list)?;
+    let begin = files.iter().rposition(|first| *first <= from).unwrap_or(0);
+    for first in &files[begin..] {
         let before = parts.last().map(|part| part.last);
-        parts.push(part(disk, first, identity, before));
+        parts.push(part(disk, (*first, from), identity, before));
     }
     Ok(parts)
 }
 
-fn part(disk: &dyn Disk, first: Seq, identity: Fingerprint, before: Option<Seq>) -> Part {
+fn part(disk: &dyn Disk, (first, from): (Seq, Seq), identity: Fingerprint, before: Option<Seq>) -> Part {
     let bytes = disk.open(first).and_then(|backend| backend.len()).unwrap_or(0);
     let mut part = Part {
         first,
         name: disk.name(first),
         bytes,
-        last: Seq(first.0.saturating_sub(1)),
+        last: Seq(first.max(from).0.saturating_sub(1)),
         frame_bytes: 0,
         fault: None,
     };
@@ -59,14 +61,14 @@ fn part(disk: &dyn Disk, first: Seq, identity: Fingerprint, before: Option<Seq>)
             Some(JournalError::Gap { file: part.name.clone(), expected: expected.0, found: first.0 })
         }
         Some(expected) if expected > first => Some(JournalError::Rewound { file: part.name.clone(), first: first.0 }),
-        _ => read(disk, identity, &mut part).err(),
+        _ => read(disk, identity, from, &mut part).err(),
     };
     part
 }
 
-fn read(disk: &dyn Disk, identity: Fingerprint, part: &mut Part) -> Result<(), JournalError> {
+fn read(disk: &dyn Disk, identity: Fingerprint, from: Seq, part: &mut Part) -> Result<(), JournalError> {
     let file = JournalFile::open(disk, part.first, identity, Access::Read)?;
-    let mut frames = file.frames(part.first)?;
+    let mut frames = file.frames(part.first.max(from))?;
     while let Some((seq, frame)) = frames.next()? {
         part.last = seq;
         part.frame_bytes += frame.len() as u64;

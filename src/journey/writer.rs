@@ -80,7 +80,7 @@ impl JourneyWriter {
 
 impl Output {
     fn create(path: &Path) -> io::Result<Output> {
-        let file = BufWriter::new(File::create(path)?);
+        let file = BufWriter::new(File::create_new(path)?);
         Ok(match path.extension().and_then(|ending| ending.to_str()) {
             Some("gz") => Output::Gzip(GzEncoder::new(file, Compression::default())),
             Some("zst") => {

@@ -9,10 +9,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::StorageError;
-use super::directory::{FORMAT, IDENTITY, TOKEN, at};
+use super::directory::{FORMAT, IDENTITY, TOKEN, at, check_format, identity_of};
 use crate::ids::Seq;
 use crate::journal::sync_directory;
-use crate::snapshot::{Covers, Shelf, SnapshotError, check};
+use crate::snapshot::{Covers, Fingerprint, Shelf, SnapshotError, check};
 
 /// How often a snapshot may vanish before it is copied, because newer ones have taken its place.
 const TRIES: usize = 5;
@@ -32,15 +32,18 @@ pub struct Backup {
 /// # Errors
 /// When there is no snapshot, none is sound, a file cannot be read or written, or `to` is not empty.
 pub fn back_up(from: &Path, to: &Path) -> Result<Backup, StorageError> {
-    if !from.join(FORMAT).try_exists().map_err(at(from))? {
-        return Err(StorageError::Missing { path: from.to_owned() });
-    }
+    check_format(from)?;
+    let fingerprint = identity_of(from)?.fingerprint();
     fs::create_dir_all(to).map_err(at(to))?;
+    let real = |path: &Path| fs::canonicalize(path).map_err(at(path));
+    if real(to)?.starts_with(real(from)?) {
+        return Err(StorageError::Within { path: to.to_owned() });
+    }
     if let Some(found) = fs::read_dir(to).map_err(at(to))?.next() {
         let found = found.map_err(at(to))?.file_name().to_string_lossy().into_owned();
         return Err(StorageError::Strange { path: to.to_owned(), found });
     }
-    let backup = copy_snapshot(from, to)?;
+    let backup = copy_snapshot(from, to, fingerprint)?;
     for name in [IDENTITY, TOKEN, FORMAT] {
         copy(&from.join(name), &to.join(name))?;
         sync_directory(to).map_err(at(to))?;
@@ -48,7 +51,7 @@ pub fn back_up(from: &Path, to: &Path) -> Result<Backup, StorageError> {
     Ok(backup)
 }
 
-fn copy_snapshot(from: &Path, to: &Path) -> Result<Backup, StorageError> {
+fn copy_snapshot(from: &Path, to: &Path, fingerprint: Fingerprint) -> Result<Backup, StorageError> {
     let (shelf, copies) = (Shelf::new(from), Shelf::new(to));
     let mut tried = Vec::new();
     for _ in 0..TRIES {
@@ -63,6 +66,10 @@ fn copy_snapshot(from: &Path, to: &Path) -> Result<Backup, StorageError> {
             result => result?,
         }
         match check(&copied) {
+            Ok((covers, _)) if covers.fingerprint != fingerprint => {
+                fs::remove_file(&copied).map_err(at(&copied))?;
+                return Err(SnapshotError::ForeignKey { path: shelf.path(seq) }.into());
+            }
             Ok((covers, _)) => {
                 let bytes = fs::metadata(&copied).map_err(at(&copied))?.len();
                 return Ok(Backup { covers, bytes });

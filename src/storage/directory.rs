@@ -84,6 +84,26 @@ pub enum StorageError {
         /// What it should be.
         what: String,
     },
+    /// The journal's beginning is gone, and with it what it goes on from.
+    #[error(
+        "{}: the journal begins with frame {first}, and no sound snapshot holds all up to frame {}: put the missing \
+         files back, or restore a backup; no repair can make up for them",
+        path.display(), from.saturating_sub(1)
+    )]
+    Headless {
+        /// Which directory.
+        path: PathBuf,
+        /// The first frame that is there.
+        first: u64,
+        /// The first frame that is needed.
+        from: u64,
+    },
+    /// A copy would stand in the directory that it is of.
+    #[error("{}: stands in the directory that is copied: name one outside of it", path.display())]
+    Within {
+        /// Where the copy was to be.
+        path: PathBuf,
+    },
     /// Nothing in it can be copied while a service works there.
     #[error(
         "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy \
@@ -104,6 +124,30 @@ pub enum StorageError {
 
 fn by(holder: &str) -> String {
     if holder.is_empty() { String::new() } else { format!(" by process {holder}") }
+}
+
+/// Whether it is a data directory, and one that this version knows.
+pub(super) fn check_format(path: &Path) -> Result<(), StorageError> {
+    let format = path.join(FORMAT);
+    let words = match fs::read_to_string(&format) {
+        Ok(words) => words,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StorageError::Missing { path: path.to_owned() });
+        }
+        Err(error) => return Err(at(&format)(error)),
+    };
+    let found = words.trim_end();
+    if found != format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}") {
+        let found = found.chars().take(80).filter(|c| !c.is_control()).collect();
+        return Err(StorageError::Version { path: path.to_owned(), found });
+    }
+    Ok(())
+}
+
+/// The secret by which a directory's user ids become keys.
+pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
+    let key = secret::read(&path.join(IDENTITY), IDENTITY_TITLE)?;
+    key.map(Identity::new).ok_or_else(|| StorageError::NoSecret { path: path.join(IDENTITY) })
 }
 
 /// A directory that this process alone works in, for as long as this lives.
@@ -153,24 +197,12 @@ impl Directory {
     /// # Errors
     /// As [`open_or_make`](Directory::open_or_make), and when there is none.
     pub fn open(path: &Path) -> Result<Directory, StorageError> {
-        let format = path.join(FORMAT);
-        let words = match fs::read_to_string(&format) {
-            Ok(words) => words,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StorageError::Missing { path: path.to_owned() });
-            }
-            Err(error) => return Err(at(&format)(error)),
-        };
-        let found = words.trim_end();
-        if found != format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}") {
-            let found = found.chars().take(80).filter(|c| !c.is_control()).collect();
-            return Err(StorageError::Version { path: path.to_owned(), found });
-        }
+        check_format(path)?;
         let lock = lock(path)?;
         let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
-        let identity = secret::read(&path.join(IDENTITY), IDENTITY_TITLE)?.ok_or_else(|| missing(IDENTITY))?;
+        let identity = identity_of(path)?;
         let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
-        Ok(Directory { path: path.to_owned(), identity: Identity::new(identity), token_key, _lock: lock })
+        Ok(Directory { path: path.to_owned(), identity, token_key, _lock: lock })
     }
 
     /// Where it is.

@@ -8,6 +8,9 @@ use super::{Directory, StorageError};
 use crate::ids::Seq;
 use crate::journal::{Disk, JournalError, Part, cut, survey, sync_directory};
 
+/// Threads that read the newest snapshot.
+const SNAPSHOT_THREADS: usize = 2;
+
 /// What a repair would do.
 #[derive(Debug)]
 pub struct Plan {
@@ -17,6 +20,11 @@ pub struct Plan {
     pub last: Seq,
     /// The damaged file, of which the frames up to `last` stay, and all files behind it, which go.
     pub files: Vec<Part>,
+    /// Files of which a snapshot holds every frame: they go where they are damaged, or where there would be a gap
+    /// behind them.
+    pub covered: Vec<Part>,
+    /// The first frame that no snapshot holds.
+    from: Seq,
 }
 
 impl Plan {
@@ -24,29 +32,53 @@ impl Plan {
     ///
     /// # Errors
     /// When the directory cannot be read, or its damage is of a kind that dropping frames does not mend: another
-    /// identity key, or a later version's file.
+    /// identity key, a later version's file, or a beginning that is gone.
     pub fn of(directory: &Directory) -> Result<Option<Plan>, StorageError> {
-        let mut parts = survey(&directory.files(), directory.identity().fingerprint())?;
-        let Some(at) = parts.iter().position(|part| part.fault.is_some()) else { return Ok(None) };
-        let files = parts.split_off(at);
-        let damaged = files.first().expect("the damaged one is among them");
-        let fault = damaged.fault.clone().expect("it was found by its fault");
+        let (files, identity) = (directory.files(), directory.identity().fingerprint());
+        let newest = directory.shelf().newest(identity, SNAPSHOT_THREADS)?;
+        let from = newest.loaded.map_or(Seq(0), |loaded| loaded.covers.seq).next();
+        let mut parts = survey(&files, identity, from)?;
+        let begin = parts.first().map_or(from, |part| part.first);
+        if begin > from {
+            return Err(StorageError::Headless { path: directory.path().to_owned(), first: begin.0, from: from.0 });
+        }
+        let mut covered = survey(&files, identity, Seq(0))?;
+        covered.retain(|part| part.first < begin);
+        let damaged = parts.iter().position(|part| part.fault.is_some());
+        let whole = parts.last().map_or(Seq(from.0 - 1), |part| part.last);
+        let files = parts.split_off(damaged.unwrap_or(parts.len()));
+        let faults = covered.iter().chain(&files).filter_map(|part| part.fault.clone());
+        let Some(fault) = faults.into_iter().next() else { return Ok(None) };
         if matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. }) {
             return Err(fault.into());
         }
-        let misplaced = matches!(fault, JournalError::Gap { expected, .. } if expected < damaged.first.0)
-            || matches!(fault, JournalError::Rewound { .. });
-        let last = match (misplaced, parts.last()) {
-            (false, _) => damaged.last,
-            (true, before) => before.map_or(Seq(0), |part| part.last),
+        let last = match (files.first(), parts.last()) {
+            (None, _) => whole,
+            (Some(damaged), before) if is_misplaced(damaged) => before.map_or(Seq(from.0 - 1), |part| part.last),
+            (Some(damaged), _) => damaged.last,
         };
-        Ok(Some(Plan { fault, last, files }))
+        let plan = Plan { fault, last, files, covered: Vec::new(), from };
+        // Where nothing stays of the file in which a start begins, a gap would be behind those before it.
+        let is_emptied = damaged == Some(0) && plan.cut().is_none();
+        let goes = is_emptied || covered.iter().any(|part| part.fault.is_some());
+        Ok(Some(if goes { Plan { covered, ..plan } } else { plan }))
+    }
+
+    /// The first frame of a file that goes.
+    pub fn dropped_from(&self, part: &Part) -> Seq {
+        if self.cut().is_some_and(|cut| cut.first == part.first) { self.last.next() } else { part.first }
     }
 
     /// The damaged file, if some of its frames stay.
     fn cut(&self) -> Option<&Part> {
-        self.files.first().filter(|part| part.first <= self.last)
+        self.files.first().filter(|part| part.first.max(self.from) <= self.last)
     }
+}
+
+/// What is wrong with a file is its place, not what it holds.
+fn is_misplaced(part: &Part) -> bool {
+    matches!(part.fault, Some(JournalError::Gap { expected, .. }) if expected < part.first.0)
+        || matches!(part.fault, Some(JournalError::Rewound { .. }))
 }
 
 /// Does what was planned; where the files are now as they were before.
@@ -71,6 +103,7 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
         (None, Some(part)) => removed(part.first)?,
         (None, None) => {}
     }
+    plan.covered.iter().rev().try_for_each(|part| removed(part.first))?;
     Ok(kept)
 }
 
@@ -79,7 +112,7 @@ fn keep(path: &Path, plan: &Plan, files: &crate::journal::Files) -> Result<PathB
     let free = (1..).map(|number| path.join(format!("dropped-{number}"))).find(|name| !name.exists());
     let kept = free.expect("there are more numbers than directories");
     fs::create_dir(&kept).map_err(at(&kept))?;
-    for part in &plan.files {
+    for part in plan.covered.iter().chain(&plan.files) {
         let from = files.path(part.first);
         let to = kept.join(from.file_name().expect("a journal file has a name"));
         fs::copy(&from, &to).map_err(at(&to))?;
@@ -98,6 +131,7 @@ fn at(path: &Path) -> impl Fn(std::io::Error) -> StorageError {
 mod tests {
     use super::*;
     use crate::journal::{Journal, Options};
+    use crate::snapshot::{Covers, Taking};
 
     fn frame(seq: u64) -> Vec<u8> {
         vec![seq as u8; 3_000]
@@ -172,6 +206,47 @@ mod tests {
             journal.wait();
             assert_eq!(journal.next().unwrap().unwrap().0, Seq(last + 1));
         }
+    }
+
+    /// A snapshot of all up to a frame.
+    fn snapshot(directory: &Directory, seq: u64) {
+        let (fingerprint, at) = (directory.identity().fingerprint(), crate::units::Timestamp(0));
+        let covers = Covers { seq: Seq(seq), fingerprint, at };
+        let mut engine = crate::engine::Engine::new();
+        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        taking.end(&mut engine).unwrap();
+    }
+
+    #[test]
+    fn what_no_snapshot_holds_stays_if_it_can() {
+        // Which frame is damaged, what a snapshot covers, the last frame that stays.
+        for (damaged, covered, last) in [(2, 4, 12), (2, 6, 12), (7, 6, 6), (7, 5, 6), (10, 6, 9), (12, 12, 12)] {
+            let path = tempfile::tempdir().unwrap();
+            let directory = directory(path.path());
+            snapshot(&directory, covered);
+            damage(&directory, damaged);
+            if let Some(plan) = Plan::of(&directory).unwrap() {
+                assert_eq!(plan.last, Seq(last), "{damaged} {covered}");
+                repair(&directory, &plan).unwrap();
+            }
+            assert!(Plan::of(&directory).unwrap().is_none());
+            let mut journal = directory.journal(Seq(covered), Options::default()).unwrap();
+            for seq in covered + 1..=last {
+                assert_eq!(journal.next().unwrap(), Some((Seq(seq), frame(seq))));
+            }
+            journal.append(frame(last + 1)).unwrap();
+            journal.wait();
+            assert_eq!(journal.next().unwrap().unwrap().0, Seq(last + 1));
+        }
+    }
+
+    #[test]
+    fn a_journal_without_its_beginning_is_no_case_for_a_repair() {
+        let path = tempfile::tempdir().unwrap();
+        let directory = directory(path.path());
+        directory.files().remove(Seq(1)).unwrap();
+        let refused = Plan::of(&directory).unwrap_err().to_string();
+        assert!(refused.contains("begins with frame 5") && refused.contains("backup"), "{refused}");
     }
 
     #[test]
