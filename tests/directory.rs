@@ -128,7 +128,11 @@ fn exported(data: &Path, filters: &[&str]) -> (Vec<Line>, String) {
     let arguments = [&["export", log.to_str().unwrap()], filters].concat();
     let (code, out, err) = inkling(&arguments, data);
     assert_eq!((code, err.as_str()), (0, ""));
-    (JourneyReader::open(&log).unwrap().map(|line| line.unwrap().1).collect(), out)
+    let (code, _, err) = inkling(&arguments, data);
+    assert!(code == 1 && err.contains("a log is written to a new file only"), "{err}");
+    let lines = JourneyReader::open(&log).unwrap().map(|line| line.unwrap().1).collect();
+    std::fs::remove_file(log).unwrap();
+    (lines, out)
 }
 
 #[test]
