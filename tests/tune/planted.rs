@@ -59,7 +59,9 @@ fn with_the_learner_on_weights_of_1_are_right() {
     let arguments = ["--only", "weights", "--seeds", "4", "--held-out", "4"];
     let (code, said, _) = shop.tune("out.toml", &arguments);
     assert_eq!(code, Some(0));
-    assert!(said.contains("segment weights of 1 are right") && said.contains("NO GAIN"), "{said}");
+    // The search may find what looks better by a tenth of a per cent on its own seeds; the judgement may not.
+    let (nothing, by_chance) = ("segment weights of 1 are right", "cannot be told from chance");
+    assert!(said.contains("NO GAIN") && (said.contains(nothing) || said.contains(by_chance)), "{said}");
     assert!(!shop.path("out.toml").exists());
 }
 
