@@ -65,6 +65,7 @@ impl Bench {
         let mut bench = Bench { engine, scorer, rng, now: START, users, requests: 0 };
         bench.apply(Event::Configured(Box::new(settings)));
         bench.engine.warm();
+        bench.engine.publish();
         bench
     }
 
