@@ -62,6 +62,8 @@ impl Engine {
         let parent = self.parent_rate(goal, now);
         let in_force = self.catalog.goal_in_force(goal).expect("notices name goals in force");
         let (window, half_life) = (in_force.setting.window(), in_force.half_life);
+        // Else the factor is no part of what was answered, and would run away.
+        let is_evened_out = in_force.setting.multiplier.spend_control;
         let state = &mut self.goals[goal.index()];
         let is_frequent = || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
         let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
@@ -79,7 +81,7 @@ impl Engine {
         let weight = Centre::weight(arm, answered);
         state.centre.add(corrected(logit), weight);
         if !of_person.is_empty() {
-            if let Some(answered) = answered {
+            if let Some(answered) = answered.filter(|_| is_evened_out) {
                 state.centre.add_multiplier(f64::from(answered.multiplier) / state.spend.factor(), weight);
             }
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
