@@ -133,6 +133,7 @@ impl Engine {
 
     /// Gives up the longest unseen profiles beyond the limit.
     pub(super) fn bound_profiles(&mut self) {
+        self.profiles.prepare_for(self.limits().profiles_max);
         while self.profiles.len() > self.limits().profiles_max {
             if !self.profiles.evict_before(Tick(u32::MAX)) {
                 return;

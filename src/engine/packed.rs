@@ -85,6 +85,20 @@ impl Packed {
         (Tick(last), more)
     }
 
+    /// When anything happened last.
+    pub fn last_seen(&self) -> Tick {
+        if self.0.is_empty() {
+            return Tick(0);
+        }
+        let tick = |at: usize| Tick(u32::from_le_bytes(self.0[at..at + 4].try_into().expect("four bytes")));
+        let flags = self.0[FLAGS_AT];
+        if flags & HAS_OUTCOMES == 0 {
+            return tick(4);
+        }
+        let outcomes = FLAGS_AT + 3 + if flags & HAS_MORE_IN_MINUTE == 0 { 0 } else { 2 };
+        tick(4).max(tick(outcomes)).max(tick(outcomes + 4))
+    }
+
     /// Fills in a profile that nothing happened to yet.
     pub fn unpack(&self, profile: &mut Profile) {
         if !self.0.is_empty() {
@@ -355,6 +369,7 @@ mod tests {
                 kept.set(&profile, &mut buffer);
                 prop_assert_eq!(&kept.get(), &profile);
                 prop_assert_eq!(kept.pace(), (profile.last_acted, profile.more_in_minute));
+                prop_assert_eq!(kept.last_seen(), profile.last_seen());
             }
             let (read, last_seen) = Packed::from_bytes(kept.as_bytes()).unwrap_or_default();
             prop_assert_eq!(read, kept);

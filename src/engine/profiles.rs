@@ -14,8 +14,15 @@ use crate::units::Tick;
 
 /// Seconds of the hours by which profiles are given up.
 pub(super) const HOUR_S: u32 = 3_600;
-/// Profiles put in order at one tick, about, in view of giving them up: some milliseconds.
-const PREPARED_PER_TICK: usize = 4_096;
+/// Profiles put in order at one tick, in view of giving them up: a millisecond or two.
+const ORDERED_PER_TICK: usize = 4_096;
+/// Profiles put in order whenever one is given up, or is about to be.
+const ORDERED_PER_EVICTION: usize = 16;
+/// An hour is begun to be put in order when so many times fewer profiles are left of those before it: so it is done
+/// before the first of it is given up.
+const LEAD: usize = 8;
+/// From this part of the limit on, profiles are put in order in view of it.
+const NEARLY_FULL: f64 = 7.0 / 8.0;
 
 /// Hash of a person's root id and an advertiser. Two of 50 million share one with odds of 1 in 15,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,8 +56,10 @@ pub(super) struct Profiles {
     hours: BTreeMap<u32, Hour>,
     /// Profiles of hours up to `oldest_hour`, by when they were last seen: the next to be given up.
     oldest: BTreeSet<(Tick, ProfileKey)>,
-    /// Of those hours, what is not put in order yet.
+    /// Of `oldest_hour`, what is not put in order yet: in parts, and the part that is being worked on. What of the
+    /// latter was seen again since is filed elsewhere, and passed over.
     unordered: Hour,
+    part: Vec<ProfileKey>,
     oldest_hour: u32,
     /// Where profiles are packed.
     buffer: Vec<u8>,
@@ -119,7 +128,11 @@ impl Profiles {
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
-        while self.put_in_order(before) > 0 {}
+        self.put_in_order(before, ORDERED_PER_EVICTION);
+        while self.is_unordered() && !self.is_certain() {
+            self.put_in_order(before, usize::MAX);
+            self.put_in_order(before, ORDERED_PER_EVICTION);
+        }
         match self.oldest.first().copied() {
             Some((seen, key)) if seen < before => self.remove(key).is_some(),
             _ => false,
@@ -129,30 +142,48 @@ impl Profiles {
     /// Puts some of the profiles of the earliest hour in order, so that little is left to do when they are to be given
     /// up: of hours that are over at a tick, as those of the present are still on the move.
     pub fn prepare(&mut self, now: Tick) {
-        let hour_began = Tick(now.0 / HOUR_S * HOUR_S);
-        let mut left = PREPARED_PER_TICK;
-        while left > 0 {
-            match self.put_in_order(hour_began) {
-                0 => break,
-                done => left = left.saturating_sub(done),
-            }
+        self.put_in_order(Tick(now.0 / HOUR_S * HOUR_S), ORDERED_PER_TICK);
+    }
+
+    /// Does so with a few of them where there are nearly as many profiles as may be, whatever hour they are of.
+    pub fn prepare_for(&mut self, limit: usize) {
+        if self.count as f64 >= NEARLY_FULL * limit as f64 {
+            self.put_in_order(Tick(u32::MAX), ORDERED_PER_EVICTION);
         }
     }
 
-    /// Puts a part of the earliest hour in order, where that began before a tick. How many profiles that were.
-    fn put_in_order(&mut self, before: Tick) -> usize {
-        if self.unordered.len() == 0 && self.oldest.is_empty() {
-            match self.hours.first_key_value() {
-                Some((hour, _)) if hour * HOUR_S < before.0 => {}
-                _ => return 0,
+    /// Whether the first of those in order is the longest unseen of all, though some of `oldest_hour` are not in order.
+    fn is_certain(&self) -> bool {
+        self.oldest.first().is_some_and(|(seen, _)| seen.0 / HOUR_S < self.oldest_hour)
+    }
+
+    fn is_unordered(&self) -> bool {
+        self.unordered.len() > 0 || !self.part.is_empty()
+    }
+
+    /// Puts at most so many profiles of the earliest hour in order, where that began before a tick.
+    fn put_in_order(&mut self, before: Tick, most: usize) {
+        if !self.is_unordered() {
+            let is_due = |(hour, keys): (&u32, &Hour)| {
+                hour * HOUR_S < before.0 && self.oldest.len().saturating_mul(LEAD) <= keys.len()
+            };
+            if !self.hours.first_key_value().is_some_and(is_due) {
+                return;
             }
             let (hour, keys) = self.hours.pop_first().expect("just looked at");
             (self.oldest_hour, self.unordered) = (hour, keys);
         }
-        let Some(part) = self.unordered.take_part() else { return 0 };
-        let seen = |key: &ProfileKey| self.shared.read(*key, |kept| (kept.get().last_seen(), *key));
-        self.oldest.extend(part.keys().filter_map(seen));
-        part.len()
+        for _ in 0..most {
+            if self.part.is_empty() {
+                let Some(part) = self.unordered.take_part() else { return };
+                self.part = part.into_keys().collect();
+            }
+            let Some(key) = self.part.pop() else { continue };
+            let seen = self.shared.read(key, Packed::last_seen);
+            if let Some(seen) = seen.filter(|seen| seen.0 / HOUR_S <= self.oldest_hour) {
+                self.oldest.insert((seen, key));
+            }
+        }
     }
 
     /// All canonical entries, in no order.
@@ -192,6 +223,7 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_longest_unseen_gives_way() {
@@ -210,6 +242,43 @@ mod tests {
         }
         assert_eq!(order, [3, 4, 2], "and 1 was seen at 9,000");
         assert_eq!(profiles.len(), 1);
+    }
+
+    proptest! {
+        /// Whoever is seen when, and however much was put in order before: the longest unseen goes first.
+        #[test]
+        fn it_is_always_the_longest_unseen(
+            seen in proptest::collection::vec((0u64..60, 0u32..40, 0u8..8), 1..300),
+        ) {
+            let mut profiles = Profiles::default();
+            let mut known = BTreeMap::new();
+            let mut now = 8 * HOUR_S;
+            for (user, later, what) in seen {
+                now += later * 100;
+                let key = ProfileKey::of(UserKey(user), AdvertiserCode(0));
+                match what {
+                    0 => profiles.prepare(Tick(now)),
+                    1 => profiles.prepare_for(known.len() + 1),
+                    2 | 3 => {
+                        let before = Tick(if what == 2 { u32::MAX } else { now - HOUR_S });
+                        let longest = known.iter().map(|(key, seen)| (*seen, *key)).min();
+                        let longest = longest.filter(|(seen, _)| *seen < before);
+                        prop_assert_eq!(profiles.evict_before(before), longest.is_some());
+                        longest.iter().for_each(|(_, key)| drop(known.remove(key)));
+                    }
+                    4 => prop_assert_eq!(profiles.remove(key).is_some(), known.remove(&key).is_some()),
+                    _ => {
+                        // Some of what arrives happened before.
+                        let at = Tick(now - if what == 5 { 5_000 } else { 0 });
+                        let latest = known.entry(key).or_insert(at);
+                        *latest = at.max(*latest);
+                        profiles.update(key, |profile| profile.show(at, None, None));
+                    }
+                }
+                prop_assert_eq!(profiles.len(), known.len());
+                prop_assert!(known.keys().all(|key| profiles.get(*key).is_some()));
+            }
+        }
     }
 
     #[test]
