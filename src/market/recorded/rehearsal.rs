@@ -111,3 +111,40 @@ impl Recorded {
         Ok(Rehearsal { users, ratio: found.ratio })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::Discovery;
+    use crate::market::landscape::Landscape;
+    use crate::market::stream::Stream;
+
+    #[test]
+    fn what_is_won_counts_by_its_value_where_that_is_asked_for() {
+        let stream = Stream { users: 800, days: 10, level: 1.0, ..Stream::default() };
+        let mut lines: Vec<(u64, Line)> = (1..).zip(stream.make().lines).collect();
+        let mut discovery = Discovery::default();
+        lines.iter().for_each(|(_, line)| discovery.see(line).unwrap());
+        let settings = flat(discovery.settings(stream.window()));
+        let landscape = Landscape::of((1..=200).map(|price| (price, 1)), 10_000).unwrap();
+        let market = Market { landscape: &landscape, correlation: 0.0, bid: 60 };
+        let mut hits = |value: &dyn Fn(u64) -> Option<Micros>| -> Vec<[f64; 2]> {
+            for (number, line) in &mut lines {
+                if let Line::Conversion(conversion) = line {
+                    conversion.value = value(*number);
+                }
+            }
+            let recorded = Recorded::of(lines.clone(), settings.clone(), EvaluateFrom::Share(0.5)).unwrap();
+            let of = |worth| recorded.rehearse(&settings, market, 1, worth).unwrap().users;
+            let two = of(Worth::One).into_iter().zip(of(Worth::Value));
+            two.map(|(one, value)| [one.hits, value.hits]).collect()
+        };
+        let same = hits(&|_| Micros::from_units(12.5));
+        assert!(same.iter().all(|[one, value]| *value == 12.5 * one) && same.iter().any(|[one, _]| *one > 0.0));
+        let none = hits(&|_| None);
+        assert!(none.iter().all(|[_, value]| *value == 0.0), "what is not stated counts as nothing");
+        let some = hits(&|number| Micros::from_units(1.0).filter(|_| number % 2 == 0));
+        let sum = |place: usize| some.iter().map(|user| user[place]).sum::<f64>();
+        assert!(0.0 < sum(1) && sum(1) < sum(0), "{} of {}", sum(1), sum(0));
+    }
+}
