@@ -173,7 +173,7 @@ fn interrupt(child: &Child) {
 /// Starts a search and waits until it waits for signals.
 fn start(shop: &Shop, arguments: &[&str]) -> Child {
     let mut command = shop.command("out.toml", arguments);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     // Caught signals as a bit mask; an interrupt is the second bit.
     let is_caught = |line: &str| {
@@ -186,7 +186,8 @@ fn start(shop: &Shop, arguments: &[&str]) -> Child {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("it never waited for signals");
+    child.kill().unwrap();
+    panic!("it never waited for signals: {:?}", child.wait());
 }
 
 #[test]
