@@ -283,7 +283,7 @@ fn play(lines: Vec<Line>, window: Span, truth: &HashMap<Id, f64>) -> Result<Vec<
     ensure!(asked.len() == played.predictions.len(), "not every opportunity that was asked for was scored");
     let is_evaluated = evaluated_lines(&played);
     let shown = played.predictions.iter().zip(asked).filter_map(|(prediction, (exposure, truth))| {
-        let Outcome::Shown { until, converted_at } = prediction.outcome else { return None };
+        let Outcome::Shown { until, converted_at, .. } = prediction.outcome else { return None };
         Some(Example {
             goal: prediction.goal,
             user: prediction.user,

@@ -18,7 +18,7 @@ use crate::replay::{Resamples, interval};
 pub struct Sums {
     /// Auctions won.
     pub impressions: f64,
-    /// Clicks, or impressions that converted.
+    /// Clicks, impressions that converted, or what these were worth.
     pub hits: f64,
     /// What was spent.
     pub cost: f64,

@@ -147,7 +147,7 @@ impl<'a> Selection<'a> {
         let rate = |is_counted: &dyn Fn(Timestamp) -> bool| {
             let (mut all, mut positives) = (0.0, 0.0);
             for prediction in &self.played.predictions {
-                if let Outcome::Shown { until, converted_at } = prediction.outcome
+                if let Outcome::Shown { until, converted_at, .. } = prediction.outcome
                     && is_counted(until)
                 {
                     all += 1.0;

@@ -400,7 +400,7 @@ impl Player {
         let Some(goal) = advertiser.and_then(|code| catalog.goal(code, line.goal.as_str())) else { return };
         if line.id.is_some() { &mut self.named } else { &mut self.unnamed }.insert(goal);
         match &line.id {
-            Some(id) if !self.room.convert_named(id, goal, line.time) => self.lines.lost_conversions += 1,
+            Some(id) if !self.room.convert_named(id, goal, line) => self.lines.lost_conversions += 1,
             Some(_) => {}
             None => self.room.convert((user, goal), line),
         }

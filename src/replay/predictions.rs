@@ -124,7 +124,7 @@ impl PredictionFile {
         let Some([id, user, advertiser, goal]) = self.waiting.pop_front() else { return Ok(()) };
         let (converted, until) = match prediction.outcome {
             Outcome::NotShown => (String::new(), String::new()),
-            Outcome::Shown { until, converted_at } => {
+            Outcome::Shown { until, converted_at, .. } => {
                 (u8::from(converted_at.is_some()).to_string(), until.0.to_string())
             }
         };

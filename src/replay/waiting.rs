@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::hash::{self, KeyHasher};
 use crate::ids::{GoalCode, Id, UserKey};
 use crate::journey::Conversion;
-use crate::units::{Span, Timestamp};
+use crate::units::{Micros, Span, Timestamp};
 
 /// Opportunities that may wait at a time. Beyond, the oldest is judged by what is known of it.
 const WAITING_MAX: usize = 5_000_000;
@@ -26,6 +26,8 @@ pub enum Outcome {
         until: Timestamp,
         /// When the first conversion within the window came: what makes it positive.
         converted_at: Option<Timestamp>,
+        /// What the log says that this conversion was worth.
+        value: Option<Micros>,
     },
 }
 
@@ -65,6 +67,7 @@ struct Waiting<T> {
     kept: Option<T>,
     shown_at: Option<Timestamp>,
     converted_at: Option<Timestamp>,
+    value: Option<Micros>,
 }
 
 /// All that wait, in the order of the log, each with something that its impression will need.
@@ -96,7 +99,7 @@ impl<T> WaitingRoom<T> {
         let number = self.first + self.waiting.len() as u64;
         let is_repeated = self.by_name.insert(offer.name, number).is_some();
         self.by_user.entry((offer.user, offer.goal)).or_default().push_back(number);
-        self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, converted_at: None });
+        self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, converted_at: None, value: None });
         is_repeated
     }
 
@@ -110,11 +113,11 @@ impl<T> WaitingRoom<T> {
     }
 
     /// Joins a conversion to the one opportunity that it names. False when that does not wait, or is of another goal.
-    pub fn convert_named(&mut self, name: &Id, goal: GoalCode, time: Timestamp) -> bool {
+    pub fn convert_named(&mut self, name: &Id, goal: GoalCode, of: &Conversion) -> bool {
         let Some(waiting) = self.named(name) else { return false };
         let is_same = waiting.offer.goal == goal;
         if is_same {
-            waiting.convert(time);
+            waiting.convert(of);
         }
         is_same
     }
@@ -125,7 +128,7 @@ impl<T> WaitingRoom<T> {
         for number in self.by_user.get(&who).into_iter().flatten() {
             let waiting = &mut self.waiting[(number - first) as usize];
             if waiting.agrees(of.item.as_ref(), of.category.as_ref()) {
-                waiting.convert(of.time);
+                waiting.convert(of);
             }
         }
     }
@@ -155,9 +158,11 @@ impl<T> WaitingRoom<T> {
         }
         self.first += 1;
         Some(match waiting.shown_at {
-            Some(shown_at) => {
-                Outcome::Shown { until: shown_at + waiting.offer.window, converted_at: waiting.converted_at }
-            }
+            Some(shown_at) => Outcome::Shown {
+                until: shown_at + waiting.offer.window,
+                converted_at: waiting.converted_at,
+                value: waiting.value,
+            },
             None => Outcome::NotShown,
         })
     }
@@ -176,10 +181,10 @@ impl<T> Waiting<T> {
         }
     }
 
-    fn convert(&mut self, time: Timestamp) {
-        let in_window = |shown_at: Timestamp| shown_at < time && time <= shown_at + self.offer.window;
+    fn convert(&mut self, of: &Conversion) {
+        let in_window = |shown_at: Timestamp| shown_at < of.time && of.time <= shown_at + self.offer.window;
         if self.converted_at.is_none() && self.shown_at.is_some_and(in_window) {
-            self.converted_at = Some(time);
+            (self.converted_at, self.value) = (Some(of.time), of.value);
         }
     }
 }
@@ -228,10 +233,13 @@ mod tests {
     fn a_window_is_open_at_its_start_and_closed_at_its_end() {
         for (time, positive) in [(50, false), (51, true), (150, true), (151, false)] {
             let mut room = room(&[offer("0", 50, None, None)]);
-            room.convert((USER, GOAL), &conversion(time, ""));
-            room.convert((USER, GOAL), &conversion(time + 1, ""));
-            let converted_at = positive.then_some(Timestamp(time)).or((time == 50).then_some(Timestamp(51)));
-            assert_eq!(room.leave(), Some(Outcome::Shown { until: Timestamp(150), converted_at }), "{time}");
+            room.convert((USER, GOAL), &conversion(time, r#","value":4.5"#));
+            room.convert((USER, GOAL), &conversion(time + 1, r#","value":9.0"#));
+            let first = positive.then_some((time, 4.5)).or((time == 50).then_some((51, 9.0)));
+            let converted_at = first.map(|(time, _)| Timestamp(time));
+            let value = first.and_then(|(_, value)| Micros::from_units(value));
+            let expected = Outcome::Shown { until: Timestamp(150), converted_at, value };
+            assert_eq!(room.leave(), Some(expected), "{time}");
         }
     }
 
@@ -255,8 +263,8 @@ mod tests {
         }
         let mut room = room(&all);
         room.convert((UserKey(8), GOAL), &conversion(9, ""));
-        assert!(room.convert_named(&Id::literal("1"), GOAL, Timestamp(9)));
-        assert!(!room.convert_named(&Id::literal("9"), GOAL, Timestamp(9)));
+        assert!(room.convert_named(&Id::literal("1"), GOAL, &conversion(9, "")));
+        assert!(!room.convert_named(&Id::literal("9"), GOAL, &conversion(9, "")));
         assert_eq!(positives(room), [false, true, false, false]);
     }
 
@@ -265,7 +273,8 @@ mod tests {
         let mut room = room(&[offer("0", 10, None, None)]);
         assert!(!room.enter(offer("1", 20, None, None), ()));
         assert_eq!(room.settled(Timestamp(110)), None);
-        assert_eq!(room.settled(Timestamp(111)), Some(Outcome::Shown { until: Timestamp(110), converted_at: None }));
+        let shown = Outcome::Shown { until: Timestamp(110), converted_at: None, value: None };
+        assert_eq!(room.settled(Timestamp(111)), Some(shown));
         assert_eq!(room.settled(Timestamp(1_020)), None);
         assert_eq!(room.settled(Timestamp(1_021)), Some(Outcome::NotShown));
         assert!(room.show(&Id::literal("1"), Timestamp(1_022)).is_none());

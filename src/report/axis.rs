@@ -106,8 +106,8 @@ impl Axis {
         let mut ticks = Vec::new();
         if scale.is_log {
             let decades = decade(scale.low)..=decade(scale.high);
-            let few = scale.high / scale.low < 60.0;
-            let steps: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            let factor = scale.high / scale.low;
+            let steps: &[f64] = if factor < 200.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
             for (decade, step) in decades.flat_map(|decade| steps.iter().map(move |step| (decade, *step))) {
                 let unit = power_of_ten(decade);
                 let number = unit * step;
@@ -115,11 +115,11 @@ impl Axis {
                     ticks.push((number, self.tell.tick(number, unit)));
                 }
             }
-            // Where no round number lies within, its ends are told.
-            if ticks.len() < 2 {
-                ticks = [scale.low, scale.high].map(|number| (number, self.tell.tell(number))).to_vec();
+            if ticks.len() > 2 || factor > 10.0 {
+                return ticks;
             }
-            return ticks;
+            // Over so short a range equal steps are nearly equal factors.
+            ticks.clear();
         }
         let raw = (scale.high - scale.low) / 5.0;
         let unit = power_of_ten(decade(raw));
@@ -162,6 +162,8 @@ mod tests {
         assert_eq!(shares, ["-1 %", "0 %", "1 %", "2 %"]);
         assert_eq!(ticks(Axis::new("", Tell::Digits(2)).log(), &[0.4, 3.0]), ["0.5", "1", "2"]);
         assert_eq!(ticks(Axis::new("", Tell::Count).log(), &[3.0, 80_000.0]), ["10", "100", "1,000", "10,000"]);
+        assert_eq!(ticks(Axis::new("", Tell::Digits(3)).log(), &[0.71, 1.4]), ["0.8", "1.0", "1.2", "1.4"]);
+        assert_eq!(ticks(Axis::new("", Tell::Digits(1)).log(), &[0.3, 22.0]).len(), 6);
         assert_eq!(ticks(Axis::new("", Tell::Digits(1)), &[5.0, 5.0]).len(), 5);
         assert!(ticks(Axis::new("", Tell::Digits(1)), &[f64::NAN]).len() > 1);
     }

@@ -16,8 +16,11 @@ const TOP: f64 = 26.0;
 const BOTTOM: f64 = 44.0;
 /// Height of one row of ranges and bars.
 const ROW: f64 = 34.0;
-/// Longest words on a row, in letters; the table has them whole.
-const LETTERS_MAX: usize = 52;
+/// Longest words on a row, in letters: alone, and with a number at its end. The table has them whole.
+const LETTERS_MAX: usize = 60;
+const LETTERS_BEFORE_NUMBER: usize = 50;
+/// Half of a letter's width, on a narrow screen where letters are largest.
+const HALF_LETTER: f64 = 4.4;
 
 /// A chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,8 +95,8 @@ fn style(number: usize) -> String {
     format!("s{}", number % STYLES)
 }
 
-fn shortened(words: &str) -> String {
-    match words.char_indices().nth(LETTERS_MAX) {
+fn shortened(words: &str, letters: usize) -> String {
+    match words.char_indices().nth(letters) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words.to_owned(),
     }
@@ -177,7 +180,10 @@ fn lower_axis(svg: &mut Svg, axis: &Axis, scale: Scale, bottom: f64, height: f64
         let Some(place) = scale.place(number) else { continue };
         let x = LEFT + place * (WIDTH - LEFT - RIGHT);
         svg.line("grid", (x, TOP), (x, bottom));
-        svg.words("tick", (x, bottom + 14.0), Anchor::Middle, &words);
+        // Long words at the right end would be cut off.
+        let is_beyond = x + HALF_LETTER * words.chars().count() as f64 > WIDTH;
+        let (x, anchor) = if is_beyond { (WIDTH - 1.0, Anchor::End) } else { (x, Anchor::Middle) };
+        svg.words("tick", (x, bottom + 14.0), anchor, &words);
     }
     svg.line("axis", (LEFT, bottom), (WIDTH - RIGHT, bottom));
     svg.words("label", (WIDTH - RIGHT, height - 8.0), Anchor::End, &axis.label);
@@ -233,11 +239,11 @@ impl Lines {
         let mut words = format!("{} over {}.", self.y.label, self.x.label);
         for series in &self.series {
             let (Some(first), Some(last)) = (series.points.first(), series.points.last()) else { continue };
-            let tell = |(x, y): &(f64, f64)| format!("{} at {}", self.y.tell.tell(*y), self.x.tell.tell(*x));
+            let tell = |(x, y): &(f64, f64)| format!("{} at {}", tell(&self.y, *y), tell(&self.x, *x));
             let _ = write!(words, " {}: from {} to {}.", series.name, tell(first), tell(last));
         }
         for (at, what) in &self.marks {
-            let _ = write!(words, " At {}: {what}.", self.x.tell.tell(*at));
+            let _ = write!(words, " At {}: {what}.", tell(&self.x, *at));
         }
         words
     }
@@ -246,29 +252,55 @@ impl Lines {
     fn table(&self) -> Table {
         let places = |series: &Series| series.points.iter().map(|point| point.0).collect::<Vec<_>>();
         let is_shared = self.series.windows(2).all(|two| places(&two[0]) == places(&two[1]));
-        let tell = |axis: &Axis, number: f64| match axis.tell {
-            Tell::Count if number.fract() != 0.0 => format!("{number:.1}"),
-            tell => tell.tell(number),
+        let mut left: Vec<&(f64, String)> = self.marks.iter().collect();
+        // What is marked at a place stands in its first row, and in a row of its own where there is none.
+        let mut note = |x: f64| {
+            let (here, others) = left.drain(..).partition(|(at, _)| *at == x);
+            left = others;
+            words_of(&here)
         };
-        if is_shared && self.series.len() > 1 {
-            let mut head = vec![(self.x.label.as_str(), Align::Right)];
-            head.extend(self.series.iter().map(|series| (series.name.as_str(), Align::Right)));
-            let mut table = Table::new(&head);
+        let is_wide = is_shared && self.series.len() > 1;
+        let mut head = match is_wide {
+            true => vec![(self.x.label.as_str(), Align::Right)],
+            false => {
+                vec![("", Align::Left), (self.x.label.as_str(), Align::Right), (self.y.label.as_str(), Align::Right)]
+            }
+        };
+        let names = self.series.iter().filter(|_| is_wide);
+        head.extend(names.map(|series| (series.name.as_str(), Align::Right)));
+        head.extend((!self.marks.is_empty()).then_some(("marked", Align::Left)));
+        let mut table = Table::new(&head);
+        let width = head.len();
+        if is_wide {
             for (row, (x, _)) in self.series[0].points.iter().enumerate() {
                 let cells = self.series.iter().map(|series| tell(&self.y, series.points[row].1));
-                table.row([tell(&self.x, *x)].into_iter().chain(cells));
+                table.row([tell(&self.x, *x)].into_iter().chain(cells).chain([note(*x)]));
             }
-            return table;
+        } else {
+            for (series, (x, y)) in self.series.iter().flat_map(|of| of.points.iter().map(move |point| (of, point))) {
+                table.row([series.name.clone(), tell(&self.x, *x), tell(&self.y, *y), note(*x)]);
+            }
         }
-        let (x, y) = (self.x.label.as_str(), self.y.label.as_str());
-        let mut table = Table::new(&[("", Align::Left), (x, Align::Right), (y, Align::Right)]);
-        for series in &self.series {
-            for (x, y) in &series.points {
-                table.row([series.name.clone(), tell(&self.x, *x), tell(&self.y, *y)]);
-            }
+        for (at, what) in left {
+            let mut cells = vec![String::new(); width];
+            cells[usize::from(!is_wide)] = tell(&self.x, *at);
+            cells[width - 1].clone_from(what);
+            table.row(cells);
         }
         table
     }
+}
+
+/// A number of a line; what is counted may be a mean.
+fn tell(axis: &Axis, number: f64) -> String {
+    match axis.tell {
+        Tell::Count if number.fract() != 0.0 => format!("{number:.1}"),
+        tell => tell.tell(number),
+    }
+}
+
+fn words_of(marks: &[&(f64, String)]) -> String {
+    marks.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 impl Ranges {
@@ -289,7 +321,7 @@ impl Ranges {
         }
         for (number, row) in self.rows.iter().enumerate() {
             let y = TOP + ROW * number as f64 + 24.0;
-            svg.words("row", (4.0, y - 11.0), Anchor::Start, &shortened(&row.name));
+            svg.words("row", (4.0, y - 11.0), Anchor::Start, &shortened(&row.name, LETTERS_BEFORE_NUMBER));
             svg.words("row", (WIDTH - 4.0, y - 11.0), Anchor::End, &self.axis.tell.tell(row.mean));
             if let Some((Some(low), Some(high))) = row.interval.map(|(low, high)| (x(low), x(high))) {
                 svg.line("line s0", (low, y), (high, y));
@@ -326,7 +358,7 @@ impl Bars {
             let y = TOP + ROW * number as f64;
             let words =
                 format!("{name}: {}{}{remark}", self.axis.tell.tell(*value), if remark.is_empty() { "" } else { ", " });
-            svg.words("row", (4.0, y + 13.0), Anchor::Start, &shortened(&words));
+            svg.words("row", (4.0, y + 13.0), Anchor::Start, &shortened(&words, LETTERS_MAX));
             let width = scale.place(*value).unwrap_or(0.0) * (WIDTH - LEFT - RIGHT);
             svg.bar("bar", (LEFT, y + 18.0), (width, 9.0));
         }
@@ -357,10 +389,14 @@ mod tests {
     fn every_number_of_a_picture_is_in_its_table() {
         let points = [(1.0, 0.125), (2.0, 0.5), (3.0, 0.75)];
         let shared = lines(vec![series("a", &points), series("b", &points)]).table();
-        assert_eq!((shared.columns().len(), shared.rows().len()), (3, 3));
+        assert_eq!((shared.columns().len(), shared.rows().len()), (4, 3));
+        assert_eq!(shared.rows()[1], ["2.000", "0.500", "0.500", "<b>"]);
         let apart = lines(vec![series("a", &points), series("b", &points[1..])]).table();
         assert_eq!(apart.rows().len(), 5);
-        assert_eq!(apart.rows()[4], ["b", "3.000", "0.750"]);
+        assert_eq!(apart.rows()[1], ["a", "2.000", "0.500", "<b>"]);
+        assert_eq!(apart.rows()[4], ["b", "3.000", "0.750", ""]);
+        let beside = lines(vec![series("a", &points[2..])]).table();
+        assert_eq!(beside.rows()[1], ["", "2.000", "", "<b>"], "what is marked where no point is");
         let range = Range { name: "r".to_owned(), mean: 0.5, interval: Some((0.25, 0.75)) };
         let axis = Axis::new("n", Tell::Percent);
         let ranges = Chart::Ranges(Ranges { axis: axis.clone(), against: 0.0, rows: vec![range] });

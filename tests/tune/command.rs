@@ -1,8 +1,9 @@
 //! Files, mistakes and interruptions.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -146,28 +147,77 @@ fn mistakes_are_told_before_anything_is_searched() {
     fs::remove_file(shop.path("config.toml")).unwrap();
     told("out.toml", &FEW, "config.toml: cannot be read");
     fs::write(shop.path("config.toml"), CONFIG).unwrap();
+    fs::remove_file(shop.path("market.toml")).unwrap();
+    told("out.toml", &FEW, "market.toml: cannot be read");
+    fs::create_dir(shop.path("market.toml")).unwrap();
+    told("out.toml", &FEW, "market.toml: is a directory: name the scenario or the log in it");
+    fs::remove_dir(shop.path("market.toml")).unwrap();
+    for weight in ["-1.0", "1e300", "nan", "0"] {
+        fs::write(shop.path("config.toml"), CONFIG.replace("weight = 1.0", &format!("weight = {weight}"))).unwrap();
+        fs::write(shop.path("market.toml"), MARKET).unwrap();
+        told("out.toml", &FEW, "must be above 0 and at most 10");
+    }
+    fs::write(shop.path("config.toml"), CONFIG).unwrap();
     fs::write(shop.path("market.toml"), "days = 0").unwrap();
     told("out.toml", &FEW, "market.toml:1:8: days = 0: must be between 1 and 366");
     assert_eq!(read(shop.path("there.toml")), "precious");
     assert_eq!(shop.files(), ["config.toml", "market.toml", "there.toml"]);
 }
 
+/// Sends a process Ctrl-C.
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Starts a search and waits until it waits for signals.
+fn start(shop: &Shop, arguments: &[&str]) -> Child {
+    let mut command = shop.command("out.toml", arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    // Caught signals as a bit mask; an interrupt is the second bit.
+    let is_caught = |line: &str| {
+        let mask = line.strip_prefix("SigCgt:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask >> 1 & 1 == 1)
+    };
+    for _ in 0..3_000 {
+        if fs::read_to_string(&status).unwrap().lines().any(is_caught) {
+            return child;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("it never waited for signals: {:?}", child.wait());
+}
+
 #[test]
-fn an_interrupted_search_keeps_what_it_has_or_nothing() {
+fn an_interrupted_search_keeps_the_best_so_far_and_goes_on_from_there() {
     let shop = Shop::new(MARKET);
-    let interrupt = |child: &std::process::Child| {
-        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    };
-    let start = || {
-        let endless = ["--seeds", "40", "--held-out", "4", "--plays-max", "1000000"];
-        let mut command = shop.command("out.toml", &endless);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Long enough to wait for signals, and not for the search to end.
-        std::thread::sleep(Duration::from_millis(1_500));
-        child
-    };
-    let child = start();
+    // With weights alone something better than the start is known before the first step.
+    let endless = ["--segments-only", "--seeds", "100", "--held-out", "12", "--plays-max", "1000000"];
+    let child = start(&shop, &endless);
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    let [said, complaints] = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(ended.status.code(), Some(0), "{said}{complaints}");
+    assert!(said.contains("until it was stopped") && said.contains("written to out.toml"), "{said}");
+    assert!(complaints.contains("the search ends; the best so far is judged"), "{complaints}");
+    let onward = "go on from there, on seeds that are still unseen: --config out.toml --seed 113";
+    assert!(said.contains(onward), "{said}");
+    let written = read(shop.path("out.toml"));
+    assert!(written.starts_with("# Who reads this, beware.") && written.contains("# as yet"), "{written}");
+    let mut again = Command::new(env!("CARGO_BIN_EXE_inkling"));
+    again.current_dir(&shop.0).args(["tune", "market.toml", "--config", "out.toml", "--out", "on.toml"]);
+    again.args(["--segments-only", "--seed", "113", "--seeds", "3", "--held-out", "4"]).stdin(Stdio::null());
+    let again = again.output().unwrap();
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!((read(shop.path("config.toml")), read(shop.path("out.toml"))), (CONFIG.to_owned(), written));
+}
+
+#[test]
+fn a_search_that_is_stopped_before_it_knows_anything_says_so() {
+    let shop = Shop::new(MARKET);
+    let child = start(&shop, &["--seeds", "40", "--held-out", "4", "--plays-max", "1000000"]);
     interrupt(&child);
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stdout).unwrap();
@@ -175,4 +225,50 @@ fn an_interrupted_search_keeps_what_it_has_or_nothing() {
     assert!(said.contains("until it was stopped"), "{said}");
     assert_eq!(said.contains("written to out.toml"), shop.path("out.toml").exists(), "{said}");
     assert_eq!(read(shop.path("config.toml")), CONFIG);
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_leaves_nothing() {
+    let shop = Shop::new(MARKET);
+    // The judgement alone takes much longer than it takes to send two signals.
+    let long = ["--segments-only", "--seeds", "100", "--held-out", "1000", "--plays-max", "1000000"];
+    let mut child = start(&shop, &long);
+    interrupt(&child);
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C again") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended before the second one");
+    }
+    interrupt(&child);
+    let mut complaints = String::new();
+    told.read_to_string(&mut complaints).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stdout), (Some(1), Vec::new()), "{complaints}");
+    assert!(complaints.contains("nothing was written"), "{complaints}");
+    assert_eq!(shop.files(), ["config.toml", "market.toml"]);
+    assert_eq!(read(shop.path("config.toml")), CONFIG);
+}
+
+#[test]
+fn time_left_is_told_on_a_terminal_and_nowhere_else() {
+    let shop = Shop::new(MARKET);
+    let arguments = ["--only", "exponent", "--seeds", "12", "--held-out", "4", "--threads", "1"];
+    let (code, _, complaints) = shop.tune("piped.toml", &arguments);
+    assert_eq!((code, complaints.as_str()), (Some(0), ""), "quiet when piped");
+    if !Command::new("script").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        println!("not watched on a terminal: there is no script of util-linux here");
+        return;
+    }
+    let inkling = [env!("CARGO_BIN_EXE_inkling"), "tune market.toml --config config.toml --out out.toml"].join(" ");
+    let mut script = Command::new("script");
+    script.current_dir(&shop.0).args(["-qec", &format!("{inkling} {}", arguments.join(" ")), "/dev/null"]);
+    let output = script.stdin(Stdio::null()).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let updates: Vec<&str> = shown.split('\r').filter(|part| part.contains(" left")).collect();
+    assert!(updates.iter().all(|update| update.contains(" %, at most ")) && updates.len() > 1, "{shown}");
+    // The line is cleared before the result stands there.
+    let (progress, result) = shown.split_once("searched on seeds").unwrap();
+    assert!(!result.contains(" left") && progress.ends_with(&format!("\r{:40}\r", "")), "{shown:?}");
 }

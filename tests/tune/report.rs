@@ -24,10 +24,36 @@ fn check(page: &str) {
     assert_eq!(page.matches("role=\"img\"").count(), page.matches("<desc ").count(), "and say what they show");
     assert_eq!(page.matches("<figure>").count(), page.matches("<details>").count(), "their numbers are in tables");
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("@media print"));
+    page.split("<section").filter(|section| section.contains("<figure>")).for_each(check_numbers);
     for number in ["NaN", "inf"] {
         let shown = page.replace("information", "").replace("inflated", "");
         assert!(!shown.contains(number), "{number}");
     }
+}
+
+/// What a picture says of itself and draws is in its table: each number of its words, and a cell for each dot and bar.
+fn check_numbers(section: &str) {
+    let between = |text: &str, from: &str, to: &str| -> String {
+        let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("{from}: {text}"));
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let table = between(section, "<details>", "</details>");
+    let words = between(section, "<desc ", "</desc>");
+    let (_, words) = words.split_once('>').unwrap();
+    let numbers = |text: &str| -> Vec<String> {
+        let is_of_number = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == ',';
+        let all = text.split(|letter| !is_of_number(letter)).map(|number| number.trim_matches(['.', ',']).to_owned());
+        all.filter(|number| !number.is_empty()).collect()
+    };
+    let told = numbers(&table);
+    let missing: Vec<String> = numbers(words).into_iter().filter(|number| !told.contains(number)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {words} are not in {table}");
+    let points = |path: &str| 1 + path.split('"').next().unwrap().matches('L').count();
+    let on_lines: usize =
+        section.split("<path ").skip(1).map(|path| points(between(path, "d=\"M", "/>").as_str())).sum();
+    let drawn = on_lines.max(section.matches("<circle").count()) + section.matches("<rect").count();
+    let cells = table.matches("<td class=\"number\">").count();
+    assert!(drawn > 0 && drawn <= cells, "{drawn} points, dots and bars, but {cells} numbers");
 }
 
 /// Opens a page in a headless browser, where there is one; what it complains of.

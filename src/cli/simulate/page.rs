@@ -127,11 +127,14 @@ fn gains(comparison: &Comparison) -> Ranges {
     Ranges { axis: Axis::new("share of the base bid's expected conversions", Tell::Percent), against: 0.0, rows }
 }
 
+/// Days as the scenario counts them.
+pub const DAY: &str = "day, from 0";
+
 /// When counting begins, and what changes on schedule; days count from 1.
 pub fn marks(scenario: &Scenario) -> Vec<(f64, String)> {
-    let first = f64::from(scenario.warm_up_days) + 1.0;
+    let first = f64::from(scenario.warm_up_days);
     let warm_up = (scenario.warm_up_days > 0).then(|| (first, "counting begins".to_owned()));
-    let changes = scenario.changes.iter().map(|change| (f64::from(change.day) + 1.0, change_words(change)));
+    let changes = scenario.changes.iter().map(|change| (f64::from(change.day), change_words(change)));
     warm_up.into_iter().chain(changes).collect()
 }
 
@@ -147,7 +150,7 @@ fn over_time(words: &Words<'_>) -> [Part; 2] {
         || comparison.rows.iter().filter(|row| is_drawn(row.policy) && row.policy != Policy::Oracle).take(STYLES);
     let series = |row: &Row, of: &dyn Fn(usize, f64) -> f64| {
         let days = per_day(row);
-        let points = days.iter().enumerate().map(|(day, number)| (day as f64 + 1.0, of(day, *number))).collect();
+        let points = days.iter().enumerate().map(|(day, number)| (day as f64, of(day, *number))).collect();
         Series { name: row.policy.name().to_owned(), points, has_dots: false }
     };
     let regrets = drawn().filter(|row| row.policy != Policy::Filtering).map(|row| {
@@ -160,7 +163,7 @@ fn over_time(words: &Words<'_>) -> [Part; 2] {
     let marks = marks(scenario);
     let lines = |label: &str, series: Vec<Series>| {
         Chart::Lines(Lines {
-            x: Axis::new("day", Tell::Count),
+            x: Axis::new(DAY, Tell::Count),
             y: Axis::new(label, Tell::Digits(2)),
             series,
             marks: marks.clone(),

@@ -1,18 +1,18 @@
 //! Tuning in a made-up market.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::show::{self, Judged, Searched};
-use super::{Told, Tune, changes, interrupt, page};
+use super::{Told, Tune, changes, page};
 use crate::market::driven::BaseBid;
 use crate::market::policy::Policy;
 use crate::market::scenario::Scenario;
 use crate::market::truth::Truth;
-use crate::market::tune::{Audience, Audiences, Found, MadeUp, Plan, Space, search};
+use crate::market::tune::{Audience, Audiences, Ended, Found, MadeUp, Plan, Space, search};
 use crate::report::progress::Progress;
 use crate::settings::{Baseline, Settings};
 
@@ -35,7 +35,7 @@ impl Tune {
     ///
     /// # Errors
     /// When the scenario cannot be read, or there is nothing to tune.
-    pub(super) fn made_up(&self, settings: &Settings) -> anyhow::Result<Told> {
+    pub(super) fn made_up(&self, settings: &Settings, stop: &AtomicBool) -> anyhow::Result<Told> {
         let scenario = Scenario::load(&self.market)?;
         let landscape = self.prices.landscape()?;
         let truth = Truth::new(&scenario);
@@ -62,7 +62,7 @@ impl Tune {
             seed: self.seed,
             seeds: self.seeds.unwrap_or(SEEDS.0),
         };
-        let tuned = self.tuned(&market, &places)?;
+        let tuned = self.tuned(&market, &places, stop)?;
         Ok(self.told(&market, settings, &places, tuned))
     }
 
@@ -80,11 +80,11 @@ impl Tune {
         self.held_out.unwrap_or(SEEDS.1)
     }
 
-    fn tuned(&self, market: &MadeUp<'_>, places: &[Option<usize>]) -> anyhow::Result<Tuned> {
-        let (stop, threads) = (interrupt::stop_flag(), self.threads());
+    fn tuned(&self, market: &MadeUp<'_>, places: &[Option<usize>], stop: &AtomicBool) -> anyhow::Result<Tuned> {
+        let threads = self.threads();
         let of_audiences = if self.segments_only { market.seeds as usize } else { 0 };
         let (all, held_out) = (self.plays_max.unwrap_or(PLAYS) as usize, 2 * self.judged_on() as usize);
-        let progress = Mutex::new(Progress::new((of_audiences + all + held_out) as u64));
+        let progress = Mutex::new(Progress::at_most((of_audiences + all + held_out) as u64));
         let show = |done: usize| progress.lock().expect("whoever shows progress does not panic").show(done as u64);
         let done = AtomicUsize::new(0);
         let one_more = |from: usize| show(from + done.fetch_add(1, Ordering::Relaxed) + 1);
@@ -96,7 +96,7 @@ impl Tune {
             start = market.space.knobs().iter().zip(weights).map(|(knob, weight)| knob.allowed(weight)).collect();
         }
         let plan = Plan { plays_max: all, threads };
-        let Ok(found) = search(market, market.space, start, plan, &stop, &|plays| show(of_audiences + plays));
+        let Ok(found) = search(market, market.space, start, plan, stop, &|plays| show(of_audiences + plays));
         let judged = (found.best != before).then(|| {
             done.store(0, Ordering::Relaxed);
             let seed = self.seed + u64::from(market.seeds);
@@ -139,7 +139,10 @@ impl Tune {
         json.insert("judged_on".to_owned(), json!({ "seed": held_out.0, "seeds": self.judged_on() }));
         json.insert("segments".to_owned(), rows.iter().map(show::Segment::json).collect::<Value>());
         show::into_json(&mut json, &of, judged.as_ref());
-        Told { text, json, page, gain: is_gain.then(|| (space.settings(&found.best), changed)) }
+        let next = held_out.1 + 1;
+        let onward = (found.ended != Ended::Settled)
+            .then(|| format!("on seeds that are still unseen: --config {} --seed {next}", self.out.display()));
+        Told { text, json, page, gain: is_gain.then(|| (space.settings(&found.best), changed)), onward }
     }
 
     /// What is said of each segment of the scenario, where weights alone are tuned.

@@ -28,6 +28,7 @@ use crate::replay::EvaluateFrom;
 use crate::report::page::Page;
 use crate::settings::Settings;
 use changes::Change;
+use interrupt::Interrupt;
 use output::Output;
 
 /// Searches settings that bring more for the same spend, and says what they are sure to gain
@@ -69,8 +70,8 @@ pub struct Tune {
     /// [default: 400, of a log 150]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     plays_max: Option<u32>,
-    /// Gains below are not worth a change of settings, as a share
-    #[arg(long, value_name = "SHARE", default_value_t = 0.005, value_parser = gain_min)]
+    /// Gain that must be sure before settings are changed, as a share: the whole interval lies above it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = gain_min)]
     gain_min: f64,
     /// Markets played at once; the results are the same for any number [default: as many as the machine can]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -159,6 +160,8 @@ struct Told {
     page: Page,
     /// The settings that were judged and what they change, where that is a gain.
     gain: Option<(Settings, Vec<Change>)>,
+    /// How to go on from what was written, where the search ended early.
+    onward: Option<String>,
 }
 
 impl Tune {
@@ -170,15 +173,21 @@ impl Tune {
         let output = Output::new(&self.config, &self.out, &self.market)?;
         let (config, text) = read(&self.config)?;
         self.report.as_deref().map(web::check).transpose()?;
+        let market = self.market.display();
+        ensure!(!self.market.is_dir(), "{market}: is a directory: name the scenario or the log in it");
+        std::fs::File::open(&self.market).with_context(|| format!("{market}: cannot be read"))?;
         let is_log = self.market.extension().is_none_or(|ending| ending != "toml");
         self.check(&config, is_log)?;
+        let interrupt = Interrupt::wait();
         let mut told = match is_log {
-            true => self.log(&config.settings)?,
-            false => self.made_up(&config.settings)?,
+            true => self.log(&config.settings, &interrupt.stop)?,
+            false => self.made_up(&config.settings, &interrupt.stop)?,
         };
         let new = told.gain.as_ref().map(|(judged, changes)| changes::edited(&text, judged, changes)).transpose()?;
         if let Some(new) = &new {
+            let mut written = interrupt.hold();
             output.write(&text, new)?;
+            *written = Some(self.out.display().to_string());
         }
         let texts = new.as_deref().map(|new| (text.as_str(), new));
         if let Some(report) = &self.report {

@@ -11,6 +11,8 @@ use tempfile::NamedTempFile;
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
+    /// The configuration that is tuned: whoever may read it may read the tuned one.
+    config: PathBuf,
     /// It is the configuration that is tuned.
     is_in_place: bool,
 }
@@ -32,7 +34,7 @@ impl Output {
             let what = if is(market) { "is the market" } else { "is there already" };
             bail!("{name}: {what}: name a new file");
         }
-        let output = Output { path: out.to_owned(), is_in_place };
+        let output = Output { path: out.to_owned(), config: config.to_owned(), is_in_place };
         output.temporary()?;
         Ok(output)
     }
@@ -62,7 +64,7 @@ impl Output {
         }
         let mut file = self.temporary()?;
         file.write_all(new.as_bytes()).with_context(place)?;
-        if let Some(permissions) = fs::metadata(&self.path).ok().map(|there| there.permissions()) {
+        if let Some(permissions) = fs::metadata(&self.config).ok().map(|there| there.permissions()) {
             file.as_file().set_permissions(permissions).with_context(place)?;
         }
         file.as_file().sync_all().with_context(place)?;
@@ -101,6 +103,8 @@ mod tests {
         let output = new(&at("out.toml")).unwrap();
         output.write("old", "new").unwrap();
         assert_eq!(fs::read_to_string(at("out.toml")).unwrap(), "new");
+        let permissions = |name: &str| fs::metadata(at(name)).unwrap().permissions();
+        assert_eq!(permissions("out.toml"), permissions("config.toml"), "a service reads the one as it read the other");
         assert!(output.write("old", "newer").is_err(), "it has come into being meanwhile");
         assert_eq!(fs::read_to_string(at("out.toml")).unwrap(), "new");
         let in_place = new(&at("config.toml")).unwrap();

@@ -2,7 +2,7 @@
 
 use super::changes::{self, Change};
 use super::show::{self, Judged, Searched, Segment};
-use crate::cli::simulate::page::{funnel_part, marks, reliability_part, reliable, win_rates};
+use crate::cli::simulate::page::{DAY, funnel_part, marks, reliability_part, reliable, win_rates};
 use crate::market::landscape::Landscape;
 use crate::market::run::{Outcome, TOLD_BANDS, Tally};
 use crate::market::scenario::Scenario;
@@ -87,13 +87,13 @@ pub fn markets(page: &mut Page, scenario: &Scenario, landscape: Option<&Landscap
         each()
             .enumerate()
             .map(|(which, (name, outcomes))| {
-                let points = days.clone().map(|day| (day as f64 + 1.0, of(which, by_day(outcomes, day)))).collect();
+                let points = days.clone().map(|day| (day as f64, of(which, by_day(outcomes, day)))).collect();
                 Series { name: (*name).to_owned(), points, has_dots: false }
             })
             .collect()
     };
     let lines = |label: &str, series| {
-        let (x, y) = (Axis::new("day", Tell::Count), Axis::new(label, Tell::Digits(2)));
+        let (x, y) = (Axis::new(DAY, Tell::Count), Axis::new(label, Tell::Digits(2)));
         Chart::Lines(Lines { x, y, series, marks: marks(scenario), has_diagonal: false })
     };
     page.add(
@@ -102,7 +102,7 @@ pub fn markets(page: &mut Page, scenario: &Scenario, landscape: Option<&Landscap
     let mut more = 0.0;
     let points = days.clone().map(|day| {
         more += by_day(&outcomes[1], day) - by_day(&outcomes[0], day);
-        (day as f64 + 1.0, more)
+        (day as f64, more)
     });
     let series = vec![Series { name: "found, less before".to_owned(), points: points.collect(), has_dots: false }];
     page.add(Part::new("What adds up").chart(lines("more expected conversions so far, a market", series)));

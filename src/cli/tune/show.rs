@@ -9,7 +9,7 @@ use super::changes::{self, Change};
 use super::{Told, Tune};
 use crate::market::compare::Estimate;
 use crate::market::run::Outcome;
-use crate::market::tune::{Ended, Found, Group, Space, Verdict, Why};
+use crate::market::tune::{Ended, Found, Group, Knob, Space, Verdict, Why};
 use crate::report::table::{Align, Table, count, percent};
 use crate::settings::Settings;
 
@@ -120,7 +120,7 @@ fn words(change: &Change) -> String {
 
 /// What may be promised.
 pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: &str, worlds: &str) -> String {
-    let mut out = weights_words(of);
+    let mut out = weights_words(of, judged);
     let Some(Judged { verdict, .. }) = judged else {
         let _ = writeln!(out, "\nNO GAIN: no other setting was better by more than chance");
         return out;
@@ -142,6 +142,7 @@ pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: &str, worlds: &s
     if let Some(came) = &verdict.came {
         let _ = writeln!(out, "  counted as they came: {}", range(came));
     }
+    out.push_str(noise_words(of, verdict));
     let last = match verdict.refused() {
         None => format!("GAIN: {gain} more {} for the same spend are to be expected, 95 % interval", kpi),
         Some(Why::Noise) => {
@@ -151,7 +152,8 @@ pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: &str, worlds: &s
             format!("NO GAIN: what was found cannot be told from chance{least}")
         }
         Some(Why::Small) => {
-            format!("NO GAIN: less than {} is not worth a change (--gain-min)", percent(verdict.gain_min))
+            let least = percent(verdict.gain_min);
+            format!("NO GAIN worth a change: {gain}, where more than {least} must be sure (--gain-min)")
         }
         Some(Why::Unequal) => "NO GAIN: what was found spends something else, and is not compared".to_owned(),
     };
@@ -159,22 +161,45 @@ pub fn verdict(of: &Searched<'_>, judged: Option<&Judged>, kpi: &str, worlds: &s
     out
 }
 
+/// What a smaller exponent says where it gains: it knows nothing more, it only believes the learner less.
+fn noise_words(of: &Searched<'_>, verdict: &Verdict) -> &'static str {
+    let is_smaller = of.changed.iter().any(|change| change.knob == Knob::Exponent && change.after < change.before);
+    match verdict.gain {
+        Some(gain) if is_smaller && gain.low > 0.0 => {
+            "  the multipliers carry noise here: part of what the learner tells people apart by is chance, which a \
+             smaller exponent keeps out of the bids\n"
+        }
+        _ => "",
+    }
+}
+
 /// What it comes to, in one line.
 pub fn last_line(words: &str) -> &str {
     words.lines().rfind(|line| !line.is_empty()).unwrap_or_default()
 }
 
-/// What the search says of the weights beside the model.
-fn weights_words(of: &Searched<'_>) -> String {
-    let weights: Vec<usize> =
-        (0..of.space.knobs().len()).filter(|place| of.space.knobs()[*place].group() == Group::Weights).collect();
-    let stay = weights.iter().all(|place| of.space.start()[*place] == of.found.best[*place]);
-    if weights.is_empty() || !stay || of.found.ended == Ended::Stopped {
+/// What is said of the weights beside the model: they stay where no other ones were found, or those that were cannot be
+/// told from them.
+fn weights_words(of: &Searched<'_>, judged: Option<&Judged>) -> String {
+    let knobs = of.space.knobs();
+    let weights: Vec<usize> = (0..knobs.len()).filter(|place| knobs[*place].group() == Group::Weights).collect();
+    if weights.is_empty() || of.found.ended == Ended::Stopped {
         return String::new();
     }
-    match weights.iter().all(|place| of.found.best[*place] == 1.0) {
-        true => "  segment weights of 1 are right: no other weight was better by more than chance\n".to_owned(),
-        false => "  segment weights stay: no other weight was better by more than chance\n".to_owned(),
+    let start = of.space.start();
+    let stay = match weights.iter().all(|place| start[*place] == 1.0) {
+        true => "segment weights of 1 are right",
+        false => "segment weights stay",
+    };
+    if weights.iter().all(|place| start[*place] == of.found.best[*place]) {
+        return format!("  {stay}: no other weight was better by more than chance\n");
+    }
+    let is_of_weights = of.changed.iter().all(|change| change.knob.group() == Group::Weights);
+    match judged.map(|judged| (judged.verdict.refused(), judged.verdict.gain)) {
+        Some((Some(Why::Noise), Some(gain))) if is_of_weights => {
+            format!("  {stay}: others would bring {} at most, which may be nothing\n", signed(gain.high))
+        }
+        _ => String::new(),
     }
 }
 
@@ -212,14 +237,18 @@ pub fn into_json(json: &mut Map<String, Value>, of: &Searched<'_>, judged: Optio
 
 /// All that is said, with what became of the output: the old text and the new one, where it was written.
 pub fn with_outcome(of: &Tune, told: Told, texts: Option<(&str, &str)>) -> String {
-    let Told { mut text, mut json, .. } = told;
+    let Told { mut text, mut json, onward, .. } = told;
     if of.json {
         json.insert("written".to_owned(), json!(texts.map(|_| &of.out)));
         return format!("{:#}\n", Value::Object(json));
     }
     match texts {
         Some((old, new)) => {
-            let _ = writeln!(text, "written to {}:\n{}", of.out.display(), diff(old, new));
+            let _ = write!(text, "written to {}:\n{}", of.out.display(), diff(old, new));
+            if let Some(onward) = onward {
+                let _ = writeln!(text, "the search had not come to its end; to go on from there, {onward}");
+            }
+            text.push('\n');
         }
         None => {
             let _ = writeln!(text, "nothing was written: {} stays as it is", of.config.display());

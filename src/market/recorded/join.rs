@@ -29,11 +29,11 @@ use crate::market::equal_spend::{EQUAL, Found};
 use crate::market::landscape::Landscape;
 use crate::market::paired::{Pair, Sums};
 use crate::math;
-use crate::replay::{EvaluateFrom, Player, ReplayError, evaluated};
+use crate::replay::{EvaluateFrom, Outcome, Player, ReplayError, evaluated};
 use crate::settings::{Baseline, Settings};
 use crate::signal::NEUTRAL;
 use crate::stats::normal;
-use crate::units::Span;
+use crate::units::{Micros, Span};
 
 /// Plays of the log to find the scale of equal spend, at most.
 const PLAYS_MAX: usize = 24;
@@ -61,6 +61,12 @@ pub enum JoinError {
         "no opportunity with a closed window lies in the evaluated part: choose an earlier start or a shorter window"
     )]
     NothingEvaluated,
+    /// The same of the days that are searched, or judged.
+    #[error(
+        "no opportunity of the configuration's advertiser that was shown, and whose window has closed, lies in the days \
+         that are {0}: move --search-from or --held-out-from, or shorten the goal's windows"
+    )]
+    NothingInPart(&'static str),
     /// The flat bid wins nothing that is evaluated.
     #[error("the flat bid spends nothing in the evaluated part: raise it")]
     NothingSpent,
@@ -84,6 +90,8 @@ pub(super) struct Shown {
     /// Hash of its name.
     name: u64,
     pub(super) converts: bool,
+    /// What the log says that its first conversion was worth.
+    pub(super) value: Option<Micros>,
     /// The user's number among those that are evaluated, where it is.
     pub(super) evaluated: Option<usize>,
     /// The multiplier of an engine that saw all outcomes before.
@@ -163,7 +171,9 @@ impl Recorded {
         let mut users: BTreeMap<u32, usize> = BTreeMap::new();
         let (mut shown, mut by_line, mut values) = (Vec::new(), HashMap::default(), Vec::new());
         for prediction in &played.predictions {
-            let (Some(converts), Some(name)) = (prediction.outcome.label(), names.get(&prediction.line)) else {
+            let (Outcome::Shown { converted_at, value, .. }, Some(name)) =
+                (prediction.outcome, names.get(&prediction.line))
+            else {
                 continue;
             };
             let next = users.len();
@@ -171,7 +181,8 @@ impl Recorded {
             by_line.insert(prediction.line, shown.len());
             values.push(prediction.p);
             let taught = prediction.multiplier;
-            shown.push(Shown { name: *name, converts, evaluated: user, taught, rank: 0.0 });
+            let converts = converted_at.is_some();
+            shown.push(Shown { name: *name, converts, value, evaluated: user, taught, rank: 0.0 });
         }
         ranks(&values).into_iter().zip(&mut shown).for_each(|(rank, shown)| shown.rank = rank);
         if users.is_empty() {

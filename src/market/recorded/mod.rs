@@ -19,4 +19,4 @@ pub use episodes::{BID_MAX, Replayed, Rule, Tally};
 pub use join::{JoinError, Levels, Market, Recorded, World};
 pub use lines::LINES_MAX;
 pub use online::Inkling;
-pub use rehearsal::{Halves, Rehearsal};
+pub use rehearsal::{Halves, Rehearsal, Worth};

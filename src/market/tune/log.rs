@@ -6,7 +6,7 @@ use super::verdict::Verdict;
 use crate::market::compare::{Estimate, each_in_order};
 use crate::market::equal_spend::EQUAL;
 use crate::market::paired::{Gain, Pair, Sums};
-use crate::market::recorded::{JoinError, Market, Recorded, Rehearsal};
+use crate::market::recorded::{JoinError, Market, Recorded, Rehearsal, Worth};
 use crate::replay::Resamples;
 
 /// Standard errors that a middle 95 % and a power of four in five are: 1.96 + 0.84.
@@ -25,6 +25,8 @@ pub struct Log<'a> {
     pub seed: u64,
     /// How many there are.
     pub seeds: u32,
+    /// What is to become more.
+    pub worth: Worth,
 }
 
 /// Spend of some worlds, over all users.
@@ -41,7 +43,12 @@ impl Arena for Log<'_> {
     }
 
     fn play(&self, point: &[f64], world: usize) -> Result<Rehearsal, JoinError> {
-        self.recorded.rehearse(&self.space.settings(point), self.market, self.seed.wrapping_add(world as u64))
+        self.recorded.rehearse(
+            &self.space.settings(point),
+            self.market,
+            self.seed.wrapping_add(world as u64),
+            self.worth,
+        )
     }
 
     /// Users differ more than prices do, so the error is that over users, of their mean over worlds.

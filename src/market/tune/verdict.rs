@@ -14,7 +14,7 @@ pub struct Verdict {
     pub kpi: (f64, f64),
     /// What the point spent ÷ what the settings spent.
     pub spend: f64,
-    /// Smaller gains are not told.
+    /// What must be sure to be gained, as a share: the whole interval lies above it, or nothing is promised.
     pub gain_min: f64,
 }
 
@@ -25,7 +25,7 @@ pub enum Why {
     Unequal,
     /// It may be chance.
     Noise,
-    /// It is less than what is asked for.
+    /// A gain is sure, but not one that is worth a change.
     Small,
 }
 
@@ -34,8 +34,8 @@ impl Verdict {
     pub fn refused(&self) -> Option<Why> {
         match self.gain {
             _ if (self.spend - 1.0).abs() > EQUAL => Some(Why::Unequal),
-            Some(gain) if gain.low > 0.0 && gain.mean < self.gain_min => Some(Why::Small),
-            Some(gain) if gain.low > 0.0 => None,
+            Some(gain) if gain.low > self.gain_min => None,
+            Some(gain) if gain.low > 0.0 => Some(Why::Small),
             _ => Some(Why::Noise),
         }
     }
@@ -52,13 +52,14 @@ mod tests {
             came: None,
             kpi: (1.0, 1.0),
             spend,
-            gain_min: 0.005,
+            gain_min: 0.01,
         };
         let cases = [
             (verdict(0.05, 0.02, 1.0), None),
             (verdict(0.05, 0.06, 1.0), Some(Why::Noise)),
             (verdict(-0.05, 0.01, 1.0), Some(Why::Noise)),
-            (verdict(0.004, 0.001, 1.0), Some(Why::Small)),
+            (verdict(0.05, 0.045, 1.0), Some(Why::Small)),
+            (verdict(0.009, 0.001, 1.0), Some(Why::Small)),
             (verdict(0.05, 0.02, 0.98), Some(Why::Unequal)),
             (Verdict { gain: None, ..verdict(0.0, 0.0, 1.0) }, Some(Why::Noise)),
         ];
