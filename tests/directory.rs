@@ -71,7 +71,7 @@ fn make(path: &Path) {
     let mut journal = directory.journal(Seq(0), Options::default()).unwrap();
     for (place, records) in frames.iter().enumerate() {
         if place == 3 {
-            journal.roll().unwrap();
+            assert!(journal.roll().unwrap().wait());
         }
         journal.append(encode_frame(records).unwrap()).unwrap();
         journal.wait();

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::file::{Access, Fingerprint, JournalFile};
 use super::reader::{self, Reader};
 use super::writer::{Done, Order, Wake, Writer};
-use super::{FRAME_BYTES_MAX, Journal, JournalError};
+use super::{FRAME_BYTES_MAX, Journal, JournalError, Rolled};
 use crate::ids::Seq;
 
 /// Most frames that are taken and not returned.
@@ -220,8 +220,10 @@ impl Journal for DurableJournal {
         self.stored_last
     }
 
-    fn roll(&mut self) -> Result<(), JournalError> {
-        self.order(Order::Roll)
+    fn roll(&mut self) -> Result<Rolled, JournalError> {
+        let (ended, rolled) = mpsc::channel();
+        self.order(Order::Roll(ended))?;
+        Ok(Rolled(Some(rolled)))
     }
 
     fn trim(&mut self, below: Seq) -> Result<(), JournalError> {

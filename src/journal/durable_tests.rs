@@ -59,7 +59,7 @@ fn three_files() -> tempfile::TempDir {
     for last in [4, 9, 12] {
         fill(&mut journal, last);
         if last < 12 {
-            journal.roll().unwrap();
+            assert!(journal.roll().unwrap().wait());
         }
     }
     journal.close().unwrap();
@@ -271,7 +271,7 @@ fn what_was_never_finished_is_not_read() {
     std::fs::write(directory.path().join("journal-00000000000000000013.redb.new"), b"half a file").unwrap();
     assert_eq!(stored(directory.path(), 0), ((1..=12).collect(), None));
     let mut journal = open(directory.path(), 12, Options::default()).unwrap();
-    journal.roll().unwrap();
+    assert!(journal.roll().unwrap().wait());
     fill(&mut journal, 13);
     journal.close().unwrap();
     assert_eq!(stored(directory.path(), 0), ((1..=13).collect(), None));

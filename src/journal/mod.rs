@@ -52,6 +52,8 @@ pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
 pub use reader::Reader;
 pub use survey::{Part, cut, survey};
 
+use std::sync::mpsc::Receiver;
+
 use crate::ids::Seq;
 
 /// Version of the files and of the meaning of what is in them.
@@ -86,11 +88,12 @@ pub trait Journal: Send {
     /// The last frame that was there when the journal was opened; 0 when there was none.
     fn stored_last(&self) -> Seq;
 
-    /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only.
+    /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only. What
+    /// comes back can be waited with until all that was appended before survives what the journal as a whole does.
     ///
     /// # Errors
     /// After a failure.
-    fn roll(&mut self) -> Result<(), JournalError>;
+    fn roll(&mut self) -> Result<Rolled, JournalError>;
 
     /// Lets go of the frames below `below`: a snapshot covers them. They may stay longer than asked for.
     ///
@@ -103,6 +106,18 @@ pub trait Journal: Send {
     /// # Errors
     /// When that failed, or something before it.
     fn close(&mut self) -> Result<(), JournalError>;
+}
+
+/// A file that is about to be ended.
+#[derive(Debug)]
+#[must_use = "it says when the frames before it are safe"]
+pub struct Rolled(Option<Receiver<()>>);
+
+impl Rolled {
+    /// Waits until it is ended, and all frames in it are safe. `false` when the journal failed before.
+    pub fn wait(self) -> bool {
+        self.0.is_none_or(|ended| ended.recv().is_ok())
+    }
 }
 
 /// Checksum of a frame at its place: a frame that moved is as wrong as one that changed.
@@ -134,7 +149,7 @@ pub(crate) mod contract {
         }
         assert_eq!(journal.next(), Ok(None), "each frame is returned once");
         assert_eq!(journal.trim(first), Ok(()), "trimming again is harmless");
-        assert_eq!(journal.roll(), Ok(()));
+        assert!(journal.roll().unwrap().wait());
 
         let refused = journal.append(vec![0; FRAME_BYTES_MAX + 1]);
         assert_eq!(refused, Err(JournalError::TooLarge { bytes: FRAME_BYTES_MAX + 1 }));

@@ -95,15 +95,18 @@ impl SnapshotWriter {
         self.chunk(Content::Entries, entries.as_bytes())
     }
 
-    /// Makes the snapshot whole and durable, and gives it its name.
+    /// Makes the snapshot whole and durable, and gives it its name if `behind` then says so.
     ///
     /// # Errors
     /// When anything of that fails: then there is no snapshot of that name, or one from before.
-    pub fn finish(mut self) -> Result<Written, SnapshotError> {
+    pub fn finish(mut self, behind: impl FnOnce() -> bool) -> Result<Written, SnapshotError> {
         let digest = self.sum.digest();
         let end = [&self.entries.to_le_bytes()[..], &digest.0.to_le_bytes()].concat();
         self.chunk(Content::End, &end)?;
         self.file.sync_all().map_err(|source| self.failed("syncing it", source))?;
+        if !behind() {
+            return Err(SnapshotError::GivenUp);
+        }
         let path = self.directory.join(file_name(self.covers.seq));
         fs::rename(&self.temporary, &path).map_err(|source| self.failed("renaming it", source))?;
         self.is_finished = true;

@@ -103,7 +103,8 @@ mod tests {
         let fingerprint = directory.identity().fingerprint();
         let covers = Covers { seq: Seq(seq), fingerprint, at: Timestamp(0) };
         let mut engine = Engine::new();
-        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        let taking =
+            Taking::begin(&mut engine, directory.path(), covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
         taking.end(&mut engine).unwrap();
     }
 

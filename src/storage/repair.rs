@@ -146,7 +146,7 @@ mod tests {
             journal.wait();
             journal.next().unwrap().unwrap();
             if seq % 4 == 0 && seq < 12 {
-                journal.roll().unwrap();
+                assert!(journal.roll().unwrap().wait());
             }
         }
         journal.close().unwrap();
@@ -213,7 +213,8 @@ mod tests {
         let (fingerprint, at) = (directory.identity().fingerprint(), crate::units::Timestamp(0));
         let covers = Covers { seq: Seq(seq), fingerprint, at };
         let mut engine = crate::engine::Engine::new();
-        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        let taking =
+            Taking::begin(&mut engine, directory.path(), covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
         taking.end(&mut engine).unwrap();
     }
 

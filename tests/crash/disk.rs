@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inkling::ids::Seq;
@@ -123,6 +124,10 @@ struct State {
     taken: Vec<(u64, SimulatedDisk)>,
     /// Last frame known as durable.
     acknowledged: u64,
+    /// Whose files are a part of each image.
+    home: Option<PathBuf>,
+    /// Its files, in an image.
+    beside: BTreeMap<String, Vec<u8>>,
     seed: u64,
 }
 
@@ -144,6 +149,29 @@ impl SimulatedDisk {
         let disk = SimulatedDisk::default();
         (disk.state().images, disk.state().seed) = (images, seed);
         disk
+    }
+
+    /// Lets the files of a directory be a part of each image, as they are at its moment.
+    pub fn beside(&self, home: &Path) {
+        self.state().home = Some(home.to_owned());
+    }
+
+    /// Makes images now, as at a sync.
+    pub fn image(&self) {
+        self.state().sync();
+    }
+
+    /// Puts the finished files into a directory, as a service would have them there, and those beside them.
+    pub fn write_to(&self, directory: &Path) {
+        let state = self.state();
+        for (name, file) in &state.files {
+            if name.parse::<u64>().is_ok() {
+                std::fs::write(directory.join(format!("journal-{name}.redb")), &file.seen).unwrap();
+            }
+        }
+        for (name, bytes) in &state.beside {
+            std::fs::write(directory.join(name), bytes).unwrap();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,6 +236,7 @@ impl State {
     /// Called before each sync.
     fn sync(&mut self) {
         self.syncs += 1;
+        let beside = self.home.as_deref().map_or_else(BTreeMap::new, |home| all_of(home));
         for image in 0..self.images {
             let mut fate = match image {
                 0 => Fate::AllLost,
@@ -215,6 +244,7 @@ impl State {
                 _ => Fate::Each(Box::new(StdRng::seed_from_u64(self.seed ^ (self.syncs << 8) ^ image as u64))),
             };
             let crashed = self.crashed(&mut fate);
+            crashed.state().beside = beside.clone();
             self.taken.push((self.acknowledged, crashed));
         }
     }
@@ -231,6 +261,24 @@ impl State {
             }
         }
         SimulatedDisk(Arc::new(Mutex::new(State { files, ..State::default() })))
+    }
+}
+
+/// All files of a directory as they are at one moment, whoever works there.
+fn all_of(home: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = || -> Vec<_> { std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+    let read = |name: &std::ffi::OsString| {
+        let bytes = std::fs::read(home.join(name)).ok()?;
+        Some((name.clone().into_string().unwrap(), bytes))
+    };
+    loop {
+        let before = names();
+        let files: Option<BTreeMap<_, _>> = before.iter().map(read).collect();
+        if let Some(files) = files
+            && names() == before
+        {
+            return files;
+        }
     }
 }
 
@@ -264,7 +312,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, first: Seq) -> io::Result<()> {
-        self.called()?.files.remove(&finished(first));
+        let mut state = self.called()?;
+        state.sync();
+        state.files.remove(&finished(first));
         Ok(())
     }
 

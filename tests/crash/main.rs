@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 
 mod disk;
+mod snapshots;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -157,11 +158,14 @@ fn flipped(disk: &SimulatedDisk, workload: &Workload, least: u64, flips: u64) ->
 #[test]
 fn a_flipped_bit_of_a_closed_journal_is_found_or_without_effect() {
     let workload = Workload::new(FRAMES, seed());
-    let disk = SimulatedDisk::default();
-    assert_eq!(run(&workload, &disk, options(), FRAMES), (FRAMES as u64, None));
-    let flips = std::env::var("INKLING_FLIPS").map_or(400, |text| text.parse().unwrap());
-    let (found, _) = flipped(&disk, &workload, FRAMES as u64, flips);
-    assert!(found > 0);
+    for durability in [Durability::Synced, Durability::Buffered] {
+        let disk = SimulatedDisk::default();
+        let options = Options { durability, ..options() };
+        assert_eq!(run(&workload, &disk, options, FRAMES), (FRAMES as u64, None));
+        let flips = std::env::var("INKLING_FLIPS").map_or(400, |text| text.parse().unwrap());
+        let (found, _) = flipped(&disk, &workload, FRAMES as u64, flips);
+        assert!(found > 0);
+    }
 }
 
 #[test]
