@@ -169,6 +169,22 @@ fn a_journal_is_exported_by_time_and_advertiser_without_who_was_forgotten() {
 }
 
 #[test]
+fn a_newest_file_that_is_gone_is_missed() {
+    let data = tempfile::tempdir().unwrap();
+    make(data.path());
+    std::fs::remove_file(data.path().join("journal-00000000000000000004.redb")).unwrap();
+    for command in ["verify", "export"] {
+        let (code, _, err) = inkling(&[command, "/nowhere/log"][..1 + usize::from(command == "export")], data.path());
+        assert!(code == 1 && err.contains("04.redb: is missing") && err.contains("inkling repair"), "{command}: {err}");
+    }
+    let (code, out, err) = inkling(&["repair"], data.path());
+    assert!(code == 1 && out.contains("frames up to 3 can stay") && out.contains("is lost"), "{out}{err}");
+    assert_eq!(inkling(&["repair", "--drop"], data.path()).0, 0);
+    let (code, out, _) = inkling(&["verify"], data.path());
+    assert!(code == 0 && out.contains("frames 1 to 3, 6 records"), "{out}");
+}
+
+#[test]
 fn damage_is_told_and_repaired_on_request_only() {
     let data = tempfile::tempdir().unwrap();
     make(data.path());

@@ -41,6 +41,9 @@ impl Repair {
             0 => text += "no frame can stay; would be dropped:\n",
             last => writeln!(text, "frames up to {last} can stay; would be dropped:").expect("a String takes all"),
         }
+        if plan.covered.is_empty() && plan.files.is_empty() {
+            text += "  nothing but the note that there was another file: what was in it is lost\n";
+        }
         for part in &plan.covered {
             writeln!(text, "  {}: a snapshot holds all of it", part.name).expect("a String takes all");
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
+use super::newest;
 use crate::ids::Seq;
 
 const PREFIX: &str = "journal-";
@@ -46,6 +47,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn remove(&self, first: Seq) -> io::Result<()>;
+
+    /// First frame of the file that is [noted](Disk::note_newest) as the newest; `None` where none is.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidData` where the note is damaged.
+    fn newest(&self) -> io::Result<Option<Seq>>;
+
+    /// Notes which finished file is the newest, also after a crash.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()>;
 
     /// How messages call a file.
     fn name(&self, first: Seq) -> String;
@@ -128,6 +141,14 @@ impl Disk for Files {
     fn remove(&self, first: Seq) -> io::Result<()> {
         fs::remove_file(self.path(first))?;
         sync_directory(&self.directory)
+    }
+
+    fn newest(&self) -> io::Result<Option<Seq>> {
+        newest::read(&self.directory)
+    }
+
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()> {
+        newest::write(&self.directory, first)
     }
 
     fn name(&self, first: Seq) -> String {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use super::disk::Disk;
+use super::error::io_cause;
 use super::file::{Access, Fingerprint, JournalFile};
 use super::reader::{self, Reader};
 use super::writer::{Done, Order, Wake, Writer};
@@ -92,6 +93,11 @@ impl DurableJournal {
         };
         if last < after {
             return Err(JournalError::Ends { last: last.0, covered: after.0 });
+        }
+        // A crash may have come between file and note, and an earlier version notes nothing.
+        if disk.newest().is_ok_and(|newest| newest != Some(first)) {
+            let poisoned = |error| JournalError::Poisoned { cause: io_cause(&error) };
+            disk.note_newest(Some(first)).map_err(poisoned)?;
         }
         let stored = Reader::open(Arc::clone(&disk), identity, after)?.with_last(file.clone());
         let Options { durability, file_bytes_max } = options;

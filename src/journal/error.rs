@@ -75,6 +75,24 @@ pub enum JournalError {
         /// Last frame that the state to go on from has seen.
         covered: u64,
     },
+    /// The newest file is gone.
+    #[error(
+        "{file}: is missing, and the latest frames were in it: put it back; or restore the data directory from a \
+         backup, or let `inkling repair` say what there is without it"
+    )]
+    Lost {
+        /// Which file.
+        file: String,
+    },
+    /// The note which file is the newest cannot be read.
+    #[error(
+        "journal.newest, the note which journal file is the newest, cannot be read: {cause}; where all journal files \
+         are there, delete it: the next start writes it"
+    )]
+    Note {
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The frame is not what was appended.
     #[error("{file}: frame {seq} is damaged: its checksum is wrong; {REMEDY}")]
     Damaged {

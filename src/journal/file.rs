@@ -53,7 +53,7 @@ impl JournalFile {
     /// The cause in words.
     pub fn create(disk: &dyn Disk, first: Seq, identity: Fingerprint) -> Result<JournalFile, String> {
         let file = JournalFile::unfinished(disk, first, identity)?;
-        disk.finish(first).map_err(|error| io_cause(&error))?;
+        disk.finish(first).and_then(|()| disk.note_newest(Some(first))).map_err(|error| io_cause(&error))?;
         Ok(file)
     }
 

@@ -27,7 +27,8 @@
 //! | `frames` | number, `u64` | BLAKE3 of number (little-endian) and frame, 32 bytes; then the frame |
 //!
 //! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it
-//! is durable; so each that is found was finished. redb reads without looking at its own checksums, so all pages of a
+//! is durable; so each that is found was finished. Beside them stands which of them is the newest (`journal.newest`): one
+//! that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all pages of a
 //! file are checked when it is opened, and each frame when it is read.
 //!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
@@ -37,6 +38,7 @@ mod durable;
 mod error;
 mod file;
 mod memory;
+mod newest;
 mod overlay;
 mod reader;
 mod survey;
@@ -50,7 +52,7 @@ pub use error::JournalError;
 pub use file::{Fingerprint, shown};
 pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
 pub use reader::Reader;
-pub use survey::{Part, cut, survey};
+pub use survey::{Part, cut, missing, survey};
 
 use std::sync::mpsc::Receiver;
 

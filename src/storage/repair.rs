@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Directory, StorageError};
 use crate::ids::Seq;
-use crate::journal::{Disk, JournalError, Part, cut, survey, sync_directory};
+use crate::journal::{Disk, JournalError, Part, cut, missing, survey, sync_directory};
 
 /// Threads that read the newest snapshot.
 const SNAPSHOT_THREADS: usize = 2;
@@ -18,7 +18,8 @@ pub struct Plan {
     pub fault: JournalError,
     /// The last frame that stays; 0 when none does.
     pub last: Seq,
-    /// The damaged file, of which the frames up to `last` stay, and all files behind it, which go.
+    /// The damaged file, of which the frames up to `last` stay, and all files behind it, which go; none where it is the
+    /// newest file that is missing.
     pub files: Vec<Part>,
     /// Files of which a snapshot holds every frame: they go where they are damaged, or where there would be a gap
     /// behind them.
@@ -34,23 +35,26 @@ impl Plan {
     /// When the directory cannot be read, or its damage is of a kind that dropping frames does not mend: another
     /// identity key, a later version's file, or a beginning that is gone.
     pub fn of(directory: &Directory) -> Result<Option<Plan>, StorageError> {
-        let (files, identity) = (directory.files(), directory.identity().fingerprint());
+        let (disk, identity) = (directory.files(), directory.identity().fingerprint());
         let newest = directory.shelf().newest(identity, SNAPSHOT_THREADS)?;
         let from = newest.loaded.map_or(Seq(0), |loaded| loaded.covers.seq).next();
-        let mut parts = survey(&files, identity, from)?;
+        let mut parts = survey(&disk, identity, from)?;
         let begin = parts.first().map_or(from, |part| part.first);
         if begin > from {
             return Err(StorageError::Headless { path: directory.path().to_owned(), first: begin.0, from: from.0 });
         }
-        let mut covered = survey(&files, identity, Seq(0))?;
+        let mut covered = survey(&disk, identity, Seq(0))?;
         covered.retain(|part| part.first < begin);
         let damaged = parts.iter().position(|part| part.fault.is_some());
         let whole = parts.last().map_or(Seq(from.0 - 1), |part| part.last);
-        let files = parts.split_off(damaged.unwrap_or(parts.len()));
+        let mut files = parts.split_off(damaged.unwrap_or(parts.len()));
         let faults = covered.iter().chain(&files).filter_map(|part| part.fault.clone());
-        let Some(fault) = faults.into_iter().next() else { return Ok(None) };
+        let Some(fault) = faults.into_iter().next().or(missing(&disk)?) else { return Ok(None) };
         if matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. }) {
             return Err(fault.into());
+        }
+        if let Some(JournalError::Ends { .. }) = files.first().and_then(|part| part.fault.as_ref()) {
+            covered.push(files.remove(0));
         }
         let last = match (files.first(), parts.last()) {
             (None, _) => whole,
@@ -104,6 +108,9 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
         (None, None) => {}
     }
     plan.covered.iter().rev().try_for_each(|part| removed(part.first))?;
+    // Until now a start would have refused what is left.
+    let newest = files.list().and_then(|all| files.note_newest(all.last().copied()));
+    newest.map_err(at(directory.path()))?;
     Ok(kept)
 }
 
@@ -259,6 +266,45 @@ mod tests {
         assert_eq!((plan.last, plan.files.len()), (Seq(4), 1));
         repair(&directory, &plan).unwrap();
         assert_eq!(frames(&directory), Ok(vec![1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn a_newest_file_that_is_missing_is_missed_and_given_up_on_request() {
+        for covered in [None, Some(6), Some(8)] {
+            let path = tempfile::tempdir().unwrap();
+            let directory = directory(path.path());
+            covered.into_iter().for_each(|seq| snapshot(&directory, seq));
+            directory.files().remove(Seq(9)).unwrap();
+            let lost = |told: String| assert!(told.contains("09.redb: is missing, and the latest frames"), "{told}");
+            let after = Seq(covered.unwrap_or(0));
+            lost(frames(&directory).unwrap_err().to_string());
+            lost(directory.journal(after, Options::default()).err().unwrap().to_string());
+            let plan = Plan::of(&directory).unwrap().unwrap();
+            lost(plan.fault.to_string());
+            assert_eq!((plan.last, plan.files.len()), (Seq(8), 0), "{covered:?}");
+            repair(&directory, &plan).unwrap();
+            assert!(Plan::of(&directory).unwrap().is_none());
+            assert_eq!(directory.journal(after, Options::default()).unwrap().stored_last(), Seq(8));
+        }
+    }
+
+    #[test]
+    fn a_journal_that_ends_before_its_snapshot_begins_anew_behind_it() {
+        // With and without the file that the snapshot's last frames were in.
+        for files in [&[Seq(9)][..], &[Seq(5), Seq(9)], &[Seq(5)]] {
+            let path = tempfile::tempdir().unwrap();
+            let directory = directory(path.path());
+            snapshot(&directory, if files.len() == 2 { 6 } else { 15 });
+            files.iter().for_each(|first| directory.files().remove(*first).unwrap());
+            directory.files().note_newest(None).unwrap();
+            let after = directory.shelf().list().unwrap()[0];
+            assert!(directory.journal(after, Options::default()).is_err());
+            let plan = Plan::of(&directory).unwrap().unwrap();
+            assert_eq!((plan.last, plan.files.len()), (after, 0), "nothing that no snapshot holds goes");
+            repair(&directory, &plan).unwrap();
+            assert!(Plan::of(&directory).unwrap().is_none());
+            assert_eq!(directory.journal(after, Options::default()).unwrap().stored_last(), after);
+        }
     }
 
     #[test]

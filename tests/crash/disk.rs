@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inkling::ids::Seq;
-use inkling::journal::Disk;
+use inkling::journal::{Disk, Files};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use redb::StorageBackend;
@@ -122,6 +122,8 @@ struct State {
     /// At each sync, before it has any effect: how many images are made of what a crash may leave.
     images: usize,
     taken: Vec<(u64, SimulatedDisk)>,
+    /// The file that is noted as the newest.
+    newest: Option<Seq>,
     /// Last frame known as durable.
     acknowledged: u64,
     /// Whose files are a part of each image.
@@ -169,6 +171,7 @@ impl SimulatedDisk {
                 std::fs::write(directory.join(format!("journal-{name}.redb")), &file.seen).unwrap();
             }
         }
+        Files::new(directory).note_newest(state.newest).unwrap();
         for (name, bytes) in &state.beside {
             std::fs::write(directory.join(name), bytes).unwrap();
         }
@@ -195,6 +198,14 @@ impl SimulatedDisk {
     /// The images that were made since the last time, each with the last frame known as durable at its moment.
     pub fn take_images(&self) -> Vec<(u64, SimulatedDisk)> {
         std::mem::take(&mut self.state().taken)
+    }
+
+    /// Deletes the newest file; its first frame.
+    pub fn lose_newest(&self) -> Option<u64> {
+        let mut state = self.state();
+        let name = state.files.keys().filter(|name| name.parse::<u64>().is_ok()).next_back()?.clone();
+        state.files.remove(&name);
+        name.parse().ok()
     }
 
     /// What a crash leaves now.
@@ -260,7 +271,7 @@ impl State {
                 files.insert(from.clone(), file);
             }
         }
-        SimulatedDisk(Arc::new(Mutex::new(State { files, ..State::default() })))
+        SimulatedDisk(Arc::new(Mutex::new(State { files, newest: self.newest, ..State::default() })))
     }
 }
 
@@ -315,6 +326,18 @@ impl Disk for SimulatedDisk {
         let mut state = self.called()?;
         state.sync();
         state.files.remove(&finished(first));
+        Ok(())
+    }
+
+    fn newest(&self) -> io::Result<Option<Seq>> {
+        Ok(self.called()?.newest)
+    }
+
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()> {
+        let mut state = self.called()?;
+        // Written beside and renamed: before or after, nothing in between.
+        state.sync();
+        state.newest = first;
         Ok(())
     }
 
