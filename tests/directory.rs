@@ -2,16 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect shall fail")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use inkling::engine::{Digest, Engine};
 use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, Shown, Unscored};
 use inkling::ids::{Id, OpportunityKey, Seq, UserKey};
 use inkling::journal::{Journal, Options};
 use inkling::journey::{JourneyReader, Line};
 use inkling::record::encode_frame;
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::storage::Directory;
+use inkling::snapshot::{Covers, Taking};
+use inkling::storage::{Directory, Ground, Plan, audit, recover, repair};
 use inkling::units::Timestamp;
 
 /// 2026-06-01T00:00:00Z
@@ -52,6 +57,11 @@ fn bought(user: u64) -> Event {
 
 /// Settings, then what a few users did: two journal files, five frames.
 fn make(path: &Path) {
+    make_with(path, &[4], &[]);
+}
+
+/// The same, with journal files that begin with these frames, and snapshots after these.
+fn make_with(path: &Path, files: &[u64], snapshots: &[u64]) {
     let advertisers = ["acme", "zeta"].map(|name| {
         let mut advertiser = Advertiser::new(Id::literal(name));
         advertiser.goals.push(Goal::new(Id::literal("purchase")));
@@ -69,13 +79,21 @@ fn make(path: &Path) {
     ];
     let directory = Directory::open_or_make(path).unwrap();
     let mut journal = directory.journal(Seq(0), Options::default()).unwrap();
-    for (place, records) in frames.iter().enumerate() {
-        if place == 3 {
+    let mut engine = Engine::new();
+    for (seq, records) in (1..).zip(&frames) {
+        if files.contains(&seq) {
             assert!(journal.roll().unwrap().wait());
         }
         journal.append(encode_frame(records).unwrap()).unwrap();
         journal.wait();
         journal.next().unwrap().unwrap();
+        records.iter().for_each(|record| drop(engine.apply(record)));
+        if snapshots.contains(&seq) {
+            let fingerprint = directory.identity().fingerprint();
+            let covers = Covers { seq: Seq(seq), fingerprint, at: engine.now() };
+            let taking = Taking::begin(&mut engine, path, covers, Box::new(|| true), Box::new(|| {}));
+            taking.unwrap().unwrap().end(&mut engine).unwrap();
+        }
     }
     journal.close().unwrap();
 }
@@ -107,6 +125,150 @@ fn a_whole_directory_is_verified_and_shown() {
     assert!(code == 0 && out.lines().count() == 2 && out.contains("Conversion"), "{out}");
     let (code, _, err) = inkling(&["inspect", "--frame", "6"], data.path());
     assert!(code == 1 && err.contains("there is no frame 6"), "{err}");
+}
+
+/// A copy of a directory.
+fn copy(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+/// The state that a service starts with.
+fn started(path: &Path) -> Result<(Seq, Digest), String> {
+    let directory = Directory::open(path).map_err(|error| error.to_string())?;
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(|_| {}));
+    let Ground { mut engine, after, mut journal, .. } = ground.map_err(|error| error.to_string())?;
+    let (last, mut at) = (journal.stored_last(), after);
+    let next = || {
+        let next = if at == last { None } else { journal.next()? };
+        at = next.as_ref().map_or(at, |(seq, _)| *seq);
+        Ok(next)
+    };
+    let recovered = recover(&mut engine, after, next, |_| {}).map_err(|error| format!("{error:?}"))?;
+    Ok((recovered.seq, engine.digest()))
+}
+
+/// What `verify` says a service would start with, and whether all is whole.
+fn audited(path: &Path) -> Result<((Seq, Digest), bool), String> {
+    let directory = Directory::look(path).map_err(|error| error.to_string())?;
+    let audit = audit(&directory, |_| {}).map_err(|error| format!("{error:?}"))?;
+    assert_eq!(audit.digest, audit.from_earliest, "snapshot and journal say the same");
+    Ok(((audit.seq, audit.digest), audit.faults.is_empty()))
+}
+
+/// Whatever file is damaged: `verify` says what `serve` does, no damage is called whole, and after a repair both give
+/// the same state.
+#[test]
+fn verify_serve_and_repair_agree_whatever_is_damaged() {
+    let (mut refused, mut passed, mut repaired) = (0, 0, 0);
+    for snapshots in [&[][..], &[2], &[4], &[2, 4], &[3, 5]] {
+        let data = tempfile::tempdir().unwrap();
+        make_with(data.path(), &[3, 5], snapshots);
+        let whole = started(copy(data.path()).path()).unwrap();
+        assert_eq!(audited(data.path()), Ok((whole, true)));
+        let files: Vec<_> = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        for name in files.iter().filter(|name| name.to_string_lossy().ends_with(['b', 'g'])) {
+            for damage in ["gone", "cut", "ruined", "flipped"] {
+                let copied = copy(data.path());
+                let (path, what) = (copied.path(), format!("{snapshots:?} {} {damage}", name.display()));
+                let file = path.join(name);
+                let mut bytes = std::fs::read(&file).unwrap();
+                match damage {
+                    "gone" => std::fs::remove_file(&file).unwrap(),
+                    "cut" => std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap(),
+                    "ruined" => std::fs::write(&file, b"overwritten by somebody").unwrap(),
+                    _ => {
+                        let middle = bytes.len() / 2;
+                        bytes[middle..].iter_mut().for_each(|byte| *byte ^= 1);
+                        std::fs::write(&file, bytes).unwrap();
+                    }
+                }
+                let (verdict, start) = (audited(path), started(copy(path).path()));
+                match (&verdict, &start) {
+                    (Ok((state, whole)), Ok(begun)) => {
+                        assert_eq!(state, begun, "{what}");
+                        // What a snapshot holds may have been let go of; so may an old snapshot.
+                        assert!(!whole || damage == "gone", "{what}");
+                        passed += 1;
+                    }
+                    (Err(_), Err(_)) => refused += 1,
+                    _ => panic!("{what}: {verdict:?}, but {start:?}"),
+                }
+                let directory = Directory::open(path).unwrap();
+                let Ok(Some(plan)) = Plan::of(&directory) else { continue };
+                repair(&directory, &plan).unwrap();
+                drop(directory);
+                let ((verified, _), begun) = (audited(path).unwrap(), started(path));
+                assert_eq!(Ok(verified), begun, "{what}, repaired");
+                assert!(start.is_err() || start == begun, "{what}: a repair dropped what a start can use");
+                repaired += 1;
+            }
+        }
+    }
+    println!("{refused} refused, {passed} started all the same, {repaired} repaired");
+    assert!(refused > 10 && passed > 10 && repaired > 10);
+}
+
+#[test]
+fn verify_says_what_serve_would_do_with_a_damaged_snapshot() {
+    let data = tempfile::tempdir().unwrap();
+    make_with(data.path(), &[3, 5], &[2, 4]);
+    let (_, whole, _) = inkling(&["verify"], data.path());
+    assert!(whole.contains("is whole: 3 journal files, frames 1 to 5, 10 records, 2 snapshots"), "{whole}");
+    std::fs::write(data.path().join("snapshot-00000000000000000004.inkling"), "ruined").unwrap();
+    let (code, out, err) = inkling(&["verify"], data.path());
+    assert!(code == 1 && whole.ends_with(&out) && out.starts_with("state at frame 5"), "{out}");
+    for words in [
+        "would start all the same, from the snapshot at 2, with the state at frame 5",
+        "04.inkling is damaged at byte 0",
+        "move it away, or leave it to the next snapshots",
+    ] {
+        assert!(err.contains(words), "{err}");
+    }
+    let (code, out, _) = inkling(&["repair"], data.path());
+    assert!(code == 0 && out.contains("nothing is wrong with the journal"), "{out}");
+}
+
+/// As nobody, where the tests run as root: root may write everywhere.
+#[test]
+fn a_directory_that_cannot_be_written_is_verified_shown_and_exported() {
+    let (data, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    make_with(data.path(), &[3, 5], &[2, 4]);
+    std::fs::remove_file(data.path().join("inkling.lock")).unwrap();
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|of| of.uid() == 0);
+    const NOBODY: u32 = 65_534;
+    let program = log.path().join("inkling");
+    std::fs::copy(env!("CARGO_BIN_EXE_inkling"), &program).unwrap();
+    for path in [data.path(), log.path()] {
+        for file in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).chain([path.to_owned()]) {
+            if is_root {
+                std::os::unix::fs::chown(&file, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+    }
+    let allow = |mode| {
+        for file in std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path()) {
+            std::fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::set_permissions(data.path(), Permissions::from_mode(mode | 0o100)).unwrap();
+    };
+    allow(0o400);
+    let export = log.path().join("log.ndjson");
+    for (command, argument) in [("verify", None), ("inspect", None), ("export", Some(&export)), ("repair", None)] {
+        let mut running = Command::new(&program);
+        running.arg(command).arg(data.path()).args(argument);
+        if is_root {
+            running.uid(NOBODY).gid(NOBODY);
+        }
+        let ran = running.output().unwrap();
+        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    assert!(!data.path().join("inkling.lock").exists(), "looking leaves nothing behind");
+    assert!(std::fs::read_to_string(export).unwrap().lines().count() > 5);
+    allow(0o600);
 }
 
 #[test]
@@ -173,10 +335,10 @@ fn a_newest_file_that_is_gone_is_missed() {
     let data = tempfile::tempdir().unwrap();
     make(data.path());
     std::fs::remove_file(data.path().join("journal-00000000000000000004.redb")).unwrap();
-    for command in ["verify", "export"] {
-        let (code, _, err) = inkling(&[command, "/nowhere/log"][..1 + usize::from(command == "export")], data.path());
-        assert!(code == 1 && err.contains("04.redb: is missing") && err.contains("inkling repair"), "{command}: {err}");
-    }
+    let (code, _, err) = inkling(&["verify"], data.path());
+    assert!(code == 1 && err.contains("04.redb: is missing") && err.contains("inkling repair"), "{err}");
+    let (code, _, err) = inkling(&["export", data.path().join("log").to_str().unwrap()], data.path());
+    assert!(code == 1 && err.contains("04.redb: is missing"), "{err}");
     let (code, out, err) = inkling(&["repair"], data.path());
     assert!(code == 1 && out.contains("frames up to 3 can stay") && out.contains("is lost"), "{out}{err}");
     assert_eq!(inkling(&["repair", "--drop"], data.path()).0, 0);

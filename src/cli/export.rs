@@ -8,7 +8,7 @@ use clap::Args;
 use super::words;
 use crate::ids::Id;
 use crate::journey::JourneyWriter;
-use crate::storage::{Directory, Selection, export};
+use crate::storage::{Directory, Selection, earliest, export};
 use crate::units::Timestamp;
 
 /// Writes the journal of a data directory as a journey log, which `inkling replay` reads
@@ -50,8 +50,8 @@ impl Export {
     /// # Errors
     /// When the journal is damaged, or the log cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
-        let (engine, after) = super::verify::start(&directory, &directory.journal_files()?)?;
+        let directory = Directory::look(&self.directory)?;
+        let (engine, after) = earliest(&directory)?;
         let selection = Selection {
             from: self.from.unwrap_or_default(),
             to: self.to.unwrap_or(Timestamp(u64::MAX)),

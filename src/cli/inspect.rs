@@ -9,7 +9,7 @@ use clap::Args;
 use super::words;
 use crate::event::{Event, Record};
 use crate::ids::Seq;
-use crate::journal::{shown, survey};
+use crate::journal::{JournalError, shown, survey};
 use crate::record::decode_frame;
 use crate::report::table::{Align, Table};
 use crate::storage::Directory;
@@ -33,7 +33,7 @@ impl Inspect {
     /// # Errors
     /// When the directory cannot be read, or the frame that was asked for is not there.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
+        let directory = Directory::look(&self.directory)?;
         let text = match self.frame {
             Some(frame) => records(&directory, frame)?,
             None => overview(&directory)?,
@@ -44,8 +44,9 @@ impl Inspect {
 
 fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
     let mut reader = directory.reader(Seq(number.saturating_sub(1)))?;
-    match reader.next_frame()? {
-        Some((Seq(seq), frame)) if seq == number => {
+    match reader.next_frame() {
+        Err(error) if !matches!(error, JournalError::Ends { .. }) => Err(error.into()),
+        Ok(Some((Seq(seq), frame))) if seq == number => {
             let records = decode_frame(&frame).with_context(|| format!("frame {number}"))?;
             Ok(records.iter().map(|record| format!("{record:?}\n")).collect())
         }

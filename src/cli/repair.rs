@@ -30,7 +30,8 @@ impl Repair {
     /// # Errors
     /// When something is wrong and was not to be dropped, or the disk fails.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
+        let open = if self.drop { Directory::open } else { Directory::look };
+        let directory = open(&self.directory)?;
         let shown = self.directory.display();
         let Some(plan) = Plan::of(&directory)? else {
             return super::print(&format!("{shown}: nothing is wrong with the journal, nothing was changed\n"))

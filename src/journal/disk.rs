@@ -121,7 +121,11 @@ impl Disk for Files {
         let path = self.path(first);
         // Commands that only look at a journal can do so where they may not write.
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+            Err(error)
+                if [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem].contains(&error.kind()) =>
+            {
+                File::open(&path)?
+            }
             opened => opened?,
         };
         Ok(Box::new(backend(file)?))

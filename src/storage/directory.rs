@@ -1,12 +1,13 @@
 //! The directory itself: made once, locked by one process at a time.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::lock::{LOCK, Lock};
 use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
@@ -19,7 +20,6 @@ pub const DIRECTORY_FORMAT: u32 = 1;
 
 pub(super) const FORMAT: &str = "inkling.format";
 const FORMAT_WORDS: &str = "inkling data directory, format ";
-const LOCK: &str = "inkling.lock";
 pub(super) const IDENTITY: &str = "identity.key";
 const IDENTITY_TITLE: &str = "inkling identity key";
 pub(super) const TOKEN: &str = "token.key";
@@ -37,7 +37,7 @@ pub enum StorageError {
         source: io::Error,
     },
     /// Another process works here.
-    #[error("{}: is in use{}: stop that process first", path.display(), by(holder))]
+    #[error("{}: is in use{}: stop that process first, or wait for its end", path.display(), by(holder))]
     InUse {
         /// Which directory.
         path: PathBuf,
@@ -150,24 +150,13 @@ pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
     key.map(Identity::new).ok_or_else(|| StorageError::NoSecret { path: path.join(IDENTITY) })
 }
 
-/// A directory that this process alone works in, for as long as this lives.
+/// A directory that nobody else writes to for as long as this lives.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     identity: Identity,
     token_key: [u8; 17],
     _lock: Lock,
-}
-
-/// Held while it lives. A kill lets go of it as well.
-#[derive(Debug)]
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing alone would leave it to a process that this one is just starting, until that one runs.
-        let _ = self.0.unlock();
-    }
 }
 
 impl Directory {
@@ -198,7 +187,20 @@ impl Directory {
     /// As [`open_or_make`](Directory::open_or_make), and when there is none.
     pub fn open(path: &Path) -> Result<Directory, StorageError> {
         check_format(path)?;
-        let lock = lock(path)?;
+        Directory::locked(path, Lock::alone(path)?)
+    }
+
+    /// Opens a directory to look at what is in it: nothing is made or changed, others may look as well, and it may lie
+    /// where nothing can be written.
+    ///
+    /// # Errors
+    /// As [`open`](Directory::open).
+    pub fn look(path: &Path) -> Result<Directory, StorageError> {
+        check_format(path)?;
+        Directory::locked(path, Lock::beside(path)?)
+    }
+
+    fn locked(path: &Path, lock: Lock) -> Result<Directory, StorageError> {
         let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
         let identity = identity_of(path)?;
         let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
@@ -268,7 +270,7 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
             return Err(StorageError::Strange { path: path.to_owned(), found: name.into_owned() });
         }
     }
-    let _lock = lock(path)?;
+    let _lock = Lock::alone(path)?;
     let (identity, token) = (path.join(IDENTITY), path.join(TOKEN));
     // A secret that was put there beforehand is kept: so an identity is moved to a new directory.
     if secret::read::<32>(&identity, IDENTITY_TITLE)?.is_none() {
@@ -279,27 +281,6 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
     }
     let format = path.join(FORMAT);
     secret::write_words(&format, &format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}\n")).map_err(at(&format))
-}
-
-/// Keeps other processes out.
-fn lock(path: &Path) -> Result<Lock, StorageError> {
-    let lock = path.join(LOCK);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
-    let mut file = opened.map_err(at(&lock))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only for the message.
-            let _ = file.take(20).read_to_string(&mut holder);
-            let holder = holder.trim().to_owned();
-            return Err(StorageError::InUse { path: path.to_owned(), holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(at(&lock)(error)),
-    }
-    // Only for messages.
-    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(Lock(file))
 }
 
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
@@ -336,7 +317,29 @@ mod tests {
         let one = Directory::open_or_make(directory.path()).unwrap();
         let told = refused(directory.path());
         assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");
+        assert!(Directory::look(directory.path()).unwrap_err().to_string().contains("is in use by process"));
         drop(one);
+        Directory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn who_looks_leaves_nothing_behind_and_keeps_out_who_would_write() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(directory.path()).unwrap());
+        // As a backup, which nobody has ever written to.
+        fs::remove_file(directory.path().join(LOCK)).unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        let looking = [(); 2].map(|()| Directory::look(directory.path()).unwrap());
+        assert_eq!(names(), before);
+        let told = refused(directory.path());
+        assert!(told.contains("is in use: stop that process first, or wait for its end"), "{told}");
+        drop(looking);
         Directory::open(directory.path()).unwrap();
     }
 

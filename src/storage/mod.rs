@@ -16,14 +16,17 @@
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
 //! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
+mod audit;
 mod backup;
 mod directory;
 mod export;
 mod ground;
+mod lock;
 mod recovery;
 mod repair;
 mod secret;
 
+pub use audit::{Audit, AuditError, audit, earliest};
 pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};

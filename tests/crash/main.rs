@@ -110,14 +110,14 @@ fn whatever_a_crash_leaves_holds_what_was_acknowledged() {
     println!("{} images, {longer} with more than was acknowledged", images.len());
     // A file that is lost at the end is missed at every moment, but for one that no frame was acknowledged in.
     let mut missed = 0;
-    for (acknowledged, image) in &images {
+    for (acknowledged, image) in images.iter().step_by(4) {
         let Some(newest) = image.lose_newest() else { continue };
         match recovered(image) {
             Ok((seq, _)) => assert!(newest > *acknowledged && seq >= *acknowledged, "file {newest} was not missed"),
             Err(told) => missed += usize::from(told.contains("is missing, and the latest frames were in it")),
         }
     }
-    assert!(missed > images.len() / 2, "{missed} of {}", images.len());
+    assert!(missed > images.len() / 8, "{missed} of {}", images.len());
     assert!(longer > 0, "what is kept without a sync may come back as well");
 }
 
