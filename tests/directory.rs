@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use inkling::engine::{Digest, Engine};
 use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, Shown, Unscored};
@@ -120,6 +121,7 @@ fn a_whole_directory_is_verified_and_shown() {
     let (code, out, _) = inkling(&["inspect"], data.path());
     assert_eq!(code, 0);
     assert!(out.contains("journal-00000000000000000004.redb") && out.contains("whole"), "{out}");
+    assert!(!out.contains("SNAPSHOT"), "{out}");
     assert!(out.contains("5 actions, 1 conversions, 1 forgotten users, 1 impressions, 1 links, 1 settings"), "{out}");
     let (code, out, _) = inkling(&["inspect", "--frame", "3"], data.path());
     assert!(code == 0 && out.lines().count() == 2 && out.contains("Conversion"), "{out}");
@@ -139,7 +141,7 @@ fn copy(from: &Path) -> tempfile::TempDir {
 /// The state that a service starts with.
 fn started(path: &Path) -> Result<(Seq, Digest), String> {
     let directory = Directory::open(path).map_err(|error| error.to_string())?;
-    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(|_| {}));
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {}));
     let Ground { mut engine, after, mut journal, .. } = ground.map_err(|error| error.to_string())?;
     let (last, mut at) = (journal.stored_last(), after);
     let next = || {
@@ -230,6 +232,37 @@ fn verify_says_what_serve_would_do_with_a_damaged_snapshot() {
     }
     let (code, out, _) = inkling(&["repair"], data.path());
     assert!(code == 0 && out.contains("nothing is wrong with the journal"), "{out}");
+}
+
+#[test]
+fn inspect_shows_snapshots_and_fails_where_something_is_damaged() {
+    let data = tempfile::tempdir().unwrap();
+    make_with(data.path(), &[3, 5], &[2, 4]);
+    let bytes = std::fs::metadata(data.path().join("snapshot-00000000000000000002.inkling")).unwrap().len();
+    let row = |out: &str, name: &str| -> Vec<String> {
+        let line = out.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name} in {out}"));
+        line.split_whitespace().map(|word| word.replace(',', "")).collect()
+    };
+    let (code, out, err) = inkling(&["inspect"], data.path());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(row(&out, "02.inkling")[1..], ["2", "1", &bytes.to_string(), "sound"]);
+    assert!(out.contains("records from"), "{out}");
+    std::fs::write(data.path().join("snapshot-00000000000000000004.inkling"), "ruined").unwrap();
+    let (code, out, err) = inkling(&["inspect"], data.path());
+    assert!(code == 1 && err.contains("damaged; `inkling verify` says"), "{err}");
+    assert_eq!(row(&out, "04.inkling")[1..4], ["4", "?", "6"]);
+    assert!(out.contains("04.inkling is damaged at byte 0") && row(&out, "02.inkling").contains(&"sound".to_owned()));
+    for damage in ["gone", "ruined"] {
+        let copied = copy(data.path());
+        let newest = copied.path().join("journal-00000000000000000005.redb");
+        match damage {
+            "gone" => std::fs::remove_file(newest).unwrap(),
+            _ => std::fs::write(newest, "ruined").unwrap(),
+        }
+        let (code, out, _) = inkling(&["inspect"], copied.path());
+        let told = if damage == "gone" { "05.redb: is missing" } else { "05.redb: cannot be read" };
+        assert!(code == 1 && out.contains(told), "{out}");
+    }
 }
 
 /// As nobody, where the tests run as root: root may write everywhere.
@@ -324,6 +357,10 @@ fn a_journal_is_exported_by_time_and_advertiser_without_who_was_forgotten() {
 
     let (lines, _) = exported(&data, &["--advertiser", "zeta"]);
     assert_eq!(told_of(&lines), all[1..2]);
+    let log = place.path().join("nobody.ndjson");
+    let (code, out, err) = inkling(&["export", log.to_str().unwrap(), "--advertiser", "nobody"], &data);
+    assert!(code == 1 && out.is_empty() && err.contains("knows no advertiser 'nobody': it knows acme, zeta"), "{err}");
+    assert!(!log.exists(), "nothing is written");
     let (lines, _) = exported(&data, &["--from", "2026-06-02"]);
     assert_eq!(told_of(&lines), all[5..]);
     let (lines, _) = exported(&data, &["--from", "2026-06-01T00:00:02Z", "--to", "2026-06-01T00:00:03Z"]);

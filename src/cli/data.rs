@@ -1,5 +1,6 @@
 //! What the commands share that work on a data directory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -25,7 +26,7 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
     };
     let options = Options { durability, ..Options::default() };
     let tell = |what: &str| eprintln!("inkling: {what}");
-    let ground = Ground::stored(directory, options, Box::new(watch), Box::new(tell));
+    let ground = Ground::stored(directory, options, Box::new(watch), Arc::new(tell));
     let mut ground = ground.context("the state cannot be recovered")?;
     if let Some(plan) = &mut ground.snapshots {
         (plan.interval, plan.kept) = (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);

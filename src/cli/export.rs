@@ -48,7 +48,7 @@ impl Export {
     /// Reads, writes, and prints what was left out.
     ///
     /// # Errors
-    /// When the journal is damaged, or the log cannot be written.
+    /// When the journal is damaged, the advertiser is unknown, or the log cannot be written: then there is no log.
     pub fn run(self) -> anyhow::Result<()> {
         let directory = Directory::look(&self.directory)?;
         let (engine, after) = earliest(&directory)?;
@@ -58,9 +58,16 @@ impl Export {
             advertiser: self.advertiser,
         };
         let mut writer = JourneyWriter::create(&self.log).context("a log is written to a new file only")?;
-        let exported = export(engine, || directory.reader(after), &mut writer, &selection)
-            .with_context(|| format!("{}: not exported", self.directory.display()))?;
-        writer.finish()?;
+        let exported = export(engine, || directory.reader(after), &mut writer, &selection);
+        let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
+            writer.finish()?;
+            Ok(exported)
+        });
+        if finished.is_err() {
+            // Half a log would be taken for a whole one.
+            let _ = std::fs::remove_file(&self.log);
+        }
+        let exported = finished.with_context(|| format!("{}: not exported", self.directory.display()))?;
         let text = format!(
             "{}: {}; left out: {} that a journey log has no word for, {} of people who were forgotten\n",
             self.log.display(),

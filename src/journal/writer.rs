@@ -54,17 +54,18 @@ pub struct Writer {
 
 impl Writer {
     /// Works until nobody can give orders any more, or something fails. The file is closed only in the first case.
-    pub fn run(self, orders: &Receiver<Order>) {
+    pub fn run(mut self, orders: &Receiver<Order>) {
         let (outbox, wake) = (self.outbox.clone(), Arc::clone(&self.wake));
         // Whoever waits is woken in any case, by a panic as well.
         let _last = WakeAtEnd(wake);
         if let Err(cause) = self.work(orders) {
+            let cause = format!("{}: {cause}", self.disk.name(self.first));
             // Nobody may be listening any more.
             let _ = outbox.send(Err(JournalError::Poisoned { cause }));
         }
     }
 
-    fn work(mut self, orders: &Receiver<Order>) -> Result<(), String> {
+    fn work(&mut self, orders: &Receiver<Order>) -> Result<(), String> {
         // When the first commit was made that no sync has covered yet.
         let mut unsynced: Option<Instant> = None;
         loop {

@@ -149,7 +149,7 @@ async fn the_thread_ends_when_nobody_can_ask_any_more() {
 /// Starts on what a directory holds.
 fn stored(path: &std::path::Path) -> (Directory, Queue, JoinHandle<Result<(), ApplierError>>) {
     let directory = Directory::open_or_make_with(path, || [3; 32]).unwrap();
-    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();
     let (queue, thread) = run_on(ground, 100_000);
     (directory, queue, thread)
 }
@@ -222,7 +222,7 @@ async fn no_snapshot_is_there_before_the_journal_holds_what_it_covers() {
         fingerprint: [0; 8],
         interval: Duration::ZERO,
         kept: 1,
-        tell: Box::new(|what| panic!("{what}")),
+        tell: Arc::new(|what: &str| panic!("{what}")),
     };
     let ground = Ground { journal: Box::new(journal), snapshots: Some(plan), ..Ground::in_memory() };
     let (queue, thread) = run_on(ground, 10);

@@ -45,7 +45,7 @@ mod write;
 
 pub use fault::{Damage, SnapshotError};
 pub use layout::{CHUNK_BYTES_MAX, FORMAT};
-pub use read::{Loaded, check, load};
+pub use read::{Loaded, check, format_of, load};
 pub use shelf::{Found, Shelf};
 pub use taking::{Behind, Progress, Taking, Wake};
 pub use write::{SnapshotWriter, Written};

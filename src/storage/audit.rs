@@ -67,17 +67,7 @@ pub fn audit(directory: &Directory, mut watch: impl FnMut(Seq)) -> Result<Audit,
     let mut faults: Vec<AuditError> = found.damaged.into_iter().map(AuditError::Passed).collect();
     let start = found.loaded.as_ref().map(|loaded| loaded.covers.seq);
     for seq in snapshots.iter().filter(|seq| start.is_some_and(|start| **seq < start)) {
-        let path = shelf.path(*seq);
-        match snapshot::check(&path) {
-            Ok((covers, _)) if covers.fingerprint != fingerprint => {
-                faults.push(AuditError::Passed(SnapshotError::ForeignKey { path }));
-            }
-            Ok((covers, _)) if covers.seq != *seq => {
-                faults.push(AuditError::Passed(SnapshotError::Misnamed { path, found: covers.seq.0 }));
-            }
-            Ok(_) => {}
-            Err(error) => faults.push(AuditError::Passed(error)),
-        }
+        faults.extend(shelf.check(*seq, fingerprint).err().map(AuditError::Passed));
     }
     let earliest = earliest_after(directory, &files, start.unwrap_or(Seq(0)))?;
     let (mut engine, after) = state(found.loaded);

@@ -92,6 +92,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::engine::Engine;
     use crate::journal::Options;
@@ -127,7 +129,7 @@ mod tests {
         assert_eq!(copy.identity().fingerprint(), directory.identity().fingerprint());
         let key = fs::metadata(to.join(IDENTITY)).unwrap().permissions().mode() & 0o777;
         assert_eq!(key, 0o600, "others cannot read the key");
-        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();
         assert_eq!((ground.after, ground.journal.stored_last()), (Seq(9), Seq(9)));
         let told = back_up(&from, &to).unwrap_err().to_string();
         assert!(told.contains("is not empty"), "{told}");

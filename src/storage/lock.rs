@@ -41,11 +41,9 @@ impl Lock {
         let name = path.join(LOCK);
         let mut options = OpenOptions::new();
         let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&name);
-        let mut file = opened.map_err(at(&name))?;
-        taken(path, &name, file.try_lock())?;
-        // Only for messages.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-        let mut lock = Lock { held: Vec::new(), number: Some(file) };
+        let mut number = opened.map_err(at(&name))?;
+        taken(path, &name, number.try_lock())?;
+        let mut held = Vec::new();
         let name = path.join(FORMAT);
         match OpenOptions::new().read(true).write(true).open(&name) {
             // It is being made.
@@ -53,10 +51,13 @@ impl Lock {
             opened => {
                 let file = opened.map_err(at(&name))?;
                 taken(path, &name, file.try_lock())?;
-                lock.held.push(file);
+                held.push(file);
             }
         }
-        Ok(lock)
+        // Only for messages.
+        let _ = number.set_len(0).and_then(|()| number.rewind());
+        let _ = writeln!(number, "{}", std::process::id());
+        Ok(Lock { held, number: Some(number) })
     }
 
     /// Keeps out whoever would write. Makes and changes nothing.

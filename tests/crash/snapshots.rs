@@ -127,8 +127,8 @@ fn started(path: &Path) -> Result<(u64, Digest, Vec<String>), String> {
     let directory = Directory::open(path).map_err(|error| error.to_string())?;
     let (tell, told) = std::sync::mpsc::channel();
     let tell = move |what: &str| tell.send(what.to_owned()).unwrap_or_default();
-    let ground = Ground::stored(&directory, options(), Box::new(|_, _| {}), Box::new(tell));
-    let Ground { mut engine, after, mut journal, snapshots, .. } = ground.map_err(|error| error.to_string())?;
+    let ground = Ground::stored(&directory, options(), Box::new(|_, _| {}), Arc::new(tell));
+    let Ground { mut engine, after, mut journal, .. } = ground.map_err(|error| error.to_string())?;
     let (last, mut at) = (journal.stored_last(), after);
     let next = || {
         let next = if at == last { None } else { journal.next()? };
@@ -136,8 +136,7 @@ fn started(path: &Path) -> Result<(u64, Digest, Vec<String>), String> {
         Ok(next)
     };
     let recovered = recover(&mut engine, after, next, |_| {}).map_err(|error| format!("{error:?}"))?;
-    drop(snapshots);
-    Ok((recovered.seq.0, engine.digest(), told.iter().collect()))
+    Ok((recovered.seq.0, engine.digest(), told.try_iter().collect()))
 }
 
 /// Opens each image; how many of them had a snapshot, and how many came back with more than was acknowledged.
