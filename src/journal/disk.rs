@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
@@ -132,8 +133,13 @@ impl Disk for Files {
     }
 
     fn create(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.unfinished(first))?;
+        let unfinished = self.unfinished(first);
+        // The mode of one that is left from before would stay as it is.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(unfinished)?;
         Ok(Box::new(backend(file)?))
     }
 

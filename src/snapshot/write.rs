@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CHUNK_BYTES_MAX, Checksum, ChunkHead, Content, Head};
@@ -54,7 +55,12 @@ impl SnapshotWriter {
     pub fn create(directory: &Path, covers: Covers, settings: &Settings) -> Result<SnapshotWriter, SnapshotError> {
         let temporary = directory.join(format!("{}{TEMPORARY}", file_name(covers.seq)));
         let failed = |source| SnapshotError::Io { path: temporary.clone(), doing: "creating it", source };
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).map_err(failed)?;
+        // Its mode would stay as it is if there was one from before.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
         let packer = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
         let (head, bytes) = Head::new(covers);
         let mut sum = DigestSum::default();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,6 +99,17 @@ pub enum StorageError {
         /// The first frame that is needed.
         from: u64,
     },
+    /// A copy would not stand alone.
+    #[error(
+        "{}: is {what} ('{found}' is in it): name a directory that does not exist yet, or is empty", path.display(),
+        what = if found == FORMAT { "a data directory already, perhaps an earlier backup" } else { "not empty" }
+    )]
+    Taken {
+        /// Where the copy was to be.
+        path: PathBuf,
+        /// One of the files that are there.
+        found: String,
+    },
     /// A copy would stand in the directory that it is of.
     #[error("{}: stands in the directory that is copied: name one outside of it", path.display())]
     Within {
@@ -174,7 +186,7 @@ impl Directory {
     /// # Errors
     /// As [`open_or_make`](Directory::open_or_make).
     pub fn open_or_make_with(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<Directory, StorageError> {
-        fs::create_dir_all(path).map_err(at(path))?;
+        make_dir(path).map_err(at(path))?;
         if !path.join(FORMAT).try_exists().map_err(at(path))? {
             make(path, key)?;
         }
@@ -258,6 +270,11 @@ impl Directory {
     }
 }
 
+/// Makes a directory with those above it, where there is none. What is in it is about people: nobody else sees it.
+pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Makes a directory out of an empty one. The file that says so comes last: what was made before it is made again
 /// after a crash.
 fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError> {
@@ -309,6 +326,38 @@ mod tests {
         assert_eq!((again.identity().fingerprint(), again.token_key), (print, token));
         let other = Directory::open_or_make(&directory.path().join("c")).unwrap();
         assert_ne!((other.identity().fingerprint(), other.token_key), (print, token));
+    }
+
+    #[test]
+    fn nobody_else_sees_what_is_in_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        use crate::journal::Journal;
+        use crate::snapshot::{Covers, Taking};
+
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("data");
+        let directory = Directory::open_or_make(&path).unwrap();
+        // As earlier versions left them behind.
+        for left in ["journal-00000000000000000001.redb.new", "snapshot-00000000000000000001.inkling.tmp"] {
+            fs::write(path.join(left), "").unwrap();
+            fs::set_permissions(path.join(left), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        directory.journal(Seq(0), Options::default()).unwrap().close().unwrap();
+        let covers = Covers { seq: Seq(1), fingerprint: [0; 8], at: crate::units::Timestamp(0) };
+        let mut engine = crate::engine::Engine::new();
+        let taking = Taking::begin(&mut engine, &path, covers, Box::new(|| true), Box::new(|| {}));
+        taking.unwrap().unwrap().end(&mut engine).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        let files: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 7, "{files:?}");
+        files.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{}", file.display()));
+        // A directory that is there already is its owner's business.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        drop(directory);
+        drop(Directory::open_or_make(&path).unwrap());
+        assert_eq!(mode(&path), 0o750);
     }
 
     #[test]

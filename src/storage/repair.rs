@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::directory::{at, make_dir};
 use super::{Directory, StorageError};
 use crate::ids::Seq;
 use crate::journal::{Disk, JournalError, Part, cut, missing, survey, sync_directory};
@@ -118,7 +119,7 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
 fn keep(path: &Path, plan: &Plan, files: &crate::journal::Files) -> Result<PathBuf, StorageError> {
     let free = (1..).map(|number| path.join(format!("dropped-{number}"))).find(|name| !name.exists());
     let kept = free.expect("there are more numbers than directories");
-    fs::create_dir(&kept).map_err(at(&kept))?;
+    make_dir(&kept).map_err(at(&kept))?;
     for part in plan.covered.iter().chain(&plan.files) {
         let from = files.path(part.first);
         let to = kept.join(from.file_name().expect("a journal file has a name"));
@@ -127,11 +128,6 @@ fn keep(path: &Path, plan: &Plan, files: &crate::journal::Files) -> Result<PathB
     }
     sync_directory(&kept).and_then(|()| sync_directory(path)).map_err(at(&kept))?;
     Ok(kept)
-}
-
-fn at(path: &Path) -> impl Fn(std::io::Error) -> StorageError {
-    let path = path.to_owned();
-    move |source| StorageError::Io { path: path.clone(), source }
 }
 
 #[cfg(test)]
