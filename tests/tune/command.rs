@@ -153,6 +153,23 @@ fn mistakes_are_told_before_anything_is_searched() {
 }
 
 #[test]
+fn a_market_that_is_not_there_is_what_is_wrong() {
+    let shop = Shop::new(MARKET);
+    fs::create_dir(shop.path("logs")).unwrap();
+    for (market, expected) in [
+        ("gone.ndjson", "error: gone.ndjson: cannot be opened: caused by No such file"),
+        ("gone.toml", "error: gone.toml: cannot be opened: caused by No such file"),
+        ("logs", "error: logs: is a directory: name a scenario (TOML) or a journey log\n"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inkling"));
+        command.current_dir(&shop.0).args(["tune", market, "--config", "config.toml", "--out", "out.toml"]);
+        let output = command.output().unwrap();
+        let complaints = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && complaints.starts_with(expected), "{complaints}");
+    }
+}
+
+#[test]
 fn an_interrupted_search_keeps_what_it_has_or_nothing() {
     let shop = Shop::new(MARKET);
     let interrupt = |child: &std::process::Child| {
