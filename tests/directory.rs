@@ -265,13 +265,17 @@ fn inspect_shows_snapshots_and_fails_where_something_is_damaged() {
     }
 }
 
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|of| of.uid() == 0)
+}
+
 /// As nobody, where the tests run as root: root may write everywhere.
 #[test]
 fn a_directory_that_cannot_be_written_is_verified_shown_and_exported() {
     let (data, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     make_with(data.path(), &[3, 5], &[2, 4]);
     std::fs::remove_file(data.path().join("inkling.lock")).unwrap();
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|of| of.uid() == 0);
+    let is_root = is_root();
     const NOBODY: u32 = 65_534;
     let program = log.path().join("inkling");
     std::fs::copy(env!("CARGO_BIN_EXE_inkling"), &program).unwrap();
@@ -301,7 +305,79 @@ fn a_directory_that_cannot_be_written_is_verified_shown_and_exported() {
     }
     assert!(!data.path().join("inkling.lock").exists(), "looking leaves nothing behind");
     assert!(std::fs::read_to_string(export).unwrap().lines().count() > 5);
+
+    // What this user may not even read is told as that, not as damage that a repair would drop.
     allow(0o600);
+    let hidden = data.path().join("journal-00000000000000000005.redb");
+    std::fs::set_permissions(&hidden, Permissions::from_mode(0o000)).unwrap();
+    for command in [&["verify"][..], &["repair"], &["repair", "--drop"]] {
+        let mut running = Command::new(&program);
+        running.args(command).arg(data.path());
+        if is_root {
+            running.uid(NOBODY).gid(NOBODY);
+        }
+        let told = String::from_utf8(running.output().unwrap().stderr).unwrap();
+        assert!(told.contains("05.redb: cannot be read: this user may not: run inkling as the user whom"), "{told}");
+        assert!(!told.contains("repair"), "{told}");
+    }
+    assert!(hidden.exists() && !data.path().join("dropped-1").exists());
+}
+
+/// What a command says of a wrong place: one line that names it and what to do, and the system's words once.
+#[test]
+fn wrong_places_are_named_with_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    make_with(&path("data"), &[3], &[2]);
+    std::fs::create_dir(path("empty")).unwrap();
+    std::fs::create_dir(path("other")).unwrap();
+    std::fs::write(path("other/letter.txt"), "dear").unwrap();
+    std::fs::write(path("file"), "x").unwrap();
+    let config = "[server]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n[[advertiser]]\nid = \"acme\"\n\
+                  [[advertiser.goal]]\nname = \"purchase\"\nconverting_action = \"purchase\"\n";
+    std::fs::write(path("config.toml"), config).unwrap();
+    let mut cases: Vec<(Vec<&str>, &str, &str)> = Vec::new();
+    for (name, why) in [
+        ("nowhere", "it does not exist"),
+        ("file", "it is a file"),
+        ("empty", "it has no file"),
+        ("other", "it has no file"),
+    ] {
+        for command in [&["verify", name][..], &["inspect", name], &["repair", name], &["repair", "--drop", name]] {
+            cases.push((command.to_vec(), why, "name the one of a service, `[storage] path` or `serve --data`"));
+        }
+        cases.push((vec!["export", name, "log"], why, "name the one of a service"));
+        cases.push((vec!["backup", name, "copy"], why, "name the one of a service"));
+    }
+    let serve = ["serve", "--config", "config.toml", "--data"];
+    for (name, why, remedy) in [
+        ("file", "file: cannot be used: a file stands where a directory belongs", "name another"),
+        ("file/sub", "file/sub: cannot be used: a file stands where a directory belongs", "name another"),
+        ("other", "other: is not empty and no data directory of inkling ('letter.txt' is in it)", "name another one"),
+    ] {
+        cases.push(([&serve[..], &[name]].concat(), why, remedy));
+    }
+    cases.extend([
+        (vec!["backup", "data", "file"], "file: cannot be used: a file stands where a directory", "name another"),
+        (
+            vec!["backup", "data", "other"],
+            "other: is not empty ('letter.txt' is in it)",
+            "name a directory that does not",
+        ),
+        (vec!["backup", "data", "data/copy"], "copy: stands in the directory that is copied", "name one outside"),
+        (vec!["export", "data", "file"], "file: is there already", "name another one"),
+        (vec!["export", "data", "no/log"], "no/log: the directory is not there", "make it, or name another one"),
+        (vec!["inspect", "data", "--frame", "0"], "there is no frame 0", "the journal begins with frame 1"),
+    ]);
+    for (arguments, what, remedy) in cases {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_inkling"));
+        let ran = program.current_dir(place.path()).args(&arguments).output().unwrap();
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!((ran.status.code(), told.lines().count()), (Some(1), 1), "{arguments:?}: {told}");
+        assert!(ran.stdout.is_empty() && told.contains(what) && told.contains(remedy), "{arguments:?}: {told}");
+        assert!(told.matches("os error").count() <= 1, "{arguments:?}: {told}");
+    }
+    assert!(!path("copy").exists() && !path("log").exists() && !path("data/copy").exists());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `inkling export DIR LOG`: the journal as a journey log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::words;
@@ -40,6 +40,15 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     super::replay::read_moment(text).ok_or_else(wrong)
 }
 
+/// Refuses a place where no new log can be.
+fn free(log: &Path) -> anyhow::Result<()> {
+    let shown = log.display();
+    ensure!(!log.exists(), "{shown}: is there already: a log is written to a new file only, name another one");
+    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
+    ensure!(parent.is_none_or(Path::is_dir), "{shown}: the directory is not there: make it, or name another one");
+    Ok(())
+}
+
 fn name(text: &str) -> Result<Id, String> {
     Id::new(text).map_err(|error| error.to_string())
 }
@@ -57,7 +66,8 @@ impl Export {
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
-        let mut writer = JourneyWriter::create(&self.log).context("a log is written to a new file only")?;
+        free(&self.log)?;
+        let mut writer = JourneyWriter::create(&self.log)?;
         let exported = export(engine, || directory.reader(after), &mut writer, &selection);
         let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
             writer.finish()?;

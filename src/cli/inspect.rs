@@ -49,6 +49,10 @@ impl Inspect {
 }
 
 fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
+    let shown = directory.path().display();
+    if let Some(first) = directory.journal_files()?.first().filter(|first| first.0 > number) {
+        bail!("{shown}: there is no frame {number}: the journal begins with frame {}", first.0);
+    }
     let mut reader = directory.reader(Seq(number.saturating_sub(1)))?;
     match reader.next_frame() {
         Err(error) if !matches!(error, JournalError::Ends { .. }) => Err(error.into()),
@@ -56,7 +60,7 @@ fn records(directory: &Directory, number: u64) -> anyhow::Result<String> {
             let records = decode_frame(&frame).with_context(|| format!("frame {number}"))?;
             Ok(records.iter().map(|record| format!("{record:?}\n")).collect())
         }
-        _ => bail!("{}: there is no frame {number}", directory.path().display()),
+        _ => bail!("{shown}: there is no frame {number}"),
     }
 }
 

@@ -60,7 +60,8 @@ impl Repair {
         }
         super::print(&text).context("cannot write to standard output")?;
         if !self.drop {
-            bail!("{shown}: nothing was changed; --drop does it, acknowledged events among them");
+            let cost = if plan.is_harmless() { "no event is lost by it" } else { "acknowledged events among them" };
+            bail!("{shown}: nothing was changed; --drop does it, {cost}");
         }
         Ok(())
     }

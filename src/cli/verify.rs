@@ -39,10 +39,12 @@ impl Verify {
         let mut text = String::new();
         if audit.faults.is_empty() {
             text += &format!(
-                "{shown} is whole: {}, frames {} to {}, {}{}\n",
+                "{shown} is whole: {}, {}, {}{}\n",
                 words::several(audit.files, "journal file"),
-                audit.after.0 + 1,
-                audit.read.seq.0,
+                match audit.read.frames {
+                    0 => "no frames".to_owned(),
+                    _ => format!("frames {} to {}", audit.after.0 + 1, audit.read.seq.0),
+                },
                 words::several(audit.read.records as usize, "record"),
                 if audit.snapshots == 0 {
                     String::new()

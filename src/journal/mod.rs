@@ -48,7 +48,7 @@ mod writer;
 
 pub use disk::{Disk, Files, first_of, sync_directory};
 pub use durable::{DURABLE_BYTES_MAX, DURABLE_FRAMES_MAX, Durability, DurableJournal, FILE_BYTES_MAX, Options};
-pub use error::JournalError;
+pub use error::{JournalError, io_cause};
 pub use file::{Fingerprint, shown};
 pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
 pub use reader::Reader;

@@ -120,6 +120,10 @@ impl Snapshots {
     fn failed(&self, error: &SnapshotError) {
         self.counters.count(Count::SnapshotsFailed);
         let cause = std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
-        self.plan.iter().for_each(|plan| (plan.tell)(&format!("no snapshot was taken: {error}{cause}")));
+        let told = format!(
+            "no snapshot was taken: {error}{cause}; the service goes on, and its journal grows until one succeeds: mend \
+             that"
+        );
+        self.plan.iter().for_each(|plan| (plan.tell)(&told));
     }
 }

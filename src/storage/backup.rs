@@ -92,7 +92,7 @@ fn copy_snapshot(
         made.push(copied.clone());
         match copy(&shelf.path(seq), &copied) {
             // A newer one has taken its place meanwhile.
-            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(StorageError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result?,
         }
         match check(&copied) {

@@ -12,7 +12,7 @@ use super::lock::{LOCK, Lock};
 use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
-use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of};
+use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of, io_cause};
 use crate::snapshot::{Shelf, SnapshotError};
 use crate::token::TokenKey;
 
@@ -30,12 +30,12 @@ const TOKEN_TITLE: &str = "inkling token key";
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// A file or the directory cannot be read or written.
-    #[error("{}: cannot be used: {source}", path.display())]
+    #[error("{}: cannot be used: {}", path.display(), io_cause(error))]
     Io {
         /// Which one.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// Another process works here.
     #[error("{}: is in use{}: stop that process first, or wait for its end", path.display(), by(holder))]
@@ -53,11 +53,16 @@ pub enum StorageError {
         /// One of the files.
         found: String,
     },
-    /// It does not exist, or is empty.
-    #[error("{}: is no data directory of inkling", path.display())]
+    /// It does not exist, or is something else.
+    #[error(
+        "{}: is no data directory of inkling ({why}): name the one of a service, `[storage] path` or `serve --data`",
+        path.display()
+    )]
     Missing {
         /// Which directory.
         path: PathBuf,
+        /// What it is.
+        why: &'static str,
     },
     /// A later version made it.
     #[error(
@@ -143,10 +148,15 @@ pub(super) fn check_format(path: &Path) -> Result<(), StorageError> {
     let format = path.join(FORMAT);
     let words = match fs::read_to_string(&format) {
         Ok(words) => words,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(StorageError::Missing { path: path.to_owned() });
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound if !path.exists() => "it does not exist",
+                io::ErrorKind::NotFound => "it has no file inkling.format",
+                io::ErrorKind::NotADirectory => "it is a file",
+                _ => return Err(at(&format)(error)),
+            };
+            return Err(StorageError::Missing { path: path.to_owned(), why });
         }
-        Err(error) => return Err(at(&format)(error)),
     };
     let found = words.trim_end();
     if found != format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}") {
@@ -302,7 +312,7 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
 
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
     let path = path.to_owned();
-    move |source| StorageError::Io { path: path.clone(), source }
+    move |error| StorageError::Io { path: path.clone(), error }
 }
 
 #[cfg(test)]

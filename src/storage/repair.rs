@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::directory::{at, make_dir};
 use super::{Directory, StorageError};
 use crate::ids::Seq;
-use crate::journal::{Disk, JournalError, Part, cut, missing, survey, sync_directory};
+use crate::journal::{Disk, Files, JournalError, Part, cut, missing, survey, sync_directory};
 
 /// Threads that read the newest snapshot.
 const SNAPSHOT_THREADS: usize = 2;
@@ -34,7 +34,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the directory cannot be read, or its damage is of a kind that dropping frames does not mend: another
-    /// identity key, a later version's file, or a beginning that is gone.
+    /// identity key, a later version's file, a file that this user may not read, or a beginning that is gone.
     pub fn of(directory: &Directory) -> Result<Option<Plan>, StorageError> {
         let (disk, identity) = (directory.files(), directory.identity().fingerprint());
         let newest = directory.shelf().newest(identity, SNAPSHOT_THREADS)?;
@@ -51,7 +51,10 @@ impl Plan {
         let mut files = parts.split_off(damaged.unwrap_or(parts.len()));
         let faults = covered.iter().chain(&files).filter_map(|part| part.fault.clone());
         let Some(fault) = faults.into_iter().next().or(missing(&disk)?) else { return Ok(None) };
-        if matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. }) {
+        let is_whole = |fault: &JournalError| {
+            matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. } | JournalError::Denied { .. })
+        };
+        if let Some(fault) = covered.iter().chain(&files).filter_map(|part| part.fault.clone()).find(is_whole) {
             return Err(fault.into());
         }
         if let Some(JournalError::Ends { .. }) = files.first().and_then(|part| part.fault.as_ref()) {
@@ -74,6 +77,11 @@ impl Plan {
         if self.cut().is_some_and(|cut| cut.first == part.first) { self.last.next() } else { part.first }
     }
 
+    /// Whether nothing is lost by it: a snapshot holds all that goes.
+    pub fn is_harmless(&self) -> bool {
+        self.files.is_empty() && !self.covered.is_empty() && !matches!(self.fault, JournalError::Lost { .. })
+    }
+
     /// The damaged file, if some of its frames stay.
     fn cut(&self) -> Option<&Part> {
         self.files.first().filter(|part| part.first.max(self.from) <= self.last)
@@ -94,7 +102,12 @@ fn is_misplaced(part: &Part) -> bool {
 /// What the system says. All that was dropped until then is where the copy is.
 pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageError> {
     let files = directory.files();
-    let kept = keep(directory.path(), plan, &files)?;
+    let kept = free(directory.path());
+    if let Err(error) = keep(directory.path(), &kept, plan, &files) {
+        // Nothing was dropped yet.
+        let _ = fs::remove_dir_all(&kept);
+        return Err(error);
+    }
     let removed = |first| files.remove(first).map_err(at(directory.path()));
     // The last one first: what is left is damaged at its end for as long as it takes.
     for part in plan.files.iter().skip(1).rev() {
@@ -115,19 +128,22 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
     Ok(kept)
 }
 
-/// Copies the files into a directory of their own.
-fn keep(path: &Path, plan: &Plan, files: &crate::journal::Files) -> Result<PathBuf, StorageError> {
+/// A directory for the files as they were, which does not exist yet.
+fn free(path: &Path) -> PathBuf {
     let free = (1..).map(|number| path.join(format!("dropped-{number}"))).find(|name| !name.exists());
-    let kept = free.expect("there are more numbers than directories");
-    make_dir(&kept).map_err(at(&kept))?;
+    free.expect("there are more numbers than directories")
+}
+
+/// Copies the files into a directory of their own.
+fn keep(path: &Path, kept: &Path, plan: &Plan, files: &Files) -> Result<(), StorageError> {
+    make_dir(kept).map_err(at(kept))?;
     for part in plan.covered.iter().chain(&plan.files) {
         let from = files.path(part.first);
         let to = kept.join(from.file_name().expect("a journal file has a name"));
         fs::copy(&from, &to).map_err(at(&to))?;
         fs::File::open(&to).and_then(|file| file.sync_all()).map_err(at(&to))?;
     }
-    sync_directory(&kept).and_then(|()| sync_directory(path)).map_err(at(&kept))?;
-    Ok(kept)
+    sync_directory(kept).and_then(|()| sync_directory(path)).map_err(at(kept))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub fn read<const N: usize>(path: &Path, title: &str) -> Result<Option<[u8; N]>,
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unfit()),
-        Err(source) => return Err(StorageError::Io { path: path.to_owned(), source }),
+        Err(error) => return Err(StorageError::Io { path: path.to_owned(), error }),
     };
     let mut lines = text.lines();
     let first = format!("{title}, format 1");
