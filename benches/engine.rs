@@ -13,7 +13,7 @@
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use inkling::engine::{Applied, Engine};
+use inkling::engine::{Applied, Engine, tick_due};
 use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use inkling::expression::READY_MADE;
 use inkling::ids::{Id, UserKey};
@@ -69,6 +69,9 @@ impl Bench {
 
     fn apply(&mut self, event: Event) {
         let at = Timestamp(self.now);
+        if let Some(second) = tick_due(self.engine.now(), at) {
+            self.engine.apply(&Record { at: second, occurred_at: second, event_id: None, event: Event::Tick });
+        }
         let applied = self.engine.apply(&Record { at, occurred_at: at, event_id: None, event });
         assert_eq!(applied, Applied::Done);
     }

@@ -64,7 +64,7 @@ pub(super) fn read_retention(table: &mut Table<'_>) -> Retention {
 /// Reads `[guards]`.
 pub(super) fn read_guards(table: &mut Table<'_>) -> Guards {
     let mut guards = Guards::default();
-    table.whole("actions_per_minute_max", &mut guards.actions_per_minute_max, 0..=1_000_000);
+    table.whole("actions_per_minute_max", &mut guards.actions_per_minute_max, 0..=60_000);
     table.span("quarantine", &mut guards.quarantine, Span::minutes(1)..=Span::days(30));
     guards
 }

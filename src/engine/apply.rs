@@ -59,17 +59,17 @@ impl Engine {
         self.now = record.at;
         self.tally.records += 1;
         let event_id = record.event_id.as_ref().map(|id| event_key(id, &record.event));
-        let result = match event_id {
-            Some(id) if self.recent.contains(id) => Err(Refused::Duplicate),
-            _ => self.take(record),
-        };
-        match result {
-            Ok(()) => {
-                if let Some(id) = event_id {
-                    self.recent.insert(id, self.limits().event_ids_max);
-                }
-                Applied::Done
+        // Nearly all are new and taken: noted first, they are looked up once.
+        let is_new = event_id.is_none_or(|id| self.recent.is_new(id));
+        let result = if is_new { self.take(record) } else { Err(Refused::Duplicate) };
+        if event_id.is_some() && is_new {
+            match result {
+                Ok(()) => self.recent.bound(self.limits().event_ids_max),
+                Err(_) => self.recent.take_back(),
             }
+        }
+        match result {
+            Ok(()) => Applied::Done,
             Err(Refused::Duplicate) => {
                 self.tally.duplicates += 1;
                 Applied::Duplicate

@@ -38,7 +38,8 @@ pub enum Kind {
     Tally = 12,
     /// Somebody who was forgotten lately, by the place in order.
     Forgotten = 13,
-    /// Acts of a person within a minute, by the profile's number.
+    /// Acts of a person within a minute, by the profile's number. Profiles say that themselves; entries of images that
+    /// were written before they did are passed over.
     Pace = 14,
     /// A path and who has walked it: advertiser's code above 32 bits, path below.
     Path = 15,

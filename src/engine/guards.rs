@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use dashmap::DashMap;
 
 use super::Engine;
-use super::bytes::{Bytes, Read, Reader};
+use super::bytes::{Read, Reader};
 use super::entries::Kind;
+use super::profile::more_in_minute;
 use super::profiles::ProfileKey;
-use super::table::{Key, Row, Table};
 use crate::hash::KeyHasher;
 use crate::ids::{AdvertiserCode, UserKey};
 use crate::settings::Guards as Settings;
@@ -22,8 +22,6 @@ use crate::units::Tick;
 
 /// Most people in quarantine; a further one goes free, and is counted.
 const QUARANTINED_MAX: usize = 1_000_000;
-/// Most people whose acts of the latest minutes are counted; a further one's are not, which is counted.
-const WATCHED_MAX: usize = 1_000_000;
 
 /// Who is in quarantine, and up to when, that second included. Shared with scorers.
 #[derive(Debug, Default)]
@@ -43,13 +41,6 @@ impl Quarantine {
     }
 }
 
-/// Acts of one person within one minute, by the time they occurred.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    minute: u32,
-    acts: u32,
-}
-
 /// What became of somebody who gave a sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guarded {
@@ -62,31 +53,11 @@ enum Guarded {
 }
 
 /// The writer's side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Guards {
     quarantine: Arc<Quarantine>,
-    pub(super) paces: Table<ProfileKey, Pace>,
     /// When was last looked at who may go.
     looked: Tick,
-}
-
-impl Default for Guards {
-    fn default() -> Guards {
-        Guards { quarantine: Arc::default(), paces: Table::new(Kind::Pace, 1_024), looked: Tick(0) }
-    }
-}
-
-impl Key for ProfileKey {
-    fn number(self) -> u64 {
-        ProfileKey::number(self)
-    }
-}
-
-impl Row for Pace {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.word(self.minute);
-        bytes.word(self.acts);
-    }
 }
 
 impl Guards {
@@ -96,24 +67,6 @@ impl Guards {
 
     pub fn len(&self) -> usize {
         self.quarantine.until.len()
-    }
-
-    /// Counts an act, and says whether there were more within its minute than allowed. Acts of a minute before the
-    /// person's latest are not counted. `None` where too many people are watched.
-    fn is_hasty(&mut self, key: ProfileKey, at: Tick, settings: &Settings) -> Option<bool> {
-        if settings.actions_per_minute_max == 0 {
-            return Some(false);
-        }
-        if self.paces.len() >= WATCHED_MAX && !self.paces.contains_key(key) {
-            return None;
-        }
-        let minute = at.0 / 60;
-        let pace = self.paces.or_insert_with(key, || Pace { minute, acts: 0 });
-        if pace.minute < minute {
-            *pace = Pace { minute, acts: 0 };
-        }
-        pace.acts += u32::from(pace.minute == minute);
-        Some(pace.minute == minute && pace.acts > settings.actions_per_minute_max)
     }
 
     /// Puts somebody into quarantine from a time on, or keeps them there.
@@ -138,7 +91,6 @@ impl Guards {
             return;
         }
         self.looked = now;
-        self.paces.retain(|pace| pace.minute + 1 >= now.0 / 60);
         if self.quarantine.count.load(Relaxed) > 0 {
             self.quarantine.until.retain(|_, until| *until >= now);
             self.quarantine.count.store(self.len(), Relaxed);
@@ -147,9 +99,6 @@ impl Guards {
 
     /// Moves what is known of one person to another who is the same.
     pub fn merge(&mut self, from: ProfileKey, to: ProfileKey) {
-        // Their paces begin anew.
-        self.paces.remove(from);
-        self.paces.remove(to);
         if let Some((_, theirs)) = self.quarantine.until.remove(&from) {
             let ours = self.quarantine.until.get(&to).map_or(theirs, |ours| theirs.max(*ours));
             self.quarantine.until.insert(to, ours);
@@ -159,7 +108,6 @@ impl Guards {
 
     /// Removes all that is known of a person.
     pub fn forget(&mut self, key: ProfileKey) {
-        self.paces.remove(key);
         self.quarantine.until.remove(&key);
         self.quarantine.count.store(self.len(), Relaxed);
     }
@@ -181,17 +129,6 @@ impl Guards {
         self.looked = looked;
     }
 
-    /// Takes a pace out of an image.
-    pub fn restore_pace(&mut self, key: ProfileKey, mut bytes: Reader<'_>) -> Read<()> {
-        let pace = Pace { minute: bytes.word()?, acts: bytes.word()? };
-        // One more minute and one more act are counted from there.
-        if pace.minute == u32::MAX || pace.acts == u32::MAX {
-            return Err(bytes.fault("so much is not counted"));
-        }
-        self.paces.insert(key, pace);
-        bytes.end()
-    }
-
     /// Puts somebody of an image into quarantine.
     pub fn restore_held(&mut self, key: ProfileKey, mut bytes: Reader<'_>) -> Read<()> {
         self.quarantine.until.insert(key, bytes.tick()?);
@@ -203,11 +140,9 @@ impl Guards {
 impl Engine {
     /// Whether an act is one of somebody in quarantine, who then stays there, or gives the sign that leads there.
     pub(super) fn is_quarantined_act(&mut self, advertiser: AdvertiserCode, root: UserKey, at: Tick) -> bool {
-        let (key, settings) = (ProfileKey::of(root, advertiser), self.catalog.settings().guards);
-        let Some(is_hasty) = self.guards.is_hasty(key, at, &settings) else {
-            self.tally.unguarded += 1;
-            return self.is_held(advertiser, root, at);
-        };
+        let allowed = self.catalog.settings().guards.actions_per_minute_max;
+        let more = || more_in_minute(self.profiles.pace(ProfileKey::of(root, advertiser)), at);
+        let is_hasty = allowed != 0 && more().is_some_and(|more| u32::from(more) >= allowed);
         if is_hasty { self.hold(advertiser, root, at) } else { self.is_held(advertiser, root, at) }
     }
 
@@ -243,20 +178,6 @@ mod tests {
     use crate::units::Span;
 
     const SETTINGS: Settings = Settings { actions_per_minute_max: 3, quarantine: Span::seconds(600) };
-
-    #[test]
-    fn more_than_so_many_acts_within_a_minute_are_hasty() {
-        let mut guards = Guards::default();
-        let [one, other] = [1, 2].map(|user| ProfileKey::of(UserKey(user), AdvertiserCode(0)));
-        let mut acts = |key, at: u32| guards.is_hasty(key, Tick(at), &SETTINGS).unwrap();
-        assert!(![6_000, 6_010, 6_059].into_iter().any(|at| acts(one, at)));
-        assert!(!acts(other, 6_030), "somebody else's");
-        assert!(!acts(one, 6_060), "another minute");
-        assert!(!acts(one, 6_059), "late: not counted");
-        assert!(![6_061, 6_062].into_iter().any(|at| acts(one, at)) && acts(one, 6_063));
-        let off = Settings { actions_per_minute_max: 0, ..SETTINGS };
-        assert!(!(0..100).any(|_| guards.is_hasty(one, Tick(6_063), &off).unwrap()));
-    }
 
     #[test]
     fn quarantine_ends_with_quiet() {

@@ -87,7 +87,6 @@ impl Engine {
         self.people.groups.image(&mut table);
         self.impressions.kept.image(&mut table);
         self.conversions.kept.image(&mut table);
-        self.guards.paces.image(&mut table);
         for (code, goal) in self.goals.iter().enumerate() {
             goal.trial.iter().for_each(|trial| trial.people.image(&mut table));
             goal.learner.image(&mut |piece, bytes| table(Kind::Weights, weights_number(code, piece), bytes));
@@ -106,7 +105,6 @@ impl Engine {
         self.people.groups.begin_walk();
         self.impressions.kept.begin_walk();
         self.conversions.kept.begin_walk();
-        self.guards.paces.begin_walk();
         for goal in &mut self.goals {
             goal.trial.iter_mut().for_each(|trial| trial.people.begin_walk());
             goal.learner.begin_walk();
@@ -124,7 +122,6 @@ impl Engine {
         let is_done = self.people.groups.walk(enough - into.len().min(enough), into)
             && self.impressions.kept.walk(enough - into.len().min(enough), into)
             && self.conversions.kept.walk(enough - into.len().min(enough), into)
-            && self.guards.paces.walk(enough - into.len().min(enough), into)
             && self.goals.iter_mut().enumerate().all(|(code, goal)| goal.image_slice(code, enough, into));
         if is_done {
             self.imaging = None;
@@ -137,7 +134,6 @@ impl Engine {
         self.people.groups.stop_walk();
         self.impressions.kept.stop_walk();
         self.conversions.kept.stop_walk();
-        self.guards.paces.stop_walk();
         for goal in &mut self.goals {
             goal.trial.iter_mut().for_each(|trial| trial.people.stop_walk());
             goal.learner.stop_walk();

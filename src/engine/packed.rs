@@ -8,6 +8,7 @@
 //! |---|---|
 //! | 12 | first and latest action (4 each), sessions, actions in the latest one (2 each) |
 //! | 11 | path (8), flags, kinds of action, counted kinds |
+//! | 2 or 0 | actions in the minute of the latest, beyond the first |
 //! | 12 or 0 | latest impression and conversion (4 each), impressions, conversions (2 each) |
 //! | 1 and 6 a goal, or 0 | number of goals that suppress after a conversion; code (2), latest conversion (4) |
 //! | 9 a kind of action | code, latest time (4), decayed count (4) |
@@ -29,6 +30,10 @@ use crate::units::Tick;
 const HAS_OUTCOMES: u8 = 1;
 /// There were conversions of goals that suppress.
 const HAS_GOALS: u8 = 2;
+/// There was more than one action in the minute of the latest.
+const HAS_MORE_IN_MINUTE: u8 = 4;
+/// Where the flags stand.
+const FLAGS_AT: usize = 12 + PATH_LENGTH;
 /// Set beside an interest's number of kinds: there were impressions of it.
 const HAS_SHOWN: u8 = 1 << 7;
 
@@ -69,6 +74,17 @@ impl Packed {
         profile
     }
 
+    /// The latest action, and how many more there were in its minute.
+    pub fn pace(&self) -> (Tick, u16) {
+        let Some(last) = self.0.get(4..8) else { return (Tick(0), 0) };
+        let last = u32::from_le_bytes(last.try_into().expect("four bytes"));
+        let more = match self.0[FLAGS_AT] & HAS_MORE_IN_MINUTE {
+            0 => 0,
+            _ => u16::from_le_bytes([self.0[FLAGS_AT + 3], self.0[FLAGS_AT + 4]]),
+        };
+        (Tick(last), more)
+    }
+
     /// Fills in a profile that nothing happened to yet.
     pub fn unpack(&self, profile: &mut Profile) {
         if !self.0.is_empty() {
@@ -81,12 +97,17 @@ fn write(profile: &Profile, bytes: &mut Vec<u8>) {
     let has_outcomes =
         (profile.last_shown, profile.last_converted, profile.shown, profile.conversions) != (Tick(0), Tick(0), 0, 0);
     let has_goals = !profile.latest_by_goal.is_empty();
-    let flags = if has_outcomes { HAS_OUTCOMES } else { 0 } | if has_goals { HAS_GOALS } else { 0 };
+    let has_more = profile.more_in_minute != 0;
+    let flags = [(has_outcomes, HAS_OUTCOMES), (has_goals, HAS_GOALS), (has_more, HAS_MORE_IN_MINUTE)];
+    let flags = flags.into_iter().map(|(has, flag)| if has { flag } else { 0 }).sum();
     bytes.extend_from_slice(&pair(profile.first_acted, profile.last_acted));
     bytes.extend_from_slice(&counts(profile.sessions, profile.session_actions));
     bytes.extend_from_slice(&profile.path);
     // Codes are bytes above 0, and each stands once: at most 255 of them.
     bytes.extend_from_slice(&[flags, profile.actions.len() as u8, profile.occurrences.len() as u8]);
+    if has_more {
+        bytes.extend_from_slice(&profile.more_in_minute.to_le_bytes());
+    }
     if has_outcomes {
         bytes.extend_from_slice(&pair(profile.last_shown, profile.last_converted));
         bytes.extend_from_slice(&counts(profile.shown, profile.conversions));
@@ -160,6 +181,9 @@ impl Reader<'_> {
         (profile.sessions, profile.session_actions) = self.counts();
         profile.path = self.bytes();
         let [flags, actions, counted] = self.bytes();
+        if flags & HAS_MORE_IN_MINUTE != 0 {
+            profile.more_in_minute = u16::from_le_bytes(self.bytes());
+        }
         if flags & HAS_OUTCOMES != 0 {
             (profile.last_shown, profile.last_converted) = self.pair();
             (profile.shown, profile.conversions) = self.counts();
@@ -213,8 +237,11 @@ fn check(mut bytes: Checked<'_>) -> Read<Tick> {
     bytes.slice(4 + PATH_LENGTH)?;
     let fault = bytes.fault("unknown flags");
     let [flags, actions, counted] = bytes.bytes()?;
-    if flags & !(HAS_OUTCOMES | HAS_GOALS) != 0 {
+    if flags & !(HAS_OUTCOMES | HAS_GOALS | HAS_MORE_IN_MINUTE) != 0 {
         return Err(fault);
+    }
+    if flags & HAS_MORE_IN_MINUTE != 0 {
+        bytes.slice(2)?;
     }
     if flags & HAS_OUTCOMES != 0 {
         last_seen = last_seen.max(bytes.tick()?).max(bytes.tick()?);
@@ -327,6 +354,7 @@ mod tests {
                 }
                 kept.set(&profile, &mut buffer);
                 prop_assert_eq!(&kept.get(), &profile);
+                prop_assert_eq!(kept.pace(), (profile.last_acted, profile.more_in_minute));
             }
             let (read, last_seen) = Packed::from_bytes(kept.as_bytes()).unwrap_or_default();
             prop_assert_eq!(read, kept);

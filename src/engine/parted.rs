@@ -36,10 +36,6 @@ impl<K: Eq + Hash, V, const PARTS: usize> PartedMap<K, V, PARTS> {
         self.parts[part::<PARTS>(key)].get_mut(key)
     }
 
-    pub fn contains_key(&self, key: &K) -> bool {
-        self.parts[part::<PARTS>(key)].contains_key(key)
-    }
-
     /// The value of a key, a new one if there is none.
     pub fn get_or_insert(&mut self, key: K, new: V) -> &mut V {
         match self.parts[part::<PARTS>(&key)].entry(key) {

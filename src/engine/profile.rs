@@ -1,5 +1,7 @@
 //! What one person did with one advertiser.
 
+use std::cmp::Ordering;
+
 use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
@@ -34,6 +36,8 @@ pub struct Profile {
     pub sessions: u16,
     /// Actions in the latest session.
     pub session_actions: u16,
+    /// Actions in the minute of the latest one, beyond the first.
+    pub more_in_minute: u16,
     /// Impressions shown.
     pub shown: u16,
     /// Conversions that stand.
@@ -76,6 +80,17 @@ pub(super) struct Act {
     pub tick: Tick,
     pub item: Option<ItemKey>,
     pub category: Option<ItemKey>,
+}
+
+/// Given the latest action and how many more there were in its minute, how many those are after one more at a tick;
+/// `None` for one of an earlier minute, which does not count.
+pub(super) fn more_in_minute((last_acted, more): (Tick, u16), tick: Tick) -> Option<u16> {
+    match (tick.0 / 60).cmp(&(last_acted.0 / 60)) {
+        _ if last_acted == Tick(0) => Some(0),
+        Ordering::Less => None,
+        Ordering::Equal => Some(more.saturating_add(1)),
+        Ordering::Greater => Some(0),
+    }
 }
 
 /// The key under which a category stands among the interests.
@@ -132,6 +147,8 @@ impl Profile {
             self.path.rotate_right(1);
             self.path[0] = act.action.0;
         }
+        let pace = (self.last_acted, self.more_in_minute);
+        self.more_in_minute = more_in_minute(pace, act.tick).unwrap_or(self.more_in_minute);
         self.first_acted = if is_first { act.tick } else { self.first_acted.min(act.tick) };
         self.last_acted = self.last_acted.max(act.tick);
         self.count(act);
@@ -216,6 +233,8 @@ impl Profile {
             self.path = other.path;
             self.session_actions = other.session_actions;
         }
+        // Their pace begins anew.
+        self.more_in_minute = 0;
         let never = Tick(0);
         if self.first_acted == never || (other.first_acted != never && other.first_acted < self.first_acted) {
             self.first_acted = other.first_acted;
@@ -294,6 +313,17 @@ mod tests {
             profile.act(*one, 2);
         });
         profile
+    }
+
+    #[test]
+    fn actions_of_the_latest_minute_are_counted() {
+        let mut profile = Profile::default();
+        for (at, more) in [(5, 0), (5, 1), (59, 2), (60, 0), (59, 0), (100, 1), (61, 2), (59, 2), (6_000, 0)] {
+            profile.act(act(VIEW, at, None), 2);
+            assert_eq!(profile.more_in_minute, more, "after that at {at} s");
+        }
+        (0..70_000).for_each(|_| assert!(!profile.act(act(VIEW, 6_001, None), 2)));
+        assert_eq!(profile.more_in_minute, u16::MAX);
     }
 
     #[test]

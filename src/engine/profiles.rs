@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::entries::Kind;
+use super::packed::Packed;
 use super::parted::PartedMap;
 use super::profile::Profile;
 use super::shards::{ProfileWalk, Shards};
@@ -73,6 +74,11 @@ impl Profiles {
     /// A copy of a profile.
     pub fn get(&self, key: ProfileKey) -> Option<Profile> {
         self.shared.read(key, |kept| kept.get())
+    }
+
+    /// Somebody's latest action, and how many more there were in its minute.
+    pub fn pace(&self, key: ProfileKey) -> (Tick, u16) {
+        self.shared.read(key, Packed::pace).unwrap_or_default()
     }
 
     /// Changes a profile, a new one if there is none.

@@ -16,19 +16,26 @@ pub(super) struct RecentEvents {
 }
 
 impl RecentEvents {
-    pub fn contains(&self, id: u64) -> bool {
-        self.known.contains_key(&id)
-    }
-
-    /// Remembers an id; beyond `max` the oldest is forgotten.
-    pub fn insert(&mut self, id: u64, max: usize) {
-        if self.known.insert(id, ()).is_none() {
+    /// Whether an id was not seen lately; from now on it was.
+    pub fn is_new(&mut self, id: u64) -> bool {
+        let is_new = self.known.insert(id, ()).is_none();
+        if is_new {
             self.order.push_back(id);
         }
+        is_new
+    }
+
+    /// Takes back the latest [`RecentEvents::is_new`], which was true.
+    pub fn take_back(&mut self) {
+        let latest = self.order.pop_back();
+        self.known.remove(&latest.expect("it was noted just before"));
+    }
+
+    /// Forgets the oldest beyond `max`.
+    pub fn bound(&mut self, max: usize) {
         while self.order.len() > max {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
+            let oldest = self.order.pop_front();
+            self.known.remove(&oldest.expect("there are more than `max`"));
         }
     }
 
@@ -72,10 +79,13 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten() {
         let mut recent = RecentEvents::default();
-        for id in [1, 2, 1, 3] {
-            recent.insert(id, 2);
+        for (id, is_new) in [(1, true), (2, true), (1, false), (3, true), (2, false), (1, true)] {
+            assert_eq!(recent.is_new(id), is_new, "{id}");
+            recent.bound(2);
         }
-        assert_eq!(recent.iter().collect::<Vec<_>>(), [2, 3]);
-        assert!(!recent.contains(1) && recent.contains(2) && recent.contains(3));
+        assert_eq!(recent.iter().collect::<Vec<_>>(), [3, 1]);
+        assert!(recent.is_new(4));
+        recent.take_back();
+        assert!(recent.is_new(4) && !recent.is_new(3));
     }
 }

@@ -77,10 +77,6 @@ impl<K: Key, V: Row> Table<K, V> {
         self.len
     }
 
-    pub fn contains_key(&self, key: K) -> bool {
-        self.maps[self.place(key)].contains_key(&key)
-    }
-
     pub fn get(&self, key: K) -> Option<&V> {
         self.maps[self.place(key)].get(&key)
     }
@@ -89,17 +85,6 @@ impl<K: Key, V: Row> Table<K, V> {
         let place = self.place(key);
         self.keep(place, key);
         self.maps[place].get_mut(&key)
-    }
-
-    /// What is known of a key, which is made where nothing is.
-    pub fn or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
-        let place = self.place(key);
-        self.keep(place, key);
-        let len = &mut self.len;
-        self.maps[place].entry(key).or_insert_with(|| {
-            *len += 1;
-            value()
-        })
     }
 
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -126,22 +111,6 @@ impl<K: Key, V: Row> Table<K, V> {
             map.shrink_to_fit();
         }
         Some(removed)
-    }
-
-    /// Drops the entries that are not to stay.
-    pub fn retain(&mut self, mut stays: impl FnMut(&V) -> bool) {
-        if self.walk.is_none() {
-            self.maps.iter_mut().for_each(|map| map.retain(|_, value| stays(value)));
-            self.len = self.maps.iter().map(HashMap::len).sum();
-            return;
-        }
-        for place in 0..self.maps.len() {
-            let leaving: Vec<K> =
-                self.maps[place].iter().filter(|(_, value)| !stays(value)).map(|(key, _)| *key).collect();
-            leaving.into_iter().for_each(|key| {
-                self.remove(key);
-            });
-        }
     }
 
     /// All entries, in no order.
@@ -216,8 +185,6 @@ mod tests {
         match what {
             0 => drop(table.insert(key, value)),
             1 => drop(table.remove(key)),
-            2 => *table.or_insert_with(key, || value) += 1,
-            3 if value < 20 => table.retain(|kept| *kept % 3 != 0),
             _ => table.get_mut(key).into_iter().for_each(|kept| *kept += value),
         }
     }
@@ -226,8 +193,8 @@ mod tests {
         /// What a walk hands out is what was when it began, each entry once, whatever happens meanwhile.
         #[test]
         fn a_walk_hands_out_what_was(
-            before in proptest::collection::vec((0u8..5, 0u64..40, 0u64..100), 0..80),
-            meanwhile in proptest::collection::vec((0u8..5, 0u64..40, 0u64..100), 0..80),
+            before in proptest::collection::vec((0u8..3, 0u64..40, 0u64..100), 0..80),
+            meanwhile in proptest::collection::vec((0u8..3, 0u64..40, 0u64..100), 0..80),
             most in 1usize..200,
             pause in 1usize..10,
         ) {

@@ -7,6 +7,7 @@ use crate::event::{Action, Retraction};
 use crate::ids::{Id, UserKey};
 use crate::journal::Options;
 use crate::journal::watched::Watched;
+use crate::record::decode_frame;
 use crate::server::queue::Refused;
 use crate::storage::Directory;
 

@@ -7,20 +7,15 @@ use super::reference::Reference;
 pub type Known = (usize, u64);
 
 impl Reference {
-    /// Whether an act is one of somebody in quarantine: counts it to the minute it was done in.
+    /// Whether an act is one of somebody in quarantine. Those of an earlier minute than the latest are not counted.
     pub fn is_quarantined_act(&mut self, of: usize, person: u64, tick: u64) -> bool {
-        let (who, minute) = ((of, person), tick / 60);
-        let most = self.settings.guards.actions_per_minute_max as usize;
-        if most == 0 {
-            return self.is_held(of, person, tick);
-        }
-        let theirs = self.paces.iter().filter(|(known, _)| *known == who);
-        if theirs.clone().all(|(_, other)| *other <= minute) {
-            self.paces.push((who, minute));
-            if self.paces.iter().filter(|pace| **pace == (who, minute)).count() > most {
-                self.hold(of, person, tick);
-                return true;
-            }
+        let most = u64::from(self.settings.guards.actions_per_minute_max);
+        let history = self.history(of, person);
+        let life = history.life();
+        let is_counted = life.last_acted > 0 && tick / 60 == life.last_acted / 60;
+        if most > 0 && is_counted && life.more_in_minute() + 2 > most {
+            self.hold(of, person, tick);
+            return true;
         }
         self.is_held(of, person, tick)
     }
@@ -63,14 +58,12 @@ impl Reference {
         let now = self.now / 1_000;
         if now / 60 != self.looked / 60 {
             self.looked = now;
-            self.paces.retain(|(_, minute)| minute + 1 >= now / 60);
             self.quarantine.retain(|_, until| *until >= now);
         }
     }
 
-    /// The two are one from now on; how fast they act is counted anew.
+    /// The two are one from now on.
     pub fn link_guards(&mut self, other: u64, root: u64) {
-        self.paces.retain(|((_, person), _)| *person != other && *person != root);
         for of in 0..self.settings.advertisers.len() {
             if let Some(theirs) = self.quarantine.remove(&(of, other)) {
                 let ours = self.quarantine.entry((of, root)).or_default();
@@ -80,7 +73,6 @@ impl Reference {
     }
 
     pub fn forget_guards(&mut self, person: u64) {
-        self.paces.retain(|((_, known), _)| *known != person);
         self.quarantine.retain(|(_, known), _| *known != person);
     }
 }

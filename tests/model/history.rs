@@ -51,6 +51,9 @@ pub struct Life<'a> {
     pub path: Vec<&'a Id>,
     /// 0 for never, as with the others.
     pub last_acted: u64,
+    /// Times of the acts since another id was linked, and of the latest act before that.
+    since_link: Vec<u64>,
+    before_link: u64,
     pub last_shown: u64,
     pub last_converted: u64,
     pub shown: u64,
@@ -123,7 +126,15 @@ impl<'a> Life<'a> {
             self.path.truncate(8);
         }
         self.last_acted = self.last_acted.max(act.tick);
+        self.since_link.push(act.tick);
         self.acts.push(act);
+    }
+
+    /// Acts in the minute of the latest beyond the first; all from before a link count as one.
+    pub fn more_in_minute(&self) -> u64 {
+        let is_latest = |tick: &&u64| **tick > 0 && **tick / 60 == self.last_acted / 60;
+        let all = self.since_link.iter().filter(is_latest).count() + usize::from(is_latest(&&self.before_link));
+        all.saturating_sub(1) as u64
     }
 
     /// Two lives add up; the path is that of the one who acted last, for a path knows no times.
@@ -137,6 +148,8 @@ impl<'a> Life<'a> {
         self.shown += other.shown;
         self.conversions += other.conversions;
         self.last_acted = self.last_acted.max(other.last_acted);
+        self.since_link.clear();
+        self.before_link = self.last_acted;
         self.last_shown = self.last_shown.max(other.last_shown);
         self.last_converted = self.last_converted.max(other.last_converted);
     }

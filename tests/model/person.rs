@@ -26,6 +26,7 @@ impl Person<'_> {
         let counts = [profile.sessions, profile.session_actions, profile.shown, profile.conversions].map(u64::from);
         let expected = [life.sessions, life.session_actions, life.shown, life.conversions];
         assert_eq!(counts, expected, "sessions, actions of the last, impressions, conversions: {life:?}");
+        assert_eq!(u64::from(profile.more_in_minute), life.more_in_minute(), "more in the minute: {life:?}");
         let times = [profile.first_acted, profile.last_acted, profile.last_shown, profile.last_converted];
         let first = life.first_acted().unwrap_or(0);
         let expected = [first, life.last_acted, life.last_shown, life.last_converted];

@@ -66,9 +66,8 @@ pub struct Reference {
     pub spent: Vec<Spent>,
     /// When the sums of that faded last, in seconds.
     pub minute: u64,
-    /// Until when somebody is in quarantine, in seconds, and in which minutes who acted lately.
+    /// Until when somebody is in quarantine, in seconds.
     pub quarantine: BTreeMap<Known, u64>,
-    pub paces: Vec<(Known, u64)>,
     /// When was last looked at who may leave, in seconds.
     pub looked: u64,
     /// Event ids by the advertiser that the event names, if it names one.

@@ -58,7 +58,7 @@ impl Lanes {
 impl Slot {
     /// Writes what stands there. Only the one writer may call it.
     pub fn touch(&self) {
-        // The box keeps the compiler from seeing that nothing changes: of `fetch_or(0)` it leaves but a load, and a page
+        // The box keeps the compiler from seeing that nothing changes: of `fetch_or(0)` it leaves a load, and a page
         // that was only read still lacks memory of its own.
         self.stamp.store(std::hint::black_box(self.stamp.load(Relaxed)), Relaxed);
     }
