@@ -203,7 +203,7 @@ impl SimulatedDisk {
     /// Deletes the newest file; its first frame.
     pub fn lose_newest(&self) -> Option<u64> {
         let mut state = self.state();
-        let name = state.files.keys().filter(|name| name.parse::<u64>().is_ok()).next_back()?.clone();
+        let name = state.files.keys().rfind(|name| name.parse::<u64>().is_ok())?.clone();
         state.files.remove(&name);
         name.parse().ok()
     }
@@ -247,7 +247,7 @@ impl State {
     /// Called before each sync.
     fn sync(&mut self) {
         self.syncs += 1;
-        let beside = self.home.as_deref().map_or_else(BTreeMap::new, |home| all_of(home));
+        let beside = self.home.as_deref().map_or_else(BTreeMap::new, all_of);
         for image in 0..self.images {
             let mut fate = match image {
                 0 => Fate::AllLost,
