@@ -24,6 +24,14 @@ impl<K, V, const PARTS: usize> Default for PartedMap<K, V, PARTS> {
 }
 
 impl<K: Eq + Hash, V, const PARTS: usize> PartedMap<K, V, PARTS> {
+    /// An empty map with room for about so many.
+    pub fn with_room(entries: usize) -> PartedMap<K, V, PARTS> {
+        // Chance fills some parts by a little more than others.
+        let room = entries / PARTS + entries / PARTS / 8;
+        let part = || HashMap::with_capacity_and_hasher(room, KeyHasher::default());
+        PartedMap { parts: (0..PARTS).map(|_| part()).collect(), len: 0 }
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

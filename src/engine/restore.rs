@@ -99,10 +99,23 @@ impl Restoring {
     /// The first entry that says what no state comes to, as far as it shows by itself.
     pub fn take(&self, piece: &[u8]) -> Result<(), RestoreError> {
         let mut parts = Parts::default();
+        // A walk hands out neighbours one after the other.
+        let mut neighbours = Vec::new();
+        let place = |neighbours: &mut Vec<_>| {
+            self.shards.place(neighbours).map_err(|key| wrong(Kind::Profile, key.number(), TWICE))
+        };
         for entry in Entries::read(piece) {
             let entry = entry?;
-            self.take_entry(entry, &mut parts).map_err(|fault| wrong(entry.kind, entry.number, fault))?;
+            take(entry, &mut parts, &mut neighbours).map_err(|fault| wrong(entry.kind, entry.number, fault))?;
+            if let [.., (before, _), (last, _)] = neighbours[..]
+                && !Shards::are_neighbours(before, last)
+            {
+                let last = neighbours.pop();
+                place(&mut neighbours)?;
+                neighbours.extend(last);
+            }
         }
+        place(&mut neighbours)?;
         let mut all = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         for (hour, mut keys) in parts.hours {
             all.hours.entry(hour).or_default().append(&mut keys);
@@ -113,23 +126,6 @@ impl Restoring {
         Ok(())
     }
 
-    fn take_entry(&self, Entry { kind, number, bytes }: Entry<'_>, parts: &mut Parts) -> Read<()> {
-        match kind {
-            Kind::Profile => {
-                let (packed, last_seen) = Packed::from_bytes(bytes)?;
-                let key = ProfileKey::from_number(number);
-                if !self.shards.place(key, packed) {
-                    return Err(TWICE);
-                }
-                parts.hours.entry(last_seen.0 / HOUR_S).or_default().push(key);
-            }
-            Kind::Impression => parts.impressions.push((number, Impression::read(Reader::new(bytes))?)),
-            Kind::Conversion => parts.conversions.push((number, Conversion::read(Reader::new(bytes))?)),
-            _ => parts.others.push((kind, number, bytes.into())),
-        }
-        Ok(())
-    }
-
     /// The engine that the entries are the image of, under the settings that were in force.
     ///
     /// # Errors
@@ -137,7 +133,7 @@ impl Restoring {
     pub fn finish(self, settings: Settings) -> Result<Engine, RestoreError> {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let set = |(hour, keys): (u32, Vec<ProfileKey>)| {
-            let mut set = Hour::default();
+            let mut set = Hour::with_room(keys.len());
             keys.into_iter().for_each(|key| set.insert(key, ()).unwrap_or_default());
             (hour, set)
         };
@@ -162,6 +158,26 @@ impl Restoring {
         engine.publish();
         Ok(engine)
     }
+}
+
+/// Takes an entry: a profile to the others that are to be placed.
+fn take(
+    Entry { kind, number, bytes }: Entry<'_>,
+    parts: &mut Parts,
+    profiles: &mut Vec<(ProfileKey, Packed)>,
+) -> Read<()> {
+    match kind {
+        Kind::Profile => {
+            let (packed, last_seen) = Packed::from_bytes(bytes)?;
+            let key = ProfileKey::from_number(number);
+            profiles.push((key, packed));
+            parts.hours.entry(last_seen.0 / HOUR_S).or_default().push(key);
+        }
+        Kind::Impression => parts.impressions.push((number, Impression::read(Reader::new(bytes))?)),
+        Kind::Conversion => parts.conversions.push((number, Conversion::read(Reader::new(bytes))?)),
+        _ => parts.others.push((kind, number, bytes.into())),
+    }
+    Ok(())
 }
 
 const TWICE: Fault = Fault { offset: 0, what: "it comes twice" };

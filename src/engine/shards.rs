@@ -21,6 +21,11 @@ const SHARDS: usize = 4_096;
 
 type Map<V> = HashMap<ProfileKey, V, KeyHasher>;
 
+/// Place of the map that a profile stands in; that map itself takes other bits of the key, mixed once more.
+fn shard(key: ProfileKey) -> usize {
+    (key.number() >> 52) as usize % SHARDS
+}
+
 /// All profiles.
 #[derive(Debug)]
 pub(super) struct Shards {
@@ -72,8 +77,7 @@ impl Profiles {
 
 impl Shards {
     fn shard(&self, key: ProfileKey) -> &Shard {
-        // The map itself takes other bits of the key, mixed once more.
-        &self.shards[(key.number() >> 52) as usize % SHARDS]
+        &self.shards[shard(key)]
     }
 
     /// Lets somebody look at a profile. Nothing else of the map may be asked for meanwhile.
@@ -101,15 +105,23 @@ impl Shards {
         shard.map.remove(&key)
     }
 
-    /// Puts a profile where none is; false where one is already.
-    pub fn place(&self, key: ProfileKey, profile: Packed) -> bool {
-        match self.shard(key).write().map.entry(key) {
-            Place::Occupied(_) => false,
-            Place::Vacant(entry) => {
-                entry.insert(profile);
-                true
+    /// Whether two profiles stand in the same map.
+    pub fn are_neighbours(one: ProfileKey, other: ProfileKey) -> bool {
+        shard(one) == shard(other)
+    }
+
+    /// Puts [neighbours](Shards::are_neighbours) where none of them is; the first that is there already, which ends it.
+    pub fn place(&self, neighbours: &mut Vec<(ProfileKey, Packed)>) -> Result<(), ProfileKey> {
+        let Some((first, _)) = neighbours.first() else { return Ok(()) };
+        let mut shard = self.shard(*first).write();
+        // Found room for all at once, the map does not move them again and again.
+        shard.map.reserve(neighbours.len());
+        for (key, profile) in neighbours.drain(..) {
+            if shard.map.insert(key, profile).is_some() {
+                return Err(key);
             }
         }
+        Ok(())
     }
 
     /// Visits all profiles, in no order.
