@@ -17,8 +17,8 @@ use crate::storage::Directory;
 
 /// Shows what is in a data directory: its journal files and snapshots, whether each is whole, and what the records say
 ///
-/// Changes nothing; not while a service works there. Users are keys, their ids are not in the journal. Exit code 1 where
-/// something is damaged or missing.
+/// Changes nothing; not while a service works there. Users are keys, their ids are not in the journal. Exit code 1
+/// where something is damaged or missing.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The data directory

@@ -70,7 +70,10 @@ impl Serve {
             false => Some(Directory::open_or_make(&config.storage.path)?),
         };
         let (ground, secrets) = match &directory {
-            None => (Ground::in_memory(), Secrets::in_memory(Identity::generate())),
+            None => {
+                let ground = Ground { tell: data::teller(), ..Ground::in_memory() };
+                (ground, Secrets::in_memory(Identity::generate()))
+            }
             Some(directory) => (data::ground(directory, &config.storage)?, Secrets::of(directory)),
         };
         server::run(config, ground, secrets, listeners, told_to_stop(), ready)

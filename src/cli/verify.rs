@@ -12,8 +12,8 @@ use crate::storage::{Directory, audit};
 
 /// Reads the whole journal and all snapshots of a data directory, and changes nothing: every page, frame and record
 ///
-/// Prints the digest of the state that a start would have, which `GetState` tells of a running service, too. Exit code 1
-/// and the place when something is damaged or missing, and whether a service would start all the same. Not while a
+/// Prints the digest of the state that a start would have, which `GetState` tells of a running service, too. Exit code
+/// 1 and the place when something is damaged or missing, and whether a service would start all the same. Not while a
 /// service works in the directory: its files change.
 #[derive(Debug, Args)]
 pub struct Verify {

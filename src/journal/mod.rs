@@ -27,8 +27,8 @@
 //! | `frames` | number, `u64` | BLAKE3 of number (little-endian) and frame, 32 bytes; then the frame |
 //!
 //! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it
-//! is durable; so each that is found was finished. Beside them stands which of them is the newest (`journal.newest`): one
-//! that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all pages of a
+//! is durable; so each that is found was finished. Beside them stands which of them is the newest (`journal.newest`):
+//! one that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all pages of a
 //! file are checked when it is opened, and each frame when it is read.
 //!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
@@ -90,8 +90,8 @@ pub trait Journal: Send {
     /// The last frame that was there when the journal was opened; 0 when there was none.
     fn stored_last(&self) -> Seq;
 
-    /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only. What
-    /// comes back can be waited with until all that was appended before survives what the journal as a whole does.
+    /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only.
+    /// What comes back can be waited with until all that was appended before is safe from a crash.
     ///
     /// # Errors
     /// After a failure.

@@ -121,8 +121,8 @@ impl Snapshots {
         self.counters.count(Count::SnapshotsFailed);
         let cause = std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
         let told = format!(
-            "no snapshot was taken: {error}{cause}; the service goes on, and its journal grows until one succeeds: mend \
-             that"
+            "no snapshot was taken: {error}{cause}; the service goes on, and its journal grows until one succeeds: \
+             mend that"
         );
         self.plan.iter().for_each(|plan| (plan.tell)(&told));
     }

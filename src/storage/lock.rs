@@ -1,7 +1,8 @@
 //! Who works in a directory: one process that writes, or some that look.
 //!
-//! Two files are locked: `inkling.lock`, which whoever writes makes, and `inkling.format`, which each directory has. So
-//! looking leaves nothing behind, works where nothing can be written, and keeps out a service that would start meanwhile.
+//! Two files are locked: `inkling.lock`, which whoever writes makes, and `inkling.format`, which each directory has.
+//! So looking leaves nothing behind, works where nothing can be written, and keeps out a service that would start
+//! meanwhile.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -42,8 +42,8 @@ pub enum RecoveryError {
     },
     /// The clock of the records goes back.
     #[error(
-        "record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly: restore a \
-         backup",
+        "record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly: \
+         restore a backup",
         at.0, found.0, before.0
     )]
     Clock {

@@ -10,8 +10,8 @@ async fn an_advertiser_that_the_service_does_not_know_is_named_at_once() {
     let service = Service::start().await;
     let arguments = ["load", "--advertiser", "nobody", "--producers", "2", "--events", "10", "--for", "1h"];
     let ran = tokio::time::timeout(Duration::from_secs(60), inkling(&service, &arguments, "")).await.expect("it ends");
-    let told = "error: 20 of 20 events were refused: advertiser 'nobody' is not configured: name one that the service's \
-                configuration has, with --advertiser\n";
+    let told = "error: 20 of 20 events were refused: advertiser 'nobody' is not configured: name one that the \
+                service's configuration has, with --advertiser\n";
     assert_eq!((ran.code, ran.err.as_str()), (Some(1), told), "{}", ran.out);
     service.stop().await;
 }
