@@ -28,8 +28,8 @@
 //!
 //! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it
 //! is durable; so each that is found was finished. Beside them stands which of them is the newest (`journal.newest`):
-//! one that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all pages of a
-//! file are checked when it is opened, and each frame when it is read.
+//! one that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all
+//! pages of a file are checked when it is opened, and each frame when it is read.
 //!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
 
