@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use inkling::ids::Seq;
 use inkling::journal::{Disk, Files};
@@ -126,6 +127,8 @@ struct State {
     newest: Option<Seq>,
     /// Last frame known as durable.
     acknowledged: u64,
+    /// How long a sync takes.
+    pause: Duration,
     /// Whose files are a part of each image.
     home: Option<PathBuf>,
     /// Its files, in an image.
@@ -156,6 +159,11 @@ impl SimulatedDisk {
     /// Lets the files of a directory be a part of each image, as they are at its moment.
     pub fn beside(&self, home: &Path) {
         self.state().home = Some(home.to_owned());
+    }
+
+    /// Lets each sync take so long, before its images are made.
+    pub fn slow(&self, pause: Duration) {
+        self.state().pause = pause;
     }
 
     /// Makes images now, as at a sync.
@@ -386,6 +394,8 @@ impl StorageBackend for SimulatedFile {
     fn sync_data(&self) -> io::Result<()> {
         // Looked up first, so that a failing disk makes no image.
         self.with(|_| ())?;
+        let pause = self.disk.state().pause;
+        std::thread::sleep(pause);
         self.disk.state().sync();
         let mut state = self.disk.state();
         let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();

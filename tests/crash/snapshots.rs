@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use inkling::engine::{Digest, Engine};
 use inkling::event::Record;
@@ -35,6 +36,8 @@ struct Drive {
     engine: Engine,
     taking: Option<Taking>,
     seq: Seq,
+    /// Snapshots are whole as soon as can be, while the journal takes its time.
+    is_hasty: bool,
 }
 
 impl Drive {
@@ -42,10 +45,15 @@ impl Drive {
         let directory = Directory::open_or_make_with(home, || [1; 32]).unwrap();
         let disk = SimulatedDisk::with_images(IMAGES, seed());
         disk.beside(home);
+        let is_hasty = durability == Durability::Buffered;
+        if is_hasty {
+            // Long enough for a snapshot that does not wait for it to get its name.
+            disk.slow(Duration::from_millis(30));
+        }
         let options = Options { durability, ..options() };
         let fingerprint = directory.identity().fingerprint();
         let journal = DurableJournal::open(Arc::new(disk.clone()), fingerprint, Seq(0), options).unwrap();
-        Drive { disk, directory, journal, engine: Engine::new(), taking: None, seq: Seq(0) }
+        Drive { disk, directory, journal, engine: Engine::new(), taking: None, seq: Seq(0), is_hasty }
     }
 
     fn shelf(&self) -> Shelf {
@@ -77,6 +85,11 @@ impl Drive {
         let taking = Taking::begin(&mut self.engine, home, covers, Box::new(behind), Box::new(|| {})).unwrap();
         self.disk.image();
         self.taking = taking;
+        // Otherwise the journal's next frame would be waited for before there is a whole snapshot.
+        while self.is_hasty
+            && let Some(taking) = &mut self.taking
+            && let Progress::Working = taking.step(&mut self.engine)
+        {}
     }
 
     fn step(&mut self) {
