@@ -166,7 +166,8 @@ impl Bench {
     fn snapshot(&mut self, directory: &Path, seq: u64, times: &mut Times) -> Duration {
         let covers = Covers { seq: Seq(seq), fingerprint: FINGERPRINT, at: Timestamp(self.now) };
         let whole = Instant::now();
-        let mut taking = Taking::begin(&mut self.engine, directory, covers, Box::new(|| {})).unwrap().unwrap();
+        let mut taking =
+            Taking::begin(&mut self.engine, directory, covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
         times.slice.record(whole.elapsed().as_nanos() as u64).unwrap();
         for number in 1.. {
             self.round(number, times);

@@ -44,7 +44,7 @@ fn write(path: &Path) {
     let mut journal = directory.journal(Seq(0), Options::default()).unwrap();
     for (place, frame) in frames().into_iter().enumerate() {
         if place == 2 {
-            journal.roll().unwrap();
+            assert!(journal.roll().unwrap().wait());
         }
         journal.append(frame).unwrap();
         journal.wait();

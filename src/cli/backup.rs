@@ -28,7 +28,7 @@ impl Backup {
     /// # Errors
     /// When there is nothing to copy, or it cannot be.
     pub fn run(self) -> anyhow::Result<()> {
-        let backup = back_up(&self.directory, &self.to).context("inkling backup")?;
+        let backup = back_up(&self.directory, &self.to)?;
         let text = format!(
             "{}: state at frame {}, clock {} ms, {} bytes, checked\n",
             self.to.display(),

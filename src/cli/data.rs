@@ -1,5 +1,6 @@
 //! What the commands share that work on a data directory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,7 +8,7 @@ use anyhow::Context;
 use crate::config::{Durability, StorageConfig};
 use crate::journal::{self, Options};
 use crate::report::progress::Progress;
-use crate::storage::{Directory, Ground};
+use crate::storage::{Directory, Ground, Tell};
 
 /// What a service goes on from, with a line on the terminal that says how far the journal is applied.
 pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<Ground> {
@@ -24,13 +25,17 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
         }
     };
     let options = Options { durability, ..Options::default() };
-    let tell = |what: &str| eprintln!("inkling: {what}");
-    let ground = Ground::stored(directory, options, Box::new(watch), Box::new(tell));
+    let ground = Ground::stored(directory, options, Box::new(watch), teller());
     let mut ground = ground.context("the state cannot be recovered")?;
     if let Some(plan) = &mut ground.snapshots {
         (plan.interval, plan.kept) = (Duration::from_millis(storage.snapshot_interval.0), storage.snapshots_kept);
     }
     Ok(ground)
+}
+
+/// Tells the operator on standard error, at once.
+pub fn teller() -> Tell {
+    Arc::new(|what| eprintln!("inkling: {what}"))
 }
 
 /// Where and how surely events are kept, in words.

@@ -1,14 +1,14 @@
 //! `inkling export DIR LOG`: the journal as a journey log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::words;
 use crate::ids::Id;
 use crate::journey::JourneyWriter;
-use crate::storage::{Directory, Selection, export};
+use crate::storage::{Directory, Selection, earliest, export};
 use crate::units::Timestamp;
 
 /// Writes the journal of a data directory as a journey log, which `inkling replay` reads
@@ -40,6 +40,15 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     super::replay::read_moment(text).ok_or_else(wrong)
 }
 
+/// Refuses a place where no new log can be.
+fn free(log: &Path) -> anyhow::Result<()> {
+    let shown = log.display();
+    ensure!(!log.exists(), "{shown}: is there already: a log is written to a new file only, name another one");
+    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
+    ensure!(parent.is_none_or(Path::is_dir), "{shown}: the directory is not there: make it, or name another one");
+    Ok(())
+}
+
 fn name(text: &str) -> Result<Id, String> {
     Id::new(text).map_err(|error| error.to_string())
 }
@@ -48,19 +57,27 @@ impl Export {
     /// Reads, writes, and prints what was left out.
     ///
     /// # Errors
-    /// When the journal is damaged, or the log cannot be written.
+    /// When the journal is damaged, the advertiser is unknown, or the log cannot be written: then there is no log.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
-        let (engine, after) = super::verify::start(&directory, &directory.journal_files()?)?;
+        let directory = Directory::look(&self.directory)?;
+        let (engine, after) = earliest(&directory)?;
         let selection = Selection {
             from: self.from.unwrap_or_default(),
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
-        let mut writer = JourneyWriter::create(&self.log).context("a log is written to a new file only")?;
-        let exported = export(engine, || directory.reader(after), &mut writer, &selection)
-            .with_context(|| format!("{}: not exported", self.directory.display()))?;
-        writer.finish()?;
+        free(&self.log)?;
+        let mut writer = JourneyWriter::create(&self.log)?;
+        let exported = export(engine, || directory.reader(after), &mut writer, &selection);
+        let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
+            writer.finish()?;
+            Ok(exported)
+        });
+        if finished.is_err() {
+            // Half a log would be taken for a whole one.
+            let _ = std::fs::remove_file(&self.log);
+        }
+        let exported = finished.with_context(|| format!("{}: not exported", self.directory.display()))?;
         let text = format!(
             "{}: {}; left out: {} that a journey log has no word for, {} of people who were forgotten\n",
             self.log.display(),

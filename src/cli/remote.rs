@@ -93,7 +93,7 @@ impl Remote {
     }
 
     /// A status as a person is told it.
-    fn told(&self, status: &Status) -> anyhow::Error {
+    pub fn told(&self, status: &Status) -> anyhow::Error {
         // Statuses that come from the connection, not from the service, carry its error.
         match status.source() {
             Some(cause) => anyhow!("the connection to {} broke: {}", self.address, root(cause)),

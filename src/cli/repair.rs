@@ -30,7 +30,8 @@ impl Repair {
     /// # Errors
     /// When something is wrong and was not to be dropped, or the disk fails.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
+        let open = if self.drop { Directory::open } else { Directory::look };
+        let directory = open(&self.directory)?;
         let shown = self.directory.display();
         let Some(plan) = Plan::of(&directory)? else {
             return super::print(&format!("{shown}: nothing is wrong with the journal, nothing was changed\n"))
@@ -40,6 +41,9 @@ impl Repair {
         match plan.last.0 {
             0 => text += "no frame can stay; would be dropped:\n",
             last => writeln!(text, "frames up to {last} can stay; would be dropped:").expect("a String takes all"),
+        }
+        if plan.covered.is_empty() && plan.files.is_empty() {
+            text += "  nothing but the note that there was another file: what was in it is lost\n";
         }
         for part in &plan.covered {
             writeln!(text, "  {}: a snapshot holds all of it", part.name).expect("a String takes all");
@@ -56,7 +60,8 @@ impl Repair {
         }
         super::print(&text).context("cannot write to standard output")?;
         if !self.drop {
-            bail!("{shown}: nothing was changed; --drop does it, acknowledged events among them");
+            let cost = if plan.is_harmless() { "no event is lost by it" } else { "acknowledged events among them" };
+            bail!("{shown}: nothing was changed; --drop does it, {cost}");
         }
         Ok(())
     }

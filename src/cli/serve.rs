@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -68,13 +67,16 @@ impl Serve {
         // Locked until the service has ended.
         let directory = match self.memory {
             true => None,
-            false => Some(Directory::open_or_make(&config.storage.path).context("inkling serve")?),
+            false => Some(Directory::open_or_make(&config.storage.path)?),
         };
         let (ground, secrets) = match &directory {
-            None => (Ground::in_memory(), Secrets::in_memory(Identity::generate())),
+            None => {
+                let ground = Ground { tell: data::teller(), ..Ground::in_memory() };
+                (ground, Secrets::in_memory(Identity::generate()))
+            }
             Some(directory) => (data::ground(directory, &config.storage)?, Secrets::of(directory)),
         };
-        server::run(config, ground, secrets, listeners, told_to_stop(), ready).context("inkling serve")
+        server::run(config, ground, secrets, listeners, told_to_stop(), ready)
     }
 }
 

@@ -2,20 +2,19 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::words;
-use crate::engine::Engine;
 use crate::ids::Seq;
 use crate::report::progress::Progress;
-use crate::snapshot;
-use crate::storage::{Directory, recover};
+use crate::storage::{Directory, audit};
 
 /// Reads the whole journal and all snapshots of a data directory, and changes nothing: every page, frame and record
 ///
-/// Prints the digest of the state that comes out of it, which `GetState` tells of a running service, too. Exit code 1
-/// and the place when something is damaged or missing. Not while a service works in the directory: its files change.
+/// Prints the digest of the state that a start would have, which `GetState` tells of a running service, too. Exit code
+/// 1 and the place when something is damaged or missing, and whether a service would start all the same. Not while a
+/// service works in the directory: its files change.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The data directory
@@ -27,48 +26,64 @@ impl Verify {
     /// Reads and prints.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// What is wrong: the first thing that keeps a service from starting, or all that does not.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::open(&self.directory)?;
+        let directory = Directory::look(&self.directory)?;
         let files = directory.journal_files()?;
-        let about = format!("{}: not verified", self.directory.display());
-        let (mut engine, after) = start(&directory, &files).context(about.clone())?;
-        let mut reader = directory.reader(after).context(about.clone())?;
+        let shown = self.directory.display();
         let mut progress = Progress::new(files.len() as u64);
         let begun = |seq: Seq| files.partition_point(|first| *first <= seq) as u64;
-        let recovered = recover(&mut engine, after, || reader.next_frame(), |seq| progress.show(begun(seq) - 1));
+        let audited = audit(&directory, |seq| progress.show(begun(seq).saturating_sub(1)));
         progress.done();
-        let recovered = recovered.context(about)?;
-        let text = format!(
-            "{} is whole: {}, frames {} to {}, {}\nstate at frame {}: clock {} ms, digest {:032x}\n",
-            self.directory.display(),
-            words::several(files.len(), "journal file"),
-            after.0 + 1,
-            recovered.seq.0,
-            words::several(recovered.records as usize, "record"),
-            recovered.seq.0,
-            engine.now().0,
-            engine.digest().0,
+        let audit = audited.with_context(|| format!("{shown}: `inkling serve` would not start"))?;
+        let mut text = String::new();
+        if audit.faults.is_empty() {
+            text += &format!(
+                "{shown} is whole: {}, {}, {}{}\n",
+                words::several(audit.files, "journal file"),
+                match audit.read.frames {
+                    0 => "no frames".to_owned(),
+                    _ => format!("frames {} to {}", audit.after.0 + 1, audit.read.seq.0),
+                },
+                words::several(audit.read.records as usize, "record"),
+                if audit.snapshots == 0 {
+                    String::new()
+                } else {
+                    format!(", {}", words::several(audit.snapshots, "snapshot"))
+                },
+            );
+        }
+        text += &format!("state at frame {}: clock {} ms, digest {}\n", audit.seq.0, audit.now.0, audit.digest);
+        if audit.from_earliest != audit.digest {
+            text += &format!(
+                "the journal from frame {} on gives {}: another version of inkling wrote the snapshot\n",
+                audit.after.0 + 1,
+                audit.from_earliest
+            );
+        }
+        super::print(&text).context("cannot write to standard output")?;
+        if audit.faults.is_empty() {
+            return Ok(());
+        }
+        let from = audit.start.map_or("the journal's beginning".to_owned(), |seq| format!("the snapshot at {}", seq.0));
+        let mut told = format!(
+            "{shown}: damaged; `inkling serve` would start all the same, from {from}, with the state at frame {}",
+            audit.seq.0
         );
-        super::print(&text).context("cannot write to standard output")
+        for fault in &audit.faults {
+            told += &format!("\n  {}", chain(fault));
+        }
+        bail!(told)
     }
 }
 
-/// State before the first frame of the journal: nothing, or, where the journal's beginning is let go, the oldest
-/// snapshot. All snapshots are checked.
-pub(super) fn start(directory: &Directory, files: &[Seq]) -> anyhow::Result<(Engine, Seq)> {
-    let shelf = directory.shelf();
-    let all = shelf.list()?;
-    for seq in &all {
-        snapshot::check(&shelf.path(*seq))?;
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        told += &format!(": {cause}");
+        next = cause.source();
     }
-    match (files.first(), all.first()) {
-        (None | Some(Seq(1)), None) | (Some(Seq(1)), Some(_)) => Ok((Engine::new(), Seq(0))),
-        (_, Some(oldest)) => {
-            let loaded = snapshot::load(&shelf.path(*oldest), directory.identity().fingerprint(), 2)?;
-            Ok((loaded.engine, loaded.covers.seq))
-        }
-        // The journal itself says what is missing.
-        (Some(_), None) => Ok((Engine::new(), Seq(0))),
-    }
+    told
 }

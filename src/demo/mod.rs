@@ -11,6 +11,7 @@ mod show;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
@@ -70,7 +71,7 @@ impl Service {
     /// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
     fn start(settings: Settings, data: &Path) -> anyhow::Result<Service> {
         let directory = Directory::open_or_make_with(data, || [0; 32])?;
-        let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}), Box::new(|_| {}))?;
+        let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}), Arc::new(|_| {}))?;
         let mut config = Config::from_settings(settings);
         config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
         config.server.http = SocketAddr::from(([127, 0, 0, 1], 0));

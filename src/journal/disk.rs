@@ -3,11 +3,13 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
+use super::newest;
 use crate::ids::Seq;
 
 const PREFIX: &str = "journal-";
@@ -46,6 +48,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn remove(&self, first: Seq) -> io::Result<()>;
+
+    /// First frame of the file that is [noted](Disk::note_newest) as the newest; `None` where none is.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidData` where the note is damaged.
+    fn newest(&self) -> io::Result<Option<Seq>>;
+
+    /// Notes which finished file is the newest, also after a crash.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()>;
 
     /// How messages call a file.
     fn name(&self, first: Seq) -> String;
@@ -108,15 +122,24 @@ impl Disk for Files {
         let path = self.path(first);
         // Commands that only look at a journal can do so where they may not write.
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+            Err(error)
+                if [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem].contains(&error.kind()) =>
+            {
+                File::open(&path)?
+            }
             opened => opened?,
         };
         Ok(Box::new(backend(file)?))
     }
 
     fn create(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.unfinished(first))?;
+        let unfinished = self.unfinished(first);
+        // The mode of one that is left from before would stay as it is.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(unfinished)?;
         Ok(Box::new(backend(file)?))
     }
 
@@ -128,6 +151,14 @@ impl Disk for Files {
     fn remove(&self, first: Seq) -> io::Result<()> {
         fs::remove_file(self.path(first))?;
         sync_directory(&self.directory)
+    }
+
+    fn newest(&self) -> io::Result<Option<Seq>> {
+        newest::read(&self.directory)
+    }
+
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()> {
+        newest::write(&self.directory, first)
     }
 
     fn name(&self, first: Seq) -> String {

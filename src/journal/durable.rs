@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use super::disk::Disk;
+use super::error::io_cause;
 use super::file::{Access, Fingerprint, JournalFile};
 use super::reader::{self, Reader};
 use super::writer::{Done, Order, Wake, Writer};
-use super::{FRAME_BYTES_MAX, Journal, JournalError};
+use super::{FRAME_BYTES_MAX, Journal, JournalError, Rolled};
 use crate::ids::Seq;
 
 /// Most frames that are taken and not returned.
@@ -92,6 +93,11 @@ impl DurableJournal {
         };
         if last < after {
             return Err(JournalError::Ends { last: last.0, covered: after.0 });
+        }
+        // A crash may have come between file and note, and an earlier version notes nothing.
+        if disk.newest().is_ok_and(|newest| newest != Some(first)) {
+            let poisoned = |error| JournalError::Poisoned { cause: io_cause(&error) };
+            disk.note_newest(Some(first)).map_err(poisoned)?;
         }
         let stored = Reader::open(Arc::clone(&disk), identity, after)?.with_last(file.clone());
         let Options { durability, file_bytes_max } = options;
@@ -220,8 +226,10 @@ impl Journal for DurableJournal {
         self.stored_last
     }
 
-    fn roll(&mut self) -> Result<(), JournalError> {
-        self.order(Order::Roll)
+    fn roll(&mut self) -> Result<Rolled, JournalError> {
+        let (ended, rolled) = mpsc::channel();
+        self.order(Order::Roll(ended))?;
+        Ok(Rolled(Some(rolled)))
     }
 
     fn trim(&mut self, below: Seq) -> Result<(), JournalError> {

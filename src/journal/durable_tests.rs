@@ -59,7 +59,7 @@ fn three_files() -> tempfile::TempDir {
     for last in [4, 9, 12] {
         fill(&mut journal, last);
         if last < 12 {
-            journal.roll().unwrap();
+            assert!(journal.roll().unwrap().wait());
         }
     }
     journal.close().unwrap();
@@ -266,12 +266,45 @@ fn files_of_two_journals_are_not_mixed() {
 }
 
 #[test]
+fn a_newest_file_that_is_gone_is_missed() {
+    let gone = |directory: &Path, after| {
+        let error = open(directory, after, Options::default()).err().unwrap();
+        assert!(matches!(&error, JournalError::Lost { file } if file.ends_with("10.redb")), "{error}");
+        let reader = Reader::open(Arc::new(Files::new(directory)), IDENTITY, Seq(after));
+        assert_eq!(reader.err(), Some(error));
+    };
+    let directory = three_files();
+    let files = Files::new(directory.path());
+    files.remove(Seq(10)).unwrap();
+    (0..=9).for_each(|after| gone(directory.path(), after));
+    // Also when it was the only one.
+    files.remove(Seq(5)).unwrap();
+    files.remove(Seq(1)).unwrap();
+    gone(directory.path(), 9);
+}
+
+#[test]
+fn a_note_that_a_crash_or_an_earlier_version_kept_from_being_written_is_made_up_for() {
+    for note in [None, Some(Seq(5))] {
+        let directory = three_files();
+        let files = Files::new(directory.path());
+        files.note_newest(note).unwrap();
+        assert_eq!(stored(directory.path(), 0), ((1..=12).collect(), None));
+        assert_eq!(files.newest().unwrap(), Some(Seq(10)));
+    }
+    let directory = three_files();
+    std::fs::write(directory.path().join("journal.newest"), "what").unwrap();
+    let told = open(directory.path(), 0, Options::default()).err().unwrap().to_string();
+    assert!(told.contains("journal.newest") && told.contains("delete it"), "{told}");
+}
+
+#[test]
 fn what_was_never_finished_is_not_read() {
     let directory = three_files();
     std::fs::write(directory.path().join("journal-00000000000000000013.redb.new"), b"half a file").unwrap();
     assert_eq!(stored(directory.path(), 0), ((1..=12).collect(), None));
     let mut journal = open(directory.path(), 12, Options::default()).unwrap();
-    journal.roll().unwrap();
+    assert!(journal.roll().unwrap().wait());
     fill(&mut journal, 13);
     journal.close().unwrap();
     assert_eq!(stored(directory.path(), 0), ((1..=13).collect(), None));

@@ -1,5 +1,7 @@
 //! Why a journal refuses or fails, with the file, the frame and what can be done.
 
+use std::io::{self, ErrorKind};
+
 use thiserror::Error;
 
 use super::{FRAME_BYTES_MAX, JOURNAL_FORMAT};
@@ -37,7 +39,7 @@ pub enum JournalError {
         next: u64,
     },
     /// A write or a sync failed earlier.
-    #[error("the journal refuses after a failed write: restart to recover ({cause})")]
+    #[error("{cause}; the journal refuses after a failed write: restart to recover")]
     Poisoned {
         /// The first failure.
         cause: String,
@@ -75,6 +77,24 @@ pub enum JournalError {
         /// Last frame that the state to go on from has seen.
         covered: u64,
     },
+    /// The newest file is gone.
+    #[error(
+        "{file}: is missing, and the latest frames were in it: put it back; or restore the data directory from a \
+         backup, or let `inkling repair` say what there is without it"
+    )]
+    Lost {
+        /// Which file.
+        file: String,
+    },
+    /// The note which file is the newest cannot be read.
+    #[error(
+        "journal.newest, the note which journal file is the newest, cannot be read: {cause}; where all journal files \
+         are there, delete it: the next start writes it"
+    )]
+    Note {
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The frame is not what was appended.
     #[error("{file}: frame {seq} is damaged: its checksum is wrong; {REMEDY}")]
     Damaged {
@@ -82,6 +102,14 @@ pub enum JournalError {
         file: String,
         /// Which frame.
         seq: u64,
+    },
+    /// This user may not read a file; what is in it may well be whole.
+    #[error("{file}: cannot be read: {cause}")]
+    Denied {
+        /// Which file.
+        file: String,
+        /// What the system says, and what can be done.
+        cause: String,
     },
     /// A file cannot be read as a part of a journal.
     #[error("{file}: cannot be read: {cause}; {REMEDY}")]
@@ -125,12 +153,16 @@ pub(super) fn cause(error: impl Into<redb::Error>) -> String {
     }
 }
 
-/// The same of the system's own errors.
-pub(super) fn io_cause(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => format!("the disk is full: make room, then start again ({error})"),
-        std::io::ErrorKind::QuotaExceeded => format!("the disk quota is used up: raise it, then start again ({error})"),
-        std::io::ErrorKind::ReadOnlyFilesystem => format!("the disk can only be read: {error}"),
-        _ => format!("the disk failed: {error}"),
-    }
+/// The same of the system's own errors, each with what an operator can do.
+pub fn io_cause(error: &io::Error) -> String {
+    let what = match error.kind() {
+        ErrorKind::StorageFull => "the disk is full: make room, then start again",
+        ErrorKind::QuotaExceeded => "the disk quota is used up: raise it, then start again",
+        ErrorKind::ReadOnlyFilesystem => "the file system can only be read: mount it for writing, or use another one",
+        ErrorKind::PermissionDenied => "this user may not: run inkling as the user whom the directory belongs to",
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "a file stands where a directory belongs: name another",
+        ErrorKind::NotFound => "it is not there",
+        _ => "the disk failed",
+    };
+    format!("{what} ({error})")
 }

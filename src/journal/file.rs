@@ -1,5 +1,6 @@
 //! One file of the journal: a redb database with the frames of one stretch.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
@@ -53,7 +54,7 @@ impl JournalFile {
     /// The cause in words.
     pub fn create(disk: &dyn Disk, first: Seq, identity: Fingerprint) -> Result<JournalFile, String> {
         let file = JournalFile::unfinished(disk, first, identity)?;
-        disk.finish(first).map_err(|error| io_cause(&error))?;
+        disk.finish(first).and_then(|()| disk.note_newest(Some(first))).map_err(|error| io_cause(&error))?;
         Ok(file)
     }
 
@@ -88,7 +89,10 @@ impl JournalFile {
     ) -> Result<JournalFile, JournalError> {
         let name = disk.name(first);
         let unreadable = |cause| JournalError::Unreadable { file: name.clone(), cause };
-        let backend = disk.open(first).map_err(|error| unreadable(io_cause(&error)))?;
+        let backend = disk.open(first).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => JournalError::Denied { file: name.clone(), cause: io_cause(&error) },
+            _ => unreadable(io_cause(&error)),
+        })?;
         // An empty file would be taken for a new one.
         let opened_len = backend.len().map_err(|error| unreadable(io_cause(&error)))?;
         if opened_len == 0 {

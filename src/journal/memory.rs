@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{FRAME_BYTES_MAX, Journal, JournalError, checksum};
+use super::{FRAME_BYTES_MAX, Journal, JournalError, Rolled, checksum};
 use crate::ids::Seq;
 
 /// Most frames that wait to be returned.
@@ -51,7 +51,7 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn append(&mut self, frame: Vec<u8>) -> Result<(), JournalError> {
-        self.roll()?;
+        self.roll()?.wait();
         if frame.len() > FRAME_BYTES_MAX {
             return Err(JournalError::TooLarge { bytes: frame.len() });
         }
@@ -94,9 +94,9 @@ impl Journal for MemoryJournal {
         Seq(0)
     }
 
-    fn roll(&mut self) -> Result<(), JournalError> {
+    fn roll(&mut self) -> Result<Rolled, JournalError> {
         match self.closed {
-            false => Ok(()),
+            false => Ok(Rolled(None)),
             true => Err(JournalError::Poisoned { cause: "the journal is closed".to_owned() }),
         }
     }

@@ -27,8 +27,9 @@
 //! | `frames` | number, `u64` | BLAKE3 of number (little-endian) and frame, 32 bytes; then the frame |
 //!
 //! A file ends where the next one begins. One is made under a name that is not read (`….redb.new`) and renamed once it
-//! is durable; so each that is found was finished. redb reads without looking at its own checksums, so all pages of a
-//! file are checked when it is opened, and each frame when it is read.
+//! is durable; so each that is found was finished. Beside them stands which of them is the newest (`journal.newest`):
+//! one that is lost at the end is missed as one in between is. redb reads without looking at its own checksums, so all
+//! pages of a file are checked when it is opened, and each frame when it is read.
 //!
 //! *Invariants*: frames are opaque bytes; no records, no engine and no protocol buffers here.
 
@@ -37,6 +38,7 @@ mod durable;
 mod error;
 mod file;
 mod memory;
+mod newest;
 mod overlay;
 mod reader;
 mod survey;
@@ -46,11 +48,13 @@ mod writer;
 
 pub use disk::{Disk, Files, first_of, sync_directory};
 pub use durable::{DURABLE_BYTES_MAX, DURABLE_FRAMES_MAX, Durability, DurableJournal, FILE_BYTES_MAX, Options};
-pub use error::JournalError;
+pub use error::{JournalError, io_cause};
 pub use file::{Fingerprint, shown};
 pub use memory::{MEMORY_BYTES_MAX, MEMORY_FRAMES_MAX, MemoryJournal};
 pub use reader::Reader;
-pub use survey::{Part, cut, survey};
+pub use survey::{Part, cut, missing, survey};
+
+use std::sync::mpsc::Receiver;
 
 use crate::ids::Seq;
 
@@ -87,10 +91,11 @@ pub trait Journal: Send {
     fn stored_last(&self) -> Seq;
 
     /// Begins a new file with the next frame that is appended: [`trim`](Journal::trim) lets go of whole files only.
+    /// What comes back can be waited with until all that was appended before is safe from a crash.
     ///
     /// # Errors
     /// After a failure.
-    fn roll(&mut self) -> Result<(), JournalError>;
+    fn roll(&mut self) -> Result<Rolled, JournalError>;
 
     /// Lets go of the frames below `below`: a snapshot covers them. They may stay longer than asked for.
     ///
@@ -103,6 +108,18 @@ pub trait Journal: Send {
     /// # Errors
     /// When that failed, or something before it.
     fn close(&mut self) -> Result<(), JournalError>;
+}
+
+/// A file that is about to be ended.
+#[derive(Debug)]
+#[must_use = "it says when the frames before it are safe"]
+pub struct Rolled(Option<Receiver<()>>);
+
+impl Rolled {
+    /// Waits until it is ended, and all frames in it are safe. `false` when the journal failed before.
+    pub fn wait(self) -> bool {
+        self.0.is_none_or(|ended| ended.recv().is_ok())
+    }
 }
 
 /// Checksum of a frame at its place: a frame that moved is as wrong as one that changed.
@@ -134,7 +151,7 @@ pub(crate) mod contract {
         }
         assert_eq!(journal.next(), Ok(None), "each frame is returned once");
         assert_eq!(journal.trim(first), Ok(()), "trimming again is harmless");
-        assert_eq!(journal.roll(), Ok(()));
+        assert!(journal.roll().unwrap().wait());
 
         let refused = journal.append(vec![0; FRAME_BYTES_MAX + 1]);
         assert_eq!(refused, Err(JournalError::TooLarge { bytes: FRAME_BYTES_MAX + 1 }));

@@ -29,10 +29,10 @@ pub struct Reader {
 /// # Errors
 /// When the directory cannot be read, or what it holds begins too late.
 pub(super) fn needed(disk: &dyn Disk, after: Seq) -> Result<Vec<Seq>, JournalError> {
-    let all = disk.list().map_err(|error| {
-        let file = "the list of journal files".to_owned();
-        JournalError::Unreadable { file, cause: io_cause(&error) }
-    })?;
+    let all = listed(disk)?;
+    if let Some(lost) = lost(disk, &all)? {
+        return Err(lost);
+    }
     match (all.iter().rposition(|first| *first <= after.next()), all.first()) {
         (Some(begin), _) => Ok(all[begin..].to_vec()),
         (None, Some(first)) => {
@@ -40,6 +40,27 @@ pub(super) fn needed(disk: &dyn Disk, after: Seq) -> Result<Vec<Seq>, JournalErr
         }
         (None, None) => Ok(Vec::new()),
     }
+}
+
+/// First frames of all files, ascending.
+pub(super) fn listed(disk: &dyn Disk) -> Result<Vec<Seq>, JournalError> {
+    disk.list().map_err(|error| {
+        let file = "the list of journal files".to_owned();
+        JournalError::Unreadable { file, cause: io_cause(&error) }
+    })
+}
+
+/// That the newest file is not among those that are listed, if so.
+///
+/// # Errors
+/// When it is not to be had which one is the newest.
+pub(super) fn lost(disk: &dyn Disk, all: &[Seq]) -> Result<Option<JournalError>, JournalError> {
+    let newest = disk.newest().map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => JournalError::Note { cause: error.to_string() },
+        _ => JournalError::Unreadable { file: "journal.newest".to_owned(), cause: io_cause(&error) },
+    })?;
+    let lost = newest.filter(|newest| all.last().is_none_or(|last| last < newest));
+    Ok(lost.map(|newest| JournalError::Lost { file: disk.name(newest) }))
 }
 
 impl Reader {
@@ -87,9 +108,16 @@ impl Reader {
         if first < self.next && self.begun {
             return Err(JournalError::Rewound { file: self.disk.name(first), first: first.0 });
         }
-        match &self.last {
-            Some(last) if self.files.len() == 1 => Ok(last.clone()),
-            _ => JournalFile::open(&*self.disk, first, self.identity, Access::Read),
+        let is_last = self.files.len() == 1;
+        let file = match &self.last {
+            Some(last) if is_last => last.clone(),
+            _ => JournalFile::open(&*self.disk, first, self.identity, Access::Read)?,
+        };
+        // A file that another one follows ends where that one begins.
+        let last = if is_last { file.last()?.map_or(first.0.saturating_sub(1), |last| last.0) } else { u64::MAX };
+        if last < self.next.0.saturating_sub(1) {
+            return Err(JournalError::Ends { last, covered: self.next.0 - 1 });
         }
+        Ok(file)
     }
 }

@@ -8,6 +8,7 @@ use super::JournalError;
 use super::disk::Disk;
 use super::error::io_cause;
 use super::file::{Access, Fingerprint, JournalFile};
+use super::reader::{listed, lost};
 use crate::ids::Seq;
 
 /// One file.
@@ -32,18 +33,22 @@ pub struct Part {
 /// # Errors
 /// When the list of files cannot be read.
 pub fn survey(disk: &dyn Disk, identity: Fingerprint, from: Seq) -> Result<Vec<Part>, JournalError> {
-    let list = |error: std::io::Error| {
-        let file = "the list of journal files".to_owned();
-        JournalError::Unreadable { file, cause: io_cause(&error) }
-    };
     let mut parts: Vec<Part> = Vec::new();
-    let files = disk.list().map_err(list)?;
+    let files = listed(disk)?;
     let begin = files.iter().rposition(|first| *first <= from).unwrap_or(0);
     for first in &files[begin..] {
         let before = parts.last().map(|part| part.last);
         parts.push(part(disk, (*first, from), identity, before));
     }
     Ok(parts)
+}
+
+/// That the newest file is gone, if so.
+///
+/// # Errors
+/// When the list of files, or the note which is the newest, cannot be read.
+pub fn missing(disk: &dyn Disk) -> Result<Option<JournalError>, JournalError> {
+    lost(disk, &listed(disk)?)
 }
 
 fn part(disk: &dyn Disk, (first, from): (Seq, Seq), identity: Fingerprint, before: Option<Seq>) -> Part {
@@ -73,7 +78,14 @@ fn read(disk: &dyn Disk, identity: Fingerprint, from: Seq, part: &mut Part) -> R
         part.last = seq;
         part.frame_bytes += frame.len() as u64;
     }
-    file.last().map(|_| ())
+    match file.last()? {
+        // No later file goes on from here, or it would be in the place of this one.
+        last if last.unwrap_or(Seq(part.first.0.saturating_sub(1))).next() < from => {
+            let last = last.map_or(part.first.0.saturating_sub(1), |last| last.0);
+            Err(JournalError::Ends { last, covered: from.0.saturating_sub(1) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Puts a file with the frames up to `last` alone in the place of the file that begins with `first`, at one stroke.

@@ -1,8 +1,9 @@
 //! A journal for tests that shows its frames and fails when told to.
 
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
-use super::{Journal, JournalError, MemoryJournal};
+use super::{Journal, JournalError, MemoryJournal, Rolled};
 use crate::ids::Seq;
 
 /// In memory.
@@ -12,12 +13,14 @@ pub struct Watched {
     pub frames: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Frames after which it fails.
     frames_max: usize,
+    /// Says when the first file is ended; at once where there is none.
+    pub ended: Option<Receiver<()>>,
 }
 
 impl Watched {
     /// A journal that takes so many frames.
     pub fn new(frames_max: usize) -> Watched {
-        Watched { inner: MemoryJournal::new(), frames: Arc::default(), frames_max }
+        Watched { inner: MemoryJournal::new(), frames: Arc::default(), frames_max, ended: None }
     }
 }
 
@@ -47,8 +50,9 @@ impl Journal for Watched {
         self.inner.stored_last()
     }
 
-    fn roll(&mut self) -> Result<(), JournalError> {
-        self.inner.roll()
+    fn roll(&mut self) -> Result<Rolled, JournalError> {
+        let rolled = self.inner.roll()?;
+        Ok(self.ended.take().map_or(rolled, |ended| Rolled(Some(ended))))
     }
 
     fn trim(&mut self, below: Seq) -> Result<(), JournalError> {

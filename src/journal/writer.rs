@@ -22,8 +22,8 @@ const SYNC_PAUSE: Duration = Duration::from_secs(1);
 pub enum Order {
     /// To make a frame durable.
     Append(Seq, Vec<u8>),
-    /// To end the file and begin another.
-    Roll,
+    /// To end the file, begin another, and say so.
+    Roll(Sender<()>),
     /// To delete the files that hold nothing from this frame on.
     Trim(Seq),
 }
@@ -54,17 +54,18 @@ pub struct Writer {
 
 impl Writer {
     /// Works until nobody can give orders any more, or something fails. The file is closed only in the first case.
-    pub fn run(self, orders: &Receiver<Order>) {
+    pub fn run(mut self, orders: &Receiver<Order>) {
         let (outbox, wake) = (self.outbox.clone(), Arc::clone(&self.wake));
         // Whoever waits is woken in any case, by a panic as well.
         let _last = WakeAtEnd(wake);
         if let Err(cause) = self.work(orders) {
+            let cause = format!("{}: {cause}", self.disk.name(self.first));
             // Nobody may be listening any more.
             let _ = outbox.send(Err(JournalError::Poisoned { cause }));
         }
     }
 
-    fn work(mut self, orders: &Receiver<Order>) -> Result<(), String> {
+    fn work(&mut self, orders: &Receiver<Order>) -> Result<(), String> {
         // When the first commit was made that no sync has covered yet.
         let mut unsynced: Option<Instant> = None;
         loop {
@@ -75,7 +76,7 @@ impl Writer {
             let first = match order {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.file.close(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(unsynced.is_some()),
             };
             let (group, other) = gather(first, orders);
             let sync = self.durability == Durability::Synced
@@ -88,12 +89,15 @@ impl Writer {
             }
             match other {
                 Some(Order::Trim(below)) => self.trim(below)?,
-                Some(Order::Roll) => self.roll()?,
+                Some(Order::Roll(ended)) => {
+                    self.roll(unsynced.take().is_some())?;
+                    // Nobody may be waiting for it.
+                    let _ = ended.send(());
+                }
                 _ => {}
             }
             if self.bytes >= self.file_bytes_max {
-                self.roll()?;
-                unsynced = None;
+                self.roll(unsynced.take().is_some())?;
             }
         }
     }
@@ -112,12 +116,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Ends the file. Frames that no sync has covered get a commit of their own: the one that ends a file adds none.
+    fn end(&self, is_unsynced: bool) -> Result<(), String> {
+        if is_unsynced {
+            self.file.append(&[], Commit::Immediate)?;
+        }
+        self.file.close()
+    }
+
     /// Ends the file and begins another, unless it holds nothing yet.
-    fn roll(&mut self) -> Result<(), String> {
+    fn roll(&mut self, is_unsynced: bool) -> Result<(), String> {
         if self.next == self.first {
             return Ok(());
         }
-        self.file.close()?;
+        self.end(is_unsynced)?;
         self.file = JournalFile::create(&*self.disk, self.next, self.identity)?;
         (self.first, self.bytes) = (self.next, 0);
         Ok(())

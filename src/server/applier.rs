@@ -115,9 +115,10 @@ pub fn start(
     counters: Arc<Counters>,
     events_max: usize,
 ) -> std::io::Result<(Queue, JoinHandle<Result<(), ApplierError>>)> {
-    let (queue, jobs) = queue::bounded(events_max);
+    let (queue, mut jobs) = queue::bounded(events_max);
+    let failure = queue.failure_cell();
     let applied = queue.applied_cell();
-    let Ground { engine, after, mut journal, mut watch, snapshots } = ground;
+    let Ground { engine, after, mut journal, mut watch, snapshots, .. } = ground;
     journal.on_durable(queue.waker());
     let applier = Applier {
         stamped: engine.now(),
@@ -133,14 +134,28 @@ pub fn start(
         snapshots: Snapshots::new(snapshots, after, Arc::clone(&counters), queue.snapshot_waker()),
         counters,
     };
-    let thread = thread::Builder::new().name("inkling-applier".into()).spawn(move || applier.run(&mut watch, jobs))?;
+    let run = move || {
+        let result = applier.run(&mut watch, &mut jobs);
+        if let Err(error) = &result {
+            // Said before the jobs are dropped, by which everybody else hears of it.
+            let _ = failure.set(chain(error));
+        }
+        result
+    };
+    let thread = thread::Builder::new().name("inkling-applier".into()).spawn(run)?;
     Ok((queue, thread))
 }
 
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", chain(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
 impl Applier {
-    fn run(mut self, watch: &mut Watch, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
+    fn run(mut self, watch: &mut Watch, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
         self.recover(watch)?;
-        while let Some(first) = self.next(&mut jobs)? {
+        while let Some(first) = self.next(jobs)? {
             let mut events = first.events();
             let mut taken = vec![first];
             while events < TURN_EVENTS_MAX {

@@ -150,7 +150,7 @@ async fn the_thread_ends_when_nobody_can_ask_any_more() {
 /// Starts on what a directory holds.
 fn stored(path: &std::path::Path) -> (Directory, Queue, JoinHandle<Result<(), ApplierError>>) {
     let directory = Directory::open_or_make_with(path, || [3; 32]).unwrap();
-    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();
     let (queue, thread) = run_on(ground, 100_000);
     (directory, queue, thread)
 }
@@ -202,6 +202,45 @@ async fn more_than_the_journal_holds_at_once_is_taken_in_turns() {
     // 50 MiB, three times what may be in the journal without being applied.
     let answer = queue.track(vec![one; 90_000], None).await.unwrap().await.unwrap();
     assert_eq!(answer.len(), 90_000);
+    drop(queue);
+    tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
+}
+
+/// Names in a directory.
+fn names(path: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn no_snapshot_is_there_before_the_journal_holds_what_it_covers() {
+    let data = tempfile::tempdir().unwrap();
+    let mut journal = Watched::new(usize::MAX);
+    let (end, ended) = std::sync::mpsc::channel();
+    journal.ended = Some(ended);
+    let plan = crate::storage::SnapshotPlan {
+        shelf: crate::snapshot::Shelf::new(data.path()),
+        fingerprint: [0; 8],
+        interval: Duration::ZERO,
+        kept: 1,
+        tell: Arc::new(|what: &str| panic!("{what}")),
+    };
+    let ground = Ground { journal: Box::new(journal), snapshots: Some(plan), ..Ground::in_memory() };
+    let (queue, thread) = run_on(ground, 10);
+    queue.track(vec![forget(1, 1_000)], None).await.unwrap().await.unwrap();
+    let until = |end: &'static str| {
+        let path = data.path().to_owned();
+        async move {
+            while !names(&path).iter().any(|name| name.ends_with(end)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    until(".tmp").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(names(data.path()).iter().all(|name| name.ends_with(".tmp")), "{:?}", names(data.path()));
+    end.send(()).unwrap();
+    until(".inkling").await;
     drop(queue);
     tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
 }

@@ -49,7 +49,7 @@ use crate::pb::v1::{
     insight_service_server::InsightServiceServer, signal_service_server::SignalServiceServer,
 };
 use crate::settings::Settings;
-use crate::storage::{Directory, Ground};
+use crate::storage::{Directory, Ground, Tell};
 use crate::token::{TokenKey, Tokens, draw_replica};
 use admin_service::AdminApi;
 use clock::ServiceClock;
@@ -150,13 +150,13 @@ pub fn run(
     let (stop, stopped) = watch::channel(false);
     let clock = Arc::new(ServiceClock::new(config.server.clock));
     let counters = Arc::new(Counters::default());
-    let scorer = ground.engine.scorer();
+    let (scorer, tell) = (ground.engine.scorer(), Arc::clone(&ground.tell));
     let (queue, applier) =
         applier::start(ground, Arc::clone(&clock), Arc::clone(&counters), config.server.events_queue_max)?;
     let edge = edge(&config, secrets, clock, counters);
     let limits = config.server;
     let shared = Arc::new(Shared::new(Parts { scorer, queue, edge, limits, stop: stopped }));
-    let served = control.block_on(serve(&shared, config.settings, listeners, stop, shutdown, ready));
+    let served = control.block_on(serve(&shared, config.settings, listeners, stop, &tell, shutdown, ready));
     // The tasks of this runtime hold the last ways to the applier, which ends when all are gone.
     drop(control);
     drop(shared);
@@ -184,6 +184,7 @@ async fn serve(
     settings: Settings,
     listeners: Listeners,
     stop: watch::Sender<bool>,
+    tell: &Tell,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> anyhow::Result<()> {
@@ -205,7 +206,7 @@ async fn serve(
         let mut shutdown = pin!(shutdown);
         tokio::select! {
             () = &mut shutdown => {}
-            () = shared.queue.ended() => score_on(shared, &health, shutdown).await,
+            () = shared.queue.ended() => score_on(shared, &health, tell, shutdown).await,
         }
     }
 
@@ -224,8 +225,14 @@ async fn serve(
 
 /// The journal has failed: nothing is taken any more, but bids are answered from memory while whoever sends them finds
 /// that this service is no longer ready.
-async fn score_on(shared: &Shared, health: &HealthReporter, shutdown: impl Future<Output = ()>) {
+async fn score_on(shared: &Shared, health: &HealthReporter, tell: &Tell, shutdown: impl Future<Output = ()>) {
     shared.set_stage(Stage::Degraded);
+    tell(&format!(
+        "{}; from now on no event is taken and the service is not ready; bids are answered from memory for {}, then it \
+         ends: start it again when the cause is mended, all that was acknowledged is kept",
+        shared.queue.failure().unwrap_or("the applier thread panicked"),
+        shared.limits.drain,
+    ));
     report(health, ServingStatus::NotServing).await;
     tokio::select! {
         () = shutdown => {}

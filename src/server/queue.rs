@@ -1,7 +1,7 @@
 //! The way to the applier: a queue that is bounded by the number of events waiting in it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -73,6 +73,7 @@ pub struct Queue {
     room: Arc<Semaphore>,
     room_max: u32,
     applied: Arc<AtomicU64>,
+    failure: Arc<OnceLock<String>>,
 }
 
 /// A new queue for so many events, and the end from which the applier takes its jobs.
@@ -80,10 +81,20 @@ pub(super) fn bounded(events_max: usize) -> (Queue, mpsc::UnboundedReceiver<Job>
     let (inbox, jobs) = mpsc::unbounded_channel();
     let room_max = events_max.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize)) as u32;
     let room = Arc::new(Semaphore::new(room_max as usize));
-    (Queue { inbox, room, room_max, applied: Arc::default() }, jobs)
+    (Queue { inbox, room, room_max, applied: Arc::default(), failure: Arc::default() }, jobs)
 }
 
 impl Queue {
+    /// Where the applier says why it failed, before the queue ends.
+    pub(super) fn failure_cell(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.failure)
+    }
+
+    /// Why the applier failed, once it has.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
     /// Queues events; what became of them comes through the receiver, in their order, once they are durable and
     /// applied.
     ///

@@ -85,11 +85,12 @@ impl Snapshots {
     fn begin(&mut self, engine: &mut Engine, seq: Seq, journal: &mut dyn Journal) -> Result<(), JournalError> {
         let Some(plan) = &self.plan else { return Ok(()) };
         // The file that ends here goes as soon as no kept snapshot needs it.
-        journal.roll()?;
+        let rolled = journal.roll()?;
         (self.begun, self.covered) = (clock::instant(), seq);
         let covers = Covers { seq, fingerprint: plan.fingerprint, at: engine.now() };
         let wake = Arc::clone(&self.wake);
-        match Taking::begin(engine, plan.shelf.directory(), covers, Box::new(move || wake())) {
+        let (behind, wake) = (Box::new(move || rolled.wait()), Box::new(move || wake()));
+        match Taking::begin(engine, plan.shelf.directory(), covers, behind, wake) {
             Ok(taking) => {
                 self.has_work = taking.is_some();
                 self.taking = taking;
@@ -119,6 +120,10 @@ impl Snapshots {
     fn failed(&self, error: &SnapshotError) {
         self.counters.count(Count::SnapshotsFailed);
         let cause = std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
-        self.plan.iter().for_each(|plan| (plan.tell)(&format!("no snapshot was taken: {error}{cause}")));
+        let told = format!(
+            "no snapshot was taken: {error}{cause}; the service goes on, and its journal grows until one succeeds: \
+             mend that"
+        );
+        self.plan.iter().for_each(|plan| (plan.tell)(&told));
     }
 }

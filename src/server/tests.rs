@@ -66,7 +66,9 @@ async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
     let listeners = Listeners::bind(&config.server, false).unwrap();
     let (grpc, http) = (listeners.grpc().unwrap(), listeners.http().unwrap());
     // It takes the settings, and nothing after them.
-    let ground = Ground { journal: Box::new(Watched::new(1)), ..Ground::in_memory() };
+    let (say, said) = mpsc::channel();
+    let tell = Arc::new(move |what: &str| say.send(what.to_owned()).unwrap());
+    let ground = Ground { journal: Box::new(Watched::new(1)), tell, ..Ground::in_memory() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (tell, ready) = tokio::sync::oneshot::channel();
     let shutdown = async {
@@ -108,6 +110,12 @@ async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
     }
     assert!(get(http, "/health/ready").await.contains("degraded: the journal has failed"));
     assert!(get(http, "/metrics").await.contains("inkling_targets_degraded_total 1\n"));
+    // At once, not when the service has ended.
+    let told = said.recv_timeout(Duration::from_secs(10)).unwrap();
+    for words in ["the journal failed after frame 1: ", "no space left", "no event is taken", "for 20s, then it ends"] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert!(said.try_recv().is_err(), "once");
     stop.send(()).unwrap();
     drop((signals, events));
     let failure = tokio::task::spawn_blocking(|| service.join().unwrap().unwrap_err()).await.unwrap();

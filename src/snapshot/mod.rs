@@ -25,8 +25,9 @@
 //! (16). Checksums are the first 16 bytes of BLAKE3: a flipped bit, a cut, a chunk that moved or comes from another
 //! file are all found.
 //!
-//! A file comes to be under a temporary name, is synced, gets its name, and the directory is synced: whatever has the
-//! name is whole, or the disk has failed. A damaged file is passed over for the one before, and told. One of a later
+//! A file comes to be under a temporary name, is synced, waits until the journal holds what it covers, gets its name,
+//! and the directory is synced: whatever has the name is whole and goes before no frame of the journal, or the disk has
+//! failed. A damaged file is passed over for the one before, and told. One of a later
 //! format or of another identity key is refused, because to pass it over would be to lose what it covers: that is the
 //! operator's choice.
 //!
@@ -44,9 +45,9 @@ mod write;
 
 pub use fault::{Damage, SnapshotError};
 pub use layout::{CHUNK_BYTES_MAX, FORMAT};
-pub use read::{Loaded, check, load};
+pub use read::{Loaded, check, format_of, load};
 pub use shelf::{Found, Shelf};
-pub use taking::{Progress, Taking, Wake};
+pub use taking::{Behind, Progress, Taking, Wake};
 pub use write::{SnapshotWriter, Written};
 
 use crate::ids::Seq;

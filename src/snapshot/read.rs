@@ -83,6 +83,14 @@ pub fn check(path: &Path) -> Result<(Covers, Digest), SnapshotError> {
     Err(damaged((input.offset, Damage::Cut)))
 }
 
+/// The format that a file says it is of.
+///
+/// # Errors
+/// When the file cannot be read, its head is damaged, or it is of a later format.
+pub fn format_of(path: &Path) -> Result<u32, SnapshotError> {
+    open(path).map(|(_, head)| head.format)
+}
+
 /// Opens a file and reads its head.
 fn open(path: &Path) -> Result<(Input, Head), SnapshotError> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::read::{Loaded, load};
-use super::{Fingerprint, SnapshotError};
+use super::read::{Loaded, check, load};
+use super::{Covers, Fingerprint, SnapshotError};
 use crate::ids::Seq;
 
 const PREFIX: &str = "snapshot-";
@@ -96,6 +96,19 @@ impl Shelf {
             }
         }
         Ok(found)
+    }
+
+    /// Reads a snapshot and believes its checksums: what it is of.
+    ///
+    /// # Errors
+    /// When it cannot be read, is damaged, of a later format, of another identity key, or not what its name says.
+    pub fn check(&self, seq: Seq, fingerprint: Fingerprint) -> Result<Covers, SnapshotError> {
+        let path = self.path(seq);
+        match check(&path)?.0 {
+            covers if covers.fingerprint != fingerprint => Err(SnapshotError::ForeignKey { path }),
+            covers if covers.seq != seq => Err(SnapshotError::Misnamed { path, found: covers.seq.0 }),
+            covers => Ok(covers),
+        }
     }
 
     /// Takes a damaged one out of the list. It stays to be looked at, until the next [`keep`](Shelf::keep).

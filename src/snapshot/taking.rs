@@ -43,6 +43,10 @@ pub enum Progress {
 /// Called by the thread that writes whenever there is something new for [`Taking::step`].
 pub type Wake = Box<dyn Fn() + Send>;
 
+/// Asked by the thread that writes, once the file is durable and before it gets its name: waits until the journal holds
+/// for good what the snapshot covers. `false` gives the snapshot up.
+pub type Behind = Box<dyn FnOnce() -> bool + Send>;
+
 /// A part of what the engine's own thread hands out.
 #[derive(Debug, Default)]
 struct Slice {
@@ -62,7 +66,9 @@ struct Work {
 }
 
 impl Taking {
-    /// Begins a snapshot of the state as it is now. `None` while an earlier one is not at its end.
+    /// Begins a snapshot of the state as it is now, for which there may be a file once `behind` says so: a snapshot of
+    /// frames that a crash takes from the journal would leave a hole behind it. `None` while an earlier one is not at
+    /// its end.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -70,6 +76,7 @@ impl Taking {
         engine: &mut Engine,
         directory: &Path,
         covers: Covers,
+        behind: Behind,
         wake: Wake,
     ) -> Result<Option<Taking>, SnapshotError> {
         let mut lists = Entries::default();
@@ -80,7 +87,7 @@ impl Taking {
         let (tell, outcome) = channel();
         let run = move || {
             // Who asked may have gone.
-            let _ = tell.send(work.run(&wake));
+            let _ = tell.send(work.run(behind, &wake));
             wake();
         };
         match thread::Builder::new().name("inkling-snapshot".into()).spawn(run) {
@@ -142,7 +149,7 @@ impl Taking {
 }
 
 impl Work {
-    fn run(mut self, wake: &Wake) -> Result<Written, SnapshotError> {
+    fn run(mut self, behind: Behind, wake: &Wake) -> Result<Written, SnapshotError> {
         let mut writer = SnapshotWriter::create(&self.directory, self.covers, &self.settings)?;
         writer.push(&self.lists)?;
         let mut profiles = Entries::default();
@@ -172,6 +179,6 @@ impl Work {
                 profiles.clear();
             }
         }
-        writer.finish()
+        writer.finish(behind)
     }
 }

@@ -47,7 +47,7 @@ fn covers(seq: u64) -> Covers {
 }
 
 fn write(directory: &Path, engine: &mut Engine, seq: u64) -> Written {
-    let taking = Taking::begin(engine, directory, covers(seq), Box::new(|| {})).unwrap().unwrap();
+    let taking = Taking::begin(engine, directory, covers(seq), Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
     taking.end(engine).unwrap()
 }
 
@@ -77,8 +77,8 @@ fn a_snapshot_is_taken_bit_by_bit_while_people_come() {
     let then = engine.digest();
     let (tell, told) = std::sync::mpsc::channel();
     let wake = Box::new(move || tell.send(()).unwrap_or_default());
-    let mut taking = Taking::begin(&mut engine, directory.path(), covers(9), wake).unwrap().unwrap();
-    let again = Taking::begin(&mut engine, directory.path(), covers(10), Box::new(|| {}));
+    let mut taking = Taking::begin(&mut engine, directory.path(), covers(9), Box::new(|| true), wake).unwrap().unwrap();
+    let again = Taking::begin(&mut engine, directory.path(), covers(10), Box::new(|| true), Box::new(|| {}));
     assert!(again.unwrap().is_none(), "one at a time");
     let at = Timestamp(1_700_000_000_000);
     let mut user = 4_000;
@@ -103,7 +103,7 @@ fn who_goes_before_the_end_leaves_no_snapshot() {
     let mut engine = engine(100);
     let (tell, told) = std::sync::mpsc::channel();
     let wake = Box::new(move || tell.send(()).unwrap_or_default());
-    drop(Taking::begin(&mut engine, directory.path(), covers(9), wake).unwrap().unwrap());
+    drop(Taking::begin(&mut engine, directory.path(), covers(9), Box::new(|| true), wake).unwrap().unwrap());
     // Until the thread has gone.
     while told.recv().is_ok() {}
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -206,7 +206,7 @@ fn the_newest_sound_one_serves_and_the_oldest_go() {
 fn a_directory_that_cannot_be_written_is_named() {
     let mut engine = engine(1);
     let nowhere = Path::new("/nowhere/at/all");
-    let taking = Taking::begin(&mut engine, nowhere, covers(1), Box::new(|| {})).unwrap().unwrap();
+    let taking = Taking::begin(&mut engine, nowhere, covers(1), Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
     let failed = taking.end(&mut engine).unwrap_err().to_string();
     assert!(failed.contains("/nowhere/at/all/snapshot-") && failed.contains("creating it failed"), "{failed}");
     let directory = tempfile::tempdir().unwrap();

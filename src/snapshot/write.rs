@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CHUNK_BYTES_MAX, Checksum, ChunkHead, Content, Head};
@@ -54,7 +55,12 @@ impl SnapshotWriter {
     pub fn create(directory: &Path, covers: Covers, settings: &Settings) -> Result<SnapshotWriter, SnapshotError> {
         let temporary = directory.join(format!("{}{TEMPORARY}", file_name(covers.seq)));
         let failed = |source| SnapshotError::Io { path: temporary.clone(), doing: "creating it", source };
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).map_err(failed)?;
+        // Its mode would stay as it is if there was one from before.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
         let packer = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
         let (head, bytes) = Head::new(covers);
         let mut sum = DigestSum::default();
@@ -95,15 +101,18 @@ impl SnapshotWriter {
         self.chunk(Content::Entries, entries.as_bytes())
     }
 
-    /// Makes the snapshot whole and durable, and gives it its name.
+    /// Makes the snapshot whole and durable, and gives it its name if `behind` then says so.
     ///
     /// # Errors
     /// When anything of that fails: then there is no snapshot of that name, or one from before.
-    pub fn finish(mut self) -> Result<Written, SnapshotError> {
+    pub fn finish(mut self, behind: impl FnOnce() -> bool) -> Result<Written, SnapshotError> {
         let digest = self.sum.digest();
         let end = [&self.entries.to_le_bytes()[..], &digest.0.to_le_bytes()].concat();
         self.chunk(Content::End, &end)?;
         self.file.sync_all().map_err(|source| self.failed("syncing it", source))?;
+        if !behind() {
+            return Err(SnapshotError::GivenUp);
+        }
         let path = self.directory.join(file_name(self.covers.seq));
         fs::rename(&self.temporary, &path).map_err(|source| self.failed("renaming it", source))?;
         self.is_finished = true;

@@ -6,10 +6,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StorageError;
-use super::directory::{FORMAT, IDENTITY, TOKEN, at, check_format, identity_of};
+use super::directory::{FORMAT, IDENTITY, TOKEN, at, check_format, identity_of, make_dir};
 use crate::ids::Seq;
 use crate::journal::sync_directory;
 use crate::snapshot::{Covers, Fingerprint, Shelf, SnapshotError, check};
@@ -27,31 +27,60 @@ pub struct Backup {
 }
 
 /// Copies a data directory into one that does not exist yet, or is empty. The file that makes it a data directory comes
-/// last: a copy that was broken off is none.
+/// last: a copy that was broken off is none. One that fails is cleared away.
 ///
 /// # Errors
 /// When there is no snapshot, none is sound, a file cannot be read or written, or `to` is not empty.
 pub fn back_up(from: &Path, to: &Path) -> Result<Backup, StorageError> {
     check_format(from)?;
     let fingerprint = identity_of(from)?.fingerprint();
-    fs::create_dir_all(to).map_err(at(to))?;
+    let is_new = !to.try_exists().map_err(at(to))?;
+    make_dir(to).map_err(at(to))?;
+    let mut made = Vec::new();
+    let backup = is_free(from, to).and_then(|()| fill(from, to, fingerprint, &mut made));
+    if backup.is_err() {
+        // What cannot be cleared away is no data directory, and is in the way of the next copy: that one tells.
+        made.iter().for_each(|path| drop(fs::remove_file(path)));
+        if is_new {
+            let _ = fs::remove_dir(to);
+        }
+    }
+    backup
+}
+
+/// Whether a copy can stand there.
+fn is_free(from: &Path, to: &Path) -> Result<(), StorageError> {
     let real = |path: &Path| fs::canonicalize(path).map_err(at(path));
     if real(to)?.starts_with(real(from)?) {
         return Err(StorageError::Within { path: to.to_owned() });
     }
-    if let Some(found) = fs::read_dir(to).map_err(at(to))?.next() {
-        let found = found.map_err(at(to))?.file_name().to_string_lossy().into_owned();
-        return Err(StorageError::Strange { path: to.to_owned(), found });
+    let taken = |found: String| Err(StorageError::Taken { path: to.to_owned(), found });
+    if to.join(FORMAT).try_exists().map_err(at(to))? {
+        return taken(FORMAT.to_owned());
     }
-    let backup = copy_snapshot(from, to, fingerprint)?;
+    match fs::read_dir(to).map_err(at(to))?.next() {
+        Some(found) => taken(found.map_err(at(to))?.file_name().to_string_lossy().into_owned()),
+        None => Ok(()),
+    }
+}
+
+/// Copies one file after the other, and notes which were made.
+fn fill(from: &Path, to: &Path, fingerprint: Fingerprint, made: &mut Vec<PathBuf>) -> Result<Backup, StorageError> {
+    let backup = copy_snapshot(from, to, fingerprint, made)?;
     for name in [IDENTITY, TOKEN, FORMAT] {
+        made.push(to.join(name));
         copy(&from.join(name), &to.join(name))?;
         sync_directory(to).map_err(at(to))?;
     }
     Ok(backup)
 }
 
-fn copy_snapshot(from: &Path, to: &Path, fingerprint: Fingerprint) -> Result<Backup, StorageError> {
+fn copy_snapshot(
+    from: &Path,
+    to: &Path,
+    fingerprint: Fingerprint,
+    made: &mut Vec<PathBuf>,
+) -> Result<Backup, StorageError> {
     let (shelf, copies) = (Shelf::new(from), Shelf::new(to));
     let mut tried = Vec::new();
     for _ in 0..TRIES {
@@ -60,14 +89,14 @@ fn copy_snapshot(from: &Path, to: &Path, fingerprint: Fingerprint) -> Result<Bac
         let Some(seq) = all.iter().rev().find(untried).copied() else { break };
         tried.push(seq);
         let copied = copies.path(seq);
+        made.push(copied.clone());
         match copy(&shelf.path(seq), &copied) {
             // A newer one has taken its place meanwhile.
-            Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(StorageError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result?,
         }
         match check(&copied) {
             Ok((covers, _)) if covers.fingerprint != fingerprint => {
-                fs::remove_file(&copied).map_err(at(&copied))?;
                 return Err(SnapshotError::ForeignKey { path: shelf.path(seq) }.into());
             }
             Ok((covers, _)) => {
@@ -92,6 +121,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::engine::Engine;
     use crate::journal::Options;
@@ -103,7 +134,8 @@ mod tests {
         let fingerprint = directory.identity().fingerprint();
         let covers = Covers { seq: Seq(seq), fingerprint, at: Timestamp(0) };
         let mut engine = Engine::new();
-        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        let taking =
+            Taking::begin(&mut engine, directory.path(), covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
         taking.end(&mut engine).unwrap();
     }
 
@@ -119,16 +151,28 @@ mod tests {
         snapshot(&directory, 7);
         snapshot(&directory, 9);
         fs::write(directory.shelf().path(Seq(12)), "damaged").unwrap();
-        fs::remove_dir_all(&to).unwrap();
+        assert!(!to.exists(), "what failed leaves nothing behind");
+        // The last file but one is missing: all before it is copied by then.
+        fs::rename(from.join(TOKEN), from.join("elsewhere")).unwrap();
+        fs::create_dir(&to).unwrap();
+        let told = back_up(&from, &to).unwrap_err().to_string();
+        assert!(told.contains("token.key") && fs::read_dir(&to).unwrap().next().is_none(), "{told}");
+        fs::rename(from.join("elsewhere"), from.join(TOKEN)).unwrap();
+        fs::remove_dir(&to).unwrap();
         let backup = back_up(&from, &to).unwrap();
         assert_eq!(backup.covers.seq, Seq(9));
         let copy = Directory::open(&to).unwrap();
         assert_eq!(copy.identity().fingerprint(), directory.identity().fingerprint());
         let key = fs::metadata(to.join(IDENTITY)).unwrap().permissions().mode() & 0o777;
         assert_eq!(key, 0o600, "others cannot read the key");
-        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Box::new(|_| {})).unwrap();
+        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();
         assert_eq!((ground.after, ground.journal.stored_last()), (Seq(9), Seq(9)));
+        let before = fs::read_dir(&to).unwrap().count();
         let told = back_up(&from, &to).unwrap_err().to_string();
-        assert!(told.contains("is not empty"), "{told}");
+        assert!(told.contains("is a data directory already, perhaps an earlier backup"), "{told}");
+        fs::remove_file(to.join(FORMAT)).unwrap();
+        let told = back_up(&from, &to).unwrap_err().to_string();
+        assert!(told.contains("is not empty (") && told.contains("name a directory that does not exist"), "{told}");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), before - 1, "what was there stays");
     }
 }

@@ -1,16 +1,18 @@
 //! The directory itself: made once, locked by one process at a time.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::lock::{LOCK, Lock};
 use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
-use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of};
+use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of, io_cause};
 use crate::snapshot::{Shelf, SnapshotError};
 use crate::token::TokenKey;
 
@@ -19,7 +21,6 @@ pub const DIRECTORY_FORMAT: u32 = 1;
 
 pub(super) const FORMAT: &str = "inkling.format";
 const FORMAT_WORDS: &str = "inkling data directory, format ";
-const LOCK: &str = "inkling.lock";
 pub(super) const IDENTITY: &str = "identity.key";
 const IDENTITY_TITLE: &str = "inkling identity key";
 pub(super) const TOKEN: &str = "token.key";
@@ -29,15 +30,15 @@ const TOKEN_TITLE: &str = "inkling token key";
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// A file or the directory cannot be read or written.
-    #[error("{}: cannot be used: {source}", path.display())]
+    #[error("{}: cannot be used: {}", path.display(), io_cause(error))]
     Io {
         /// Which one.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// Another process works here.
-    #[error("{}: is in use{}: stop that process first", path.display(), by(holder))]
+    #[error("{}: is in use{}: stop that process first, or wait for its end", path.display(), by(holder))]
     InUse {
         /// Which directory.
         path: PathBuf,
@@ -52,11 +53,16 @@ pub enum StorageError {
         /// One of the files.
         found: String,
     },
-    /// It does not exist, or is empty.
-    #[error("{}: is no data directory of inkling", path.display())]
+    /// It does not exist, or is something else.
+    #[error(
+        "{}: is no data directory of inkling ({why}): name the one of a service, `[storage] path` or `serve --data`",
+        path.display()
+    )]
     Missing {
         /// Which directory.
         path: PathBuf,
+        /// What it is.
+        why: &'static str,
     },
     /// A later version made it.
     #[error(
@@ -98,6 +104,17 @@ pub enum StorageError {
         /// The first frame that is needed.
         from: u64,
     },
+    /// A copy would not stand alone.
+    #[error(
+        "{}: is {what} ('{found}' is in it): name a directory that does not exist yet, or is empty", path.display(),
+        what = if found == FORMAT { "a data directory already, perhaps an earlier backup" } else { "not empty" }
+    )]
+    Taken {
+        /// Where the copy was to be.
+        path: PathBuf,
+        /// One of the files that are there.
+        found: String,
+    },
     /// A copy would stand in the directory that it is of.
     #[error("{}: stands in the directory that is copied: name one outside of it", path.display())]
     Within {
@@ -131,10 +148,15 @@ pub(super) fn check_format(path: &Path) -> Result<(), StorageError> {
     let format = path.join(FORMAT);
     let words = match fs::read_to_string(&format) {
         Ok(words) => words,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(StorageError::Missing { path: path.to_owned() });
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound if !path.exists() => "it does not exist",
+                io::ErrorKind::NotFound => "it has no file inkling.format",
+                io::ErrorKind::NotADirectory => "it is a file",
+                _ => return Err(at(&format)(error)),
+            };
+            return Err(StorageError::Missing { path: path.to_owned(), why });
         }
-        Err(error) => return Err(at(&format)(error)),
     };
     let found = words.trim_end();
     if found != format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}") {
@@ -150,24 +172,13 @@ pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
     key.map(Identity::new).ok_or_else(|| StorageError::NoSecret { path: path.join(IDENTITY) })
 }
 
-/// A directory that this process alone works in, for as long as this lives.
+/// A directory that nobody else writes to for as long as this lives.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     identity: Identity,
     token_key: [u8; 17],
     _lock: Lock,
-}
-
-/// Held while it lives. A kill lets go of it as well.
-#[derive(Debug)]
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing alone would leave it to a process that this one is just starting, until that one runs.
-        let _ = self.0.unlock();
-    }
 }
 
 impl Directory {
@@ -185,7 +196,7 @@ impl Directory {
     /// # Errors
     /// As [`open_or_make`](Directory::open_or_make).
     pub fn open_or_make_with(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<Directory, StorageError> {
-        fs::create_dir_all(path).map_err(at(path))?;
+        make_dir(path).map_err(at(path))?;
         if !path.join(FORMAT).try_exists().map_err(at(path))? {
             make(path, key)?;
         }
@@ -198,7 +209,20 @@ impl Directory {
     /// As [`open_or_make`](Directory::open_or_make), and when there is none.
     pub fn open(path: &Path) -> Result<Directory, StorageError> {
         check_format(path)?;
-        let lock = lock(path)?;
+        Directory::locked(path, Lock::alone(path)?)
+    }
+
+    /// Opens a directory to look at what is in it: nothing is made or changed, others may look as well, and it may lie
+    /// where nothing can be written.
+    ///
+    /// # Errors
+    /// As [`open`](Directory::open).
+    pub fn look(path: &Path) -> Result<Directory, StorageError> {
+        check_format(path)?;
+        Directory::locked(path, Lock::beside(path)?)
+    }
+
+    fn locked(path: &Path, lock: Lock) -> Result<Directory, StorageError> {
         let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
         let identity = identity_of(path)?;
         let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
@@ -256,6 +280,11 @@ impl Directory {
     }
 }
 
+/// Makes a directory with those above it, where there is none. What is in it is about people: nobody else sees it.
+pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Makes a directory out of an empty one. The file that says so comes last: what was made before it is made again
 /// after a crash.
 fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError> {
@@ -268,7 +297,7 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
             return Err(StorageError::Strange { path: path.to_owned(), found: name.into_owned() });
         }
     }
-    let _lock = lock(path)?;
+    let _lock = Lock::alone(path)?;
     let (identity, token) = (path.join(IDENTITY), path.join(TOKEN));
     // A secret that was put there beforehand is kept: so an identity is moved to a new directory.
     if secret::read::<32>(&identity, IDENTITY_TITLE)?.is_none() {
@@ -281,30 +310,9 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
     secret::write_words(&format, &format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}\n")).map_err(at(&format))
 }
 
-/// Keeps other processes out.
-fn lock(path: &Path) -> Result<Lock, StorageError> {
-    let lock = path.join(LOCK);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock);
-    let mut file = opened.map_err(at(&lock))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only for the message.
-            let _ = file.take(20).read_to_string(&mut holder);
-            let holder = holder.trim().to_owned();
-            return Err(StorageError::InUse { path: path.to_owned(), holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(at(&lock)(error)),
-    }
-    // Only for messages.
-    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(Lock(file))
-}
-
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
     let path = path.to_owned();
-    move |source| StorageError::Io { path: path.clone(), source }
+    move |error| StorageError::Io { path: path.clone(), error }
 }
 
 #[cfg(test)]
@@ -331,12 +339,66 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_sees_what_is_in_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        use crate::journal::Journal;
+        use crate::snapshot::{Covers, Taking};
+
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("data");
+        let directory = Directory::open_or_make(&path).unwrap();
+        // As earlier versions left them behind.
+        for left in ["journal-00000000000000000001.redb.new", "snapshot-00000000000000000001.inkling.tmp"] {
+            fs::write(path.join(left), "").unwrap();
+            fs::set_permissions(path.join(left), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        directory.journal(Seq(0), Options::default()).unwrap().close().unwrap();
+        let covers = Covers { seq: Seq(1), fingerprint: [0; 8], at: crate::units::Timestamp(0) };
+        let mut engine = crate::engine::Engine::new();
+        let taking = Taking::begin(&mut engine, &path, covers, Box::new(|| true), Box::new(|| {}));
+        taking.unwrap().unwrap().end(&mut engine).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        let files: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 7, "{files:?}");
+        files.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{}", file.display()));
+        // A directory that is there already is its owner's business.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        drop(directory);
+        drop(Directory::open_or_make(&path).unwrap());
+        assert_eq!(mode(&path), 0o750);
+    }
+
+    #[test]
     fn one_process_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
         let one = Directory::open_or_make(directory.path()).unwrap();
         let told = refused(directory.path());
         assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");
+        assert!(Directory::look(directory.path()).unwrap_err().to_string().contains("is in use by process"));
         drop(one);
+        Directory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn who_looks_leaves_nothing_behind_and_keeps_out_who_would_write() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(directory.path()).unwrap());
+        // As a backup, which nobody has ever written to.
+        fs::remove_file(directory.path().join(LOCK)).unwrap();
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        let looking = [(); 2].map(|()| Directory::look(directory.path()).unwrap());
+        assert_eq!(names(), before);
+        let told = refused(directory.path());
+        assert!(told.contains("is in use: stop that process first, or wait for its end"), "{told}");
+        drop(looking);
         Directory::open(directory.path()).unwrap();
     }
 

@@ -6,7 +6,7 @@
 //! Users are keys. The events of a person who was forgotten are left out up to that moment, as are those of all ids
 //! linked to theirs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use thiserror::Error;
 
@@ -19,6 +19,7 @@ use crate::ids::{Id, ItemKey, OpportunityKey, Seq, UserKey};
 use crate::journal::{JournalError, Reader};
 use crate::journey::{self, JourneyError, JourneyWriter, Line};
 use crate::record::decode_frame;
+use crate::settings::Settings;
 use crate::units::Timestamp;
 
 /// Names of items and categories that are remembered, to name those of impressions; later ones stay hashes.
@@ -55,6 +56,14 @@ pub enum ExportError {
     /// The log cannot be written.
     #[error(transparent)]
     Journey(#[from] JourneyError),
+    /// No settings in the journal know the advertiser.
+    #[error("the journal knows no advertiser '{name}': it knows {}", if known.is_empty() { "none" } else { known })]
+    Advertiser {
+        /// Who was asked for.
+        name: Id,
+        /// Who is known, one after the other.
+        known: String,
+    },
 }
 
 /// Writes what is selected of a journal. `open` gives its frames, twice; `engine` has seen those before them, if any,
@@ -63,7 +72,7 @@ pub enum ExportError {
 /// Lines stand at the time at which the service got to know of them, as the engine's clock has it.
 ///
 /// # Errors
-/// When the journal is damaged, or the log cannot be written.
+/// When the journal is damaged, knows nothing of the advertiser, or the log cannot be written.
 pub fn export(
     engine: Engine,
     open: impl Fn() -> Result<Reader, JournalError>,
@@ -71,10 +80,18 @@ pub fn export(
     selection: &Selection,
 ) -> Result<Exported, ExportError> {
     let mut forgetting = Forgetting::default();
+    let mut known: BTreeSet<Id> = names(engine.catalog().settings()).collect();
     each(&open, |number, record| {
         forgetting.see(number, &record);
+        if let Event::Configured(settings) = &record.event {
+            known.extend(names(settings));
+        }
         Ok::<_, ExportError>(())
     })?;
+    if let Some(name) = selection.advertiser.clone().filter(|name| !known.contains(name)) {
+        let known = known.iter().map(Id::as_str).collect::<Vec<_>>().join(", ");
+        return Err(ExportError::Advertiser { name, known });
+    }
     let mut exporter = Exporter { engine, items: HashMap::new(), done: Exported::default() };
     each(&open, |number, record| {
         if let Event::Configured(_) = record.event {
@@ -93,6 +110,10 @@ pub fn export(
     })?;
     exporter.done.lines = writer.lines();
     Ok(exporter.done)
+}
+
+fn names(settings: &Settings) -> impl Iterator<Item = Id> {
+    settings.advertisers.iter().map(|advertiser| advertiser.id.clone())
 }
 
 /// Visits all records with their numbers from 0.

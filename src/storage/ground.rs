@@ -1,6 +1,7 @@
 //! What the service goes on from.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Directory, StorageError};
@@ -24,6 +25,8 @@ pub struct Ground {
     pub watch: Watch,
     /// When and where snapshots are taken; `None` for never.
     pub snapshots: Option<SnapshotPlan>,
+    /// Told what an operator should know, at once.
+    pub tell: Tell,
 }
 
 /// When and where snapshots are taken.
@@ -41,7 +44,7 @@ pub struct SnapshotPlan {
 }
 
 /// Told in one sentence what an operator should know.
-pub type Tell = Box<dyn Fn(&str) + Send>;
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Time between two snapshots, unless something else is said.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(300);
@@ -52,7 +55,8 @@ impl Ground {
     /// Nothing; and nothing outlives the process.
     pub fn in_memory() -> Ground {
         let journal = Box::new(MemoryJournal::new());
-        Ground { engine: Engine::new(), after: Seq(0), journal, watch: Box::new(|_, _| {}), snapshots: None }
+        let (watch, tell) = (Box::new(|_, _| {}), Arc::new(|_: &str| {}));
+        Ground { engine: Engine::new(), after: Seq(0), journal, watch, snapshots: None, tell }
     }
 
     /// What a data directory holds: the newest sound snapshot, and the journal behind it. `tell` is told of damaged
@@ -76,8 +80,8 @@ impl Ground {
         };
         let journal = Box::new(directory.journal(after, options)?);
         let (interval, kept) = (SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT);
-        let snapshots = Some(SnapshotPlan { shelf, fingerprint, interval, kept, tell });
-        Ok(Ground { engine, after, journal, watch, snapshots })
+        let snapshots = Some(SnapshotPlan { shelf, fingerprint, interval, kept, tell: Arc::clone(&tell) });
+        Ok(Ground { engine, after, journal, watch, snapshots, tell })
     }
 }
 

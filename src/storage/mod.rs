@@ -7,6 +7,7 @@
 //! | `identity.key` | the secret by which user ids become keys: readable by its owner only, never changed |
 //! | `token.key` | the secret under which tokens are sealed, so that they outlive a restart |
 //! | `journal-<first frame>.redb` | the journal: see [`crate::journal`] |
+//! | `journal.newest` | which of its files is the newest |
 //! | `snapshot-<last frame>.inkling` | the state up to that frame: see [`crate::snapshot`] |
 //!
 //! State is what an engine becomes that is given the journal's frames in their order ([`recover`]); a snapshot spares
@@ -15,14 +16,17 @@
 //! *Invariants.* Knows files and the engine; no sockets, no configuration and no command line. Nothing here changes a
 //! frame; only [`repair`], on request, drops some, and keeps what it drops.
 
+mod audit;
 mod backup;
 mod directory;
 mod export;
 mod ground;
+mod lock;
 mod recovery;
 mod repair;
 mod secret;
 
+pub use audit::{Audit, AuditError, audit, earliest};
 pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};

@@ -29,7 +29,11 @@ pub enum RecoveryError {
         source: JournalError,
     },
     /// A frame is intact, and no frame of records.
-    #[error("frame {} of the journal is no frame of records: another program or a later version wrote it", at.0)]
+    #[error(
+        "frame {} of the journal is no frame of records, as another program or a later version wrote it: start the \
+         version that wrote it, or restore a backup",
+        at.0
+    )]
     Frame {
         /// The frame.
         at: Seq,
@@ -38,7 +42,8 @@ pub enum RecoveryError {
     },
     /// The clock of the records goes back.
     #[error(
-        "record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly",
+        "record {index} of frame {} is stamped {} ms, after one at {} ms: the journal was put together wrongly: \
+         restore a backup",
         at.0, found.0, before.0
     )]
     Clock {

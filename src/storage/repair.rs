@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::directory::{at, make_dir};
 use super::{Directory, StorageError};
 use crate::ids::Seq;
-use crate::journal::{Disk, JournalError, Part, cut, survey, sync_directory};
+use crate::journal::{Disk, Files, JournalError, Part, cut, missing, survey, sync_directory};
 
 /// Threads that read the newest snapshot.
 const SNAPSHOT_THREADS: usize = 2;
@@ -18,7 +19,8 @@ pub struct Plan {
     pub fault: JournalError,
     /// The last frame that stays; 0 when none does.
     pub last: Seq,
-    /// The damaged file, of which the frames up to `last` stay, and all files behind it, which go.
+    /// The damaged file, of which the frames up to `last` stay, and all files behind it, which go; none where it is the
+    /// newest file that is missing.
     pub files: Vec<Part>,
     /// Files of which a snapshot holds every frame: they go where they are damaged, or where there would be a gap
     /// behind them.
@@ -32,25 +34,31 @@ impl Plan {
     ///
     /// # Errors
     /// When the directory cannot be read, or its damage is of a kind that dropping frames does not mend: another
-    /// identity key, a later version's file, or a beginning that is gone.
+    /// identity key, a later version's file, a file that this user may not read, or a beginning that is gone.
     pub fn of(directory: &Directory) -> Result<Option<Plan>, StorageError> {
-        let (files, identity) = (directory.files(), directory.identity().fingerprint());
+        let (disk, identity) = (directory.files(), directory.identity().fingerprint());
         let newest = directory.shelf().newest(identity, SNAPSHOT_THREADS)?;
         let from = newest.loaded.map_or(Seq(0), |loaded| loaded.covers.seq).next();
-        let mut parts = survey(&files, identity, from)?;
+        let mut parts = survey(&disk, identity, from)?;
         let begin = parts.first().map_or(from, |part| part.first);
         if begin > from {
             return Err(StorageError::Headless { path: directory.path().to_owned(), first: begin.0, from: from.0 });
         }
-        let mut covered = survey(&files, identity, Seq(0))?;
+        let mut covered = survey(&disk, identity, Seq(0))?;
         covered.retain(|part| part.first < begin);
         let damaged = parts.iter().position(|part| part.fault.is_some());
         let whole = parts.last().map_or(Seq(from.0 - 1), |part| part.last);
-        let files = parts.split_off(damaged.unwrap_or(parts.len()));
+        let mut files = parts.split_off(damaged.unwrap_or(parts.len()));
         let faults = covered.iter().chain(&files).filter_map(|part| part.fault.clone());
-        let Some(fault) = faults.into_iter().next() else { return Ok(None) };
-        if matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. }) {
+        let Some(fault) = faults.into_iter().next().or(missing(&disk)?) else { return Ok(None) };
+        let is_whole = |fault: &JournalError| {
+            matches!(fault, JournalError::Foreign { .. } | JournalError::Version { .. } | JournalError::Denied { .. })
+        };
+        if let Some(fault) = covered.iter().chain(&files).filter_map(|part| part.fault.clone()).find(is_whole) {
             return Err(fault.into());
+        }
+        if let Some(JournalError::Ends { .. }) = files.first().and_then(|part| part.fault.as_ref()) {
+            covered.push(files.remove(0));
         }
         let last = match (files.first(), parts.last()) {
             (None, _) => whole,
@@ -67,6 +75,11 @@ impl Plan {
     /// The first frame of a file that goes.
     pub fn dropped_from(&self, part: &Part) -> Seq {
         if self.cut().is_some_and(|cut| cut.first == part.first) { self.last.next() } else { part.first }
+    }
+
+    /// Whether nothing is lost by it: a snapshot holds all that goes.
+    pub fn is_harmless(&self) -> bool {
+        self.files.is_empty() && !self.covered.is_empty() && !matches!(self.fault, JournalError::Lost { .. })
     }
 
     /// The damaged file, if some of its frames stay.
@@ -89,7 +102,12 @@ fn is_misplaced(part: &Part) -> bool {
 /// What the system says. All that was dropped until then is where the copy is.
 pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageError> {
     let files = directory.files();
-    let kept = keep(directory.path(), plan, &files)?;
+    let kept = free(directory.path());
+    if let Err(error) = keep(directory.path(), &kept, plan, &files) {
+        // Nothing was dropped yet.
+        let _ = fs::remove_dir_all(&kept);
+        return Err(error);
+    }
     let removed = |first| files.remove(first).map_err(at(directory.path()));
     // The last one first: what is left is damaged at its end for as long as it takes.
     for part in plan.files.iter().skip(1).rev() {
@@ -104,27 +122,28 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
         (None, None) => {}
     }
     plan.covered.iter().rev().try_for_each(|part| removed(part.first))?;
+    // Until now a start would have refused what is left.
+    let newest = files.list().and_then(|all| files.note_newest(all.last().copied()));
+    newest.map_err(at(directory.path()))?;
     Ok(kept)
 }
 
-/// Copies the files into a directory of their own.
-fn keep(path: &Path, plan: &Plan, files: &crate::journal::Files) -> Result<PathBuf, StorageError> {
+/// A directory for the files as they were, which does not exist yet.
+fn free(path: &Path) -> PathBuf {
     let free = (1..).map(|number| path.join(format!("dropped-{number}"))).find(|name| !name.exists());
-    let kept = free.expect("there are more numbers than directories");
-    fs::create_dir(&kept).map_err(at(&kept))?;
+    free.expect("there are more numbers than directories")
+}
+
+/// Copies the files into a directory of their own.
+fn keep(path: &Path, kept: &Path, plan: &Plan, files: &Files) -> Result<(), StorageError> {
+    make_dir(kept).map_err(at(kept))?;
     for part in plan.covered.iter().chain(&plan.files) {
         let from = files.path(part.first);
         let to = kept.join(from.file_name().expect("a journal file has a name"));
         fs::copy(&from, &to).map_err(at(&to))?;
         fs::File::open(&to).and_then(|file| file.sync_all()).map_err(at(&to))?;
     }
-    sync_directory(&kept).and_then(|()| sync_directory(path)).map_err(at(&kept))?;
-    Ok(kept)
-}
-
-fn at(path: &Path) -> impl Fn(std::io::Error) -> StorageError {
-    let path = path.to_owned();
-    move |source| StorageError::Io { path: path.clone(), source }
+    sync_directory(kept).and_then(|()| sync_directory(path)).map_err(at(kept))
 }
 
 #[cfg(test)]
@@ -146,7 +165,7 @@ mod tests {
             journal.wait();
             journal.next().unwrap().unwrap();
             if seq % 4 == 0 && seq < 12 {
-                journal.roll().unwrap();
+                assert!(journal.roll().unwrap().wait());
             }
         }
         journal.close().unwrap();
@@ -213,7 +232,8 @@ mod tests {
         let (fingerprint, at) = (directory.identity().fingerprint(), crate::units::Timestamp(0));
         let covers = Covers { seq: Seq(seq), fingerprint, at };
         let mut engine = crate::engine::Engine::new();
-        let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+        let taking =
+            Taking::begin(&mut engine, directory.path(), covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
         taking.end(&mut engine).unwrap();
     }
 
@@ -258,6 +278,45 @@ mod tests {
         assert_eq!((plan.last, plan.files.len()), (Seq(4), 1));
         repair(&directory, &plan).unwrap();
         assert_eq!(frames(&directory), Ok(vec![1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn a_newest_file_that_is_missing_is_missed_and_given_up_on_request() {
+        for covered in [None, Some(6), Some(8)] {
+            let path = tempfile::tempdir().unwrap();
+            let directory = directory(path.path());
+            covered.into_iter().for_each(|seq| snapshot(&directory, seq));
+            directory.files().remove(Seq(9)).unwrap();
+            let lost = |told: String| assert!(told.contains("09.redb: is missing, and the latest frames"), "{told}");
+            let after = Seq(covered.unwrap_or(0));
+            lost(frames(&directory).unwrap_err().to_string());
+            lost(directory.journal(after, Options::default()).err().unwrap().to_string());
+            let plan = Plan::of(&directory).unwrap().unwrap();
+            lost(plan.fault.to_string());
+            assert_eq!((plan.last, plan.files.len()), (Seq(8), 0), "{covered:?}");
+            repair(&directory, &plan).unwrap();
+            assert!(Plan::of(&directory).unwrap().is_none());
+            assert_eq!(directory.journal(after, Options::default()).unwrap().stored_last(), Seq(8));
+        }
+    }
+
+    #[test]
+    fn a_journal_that_ends_before_its_snapshot_begins_anew_behind_it() {
+        // With and without the file that the snapshot's last frames were in.
+        for files in [&[Seq(9)][..], &[Seq(5), Seq(9)], &[Seq(5)]] {
+            let path = tempfile::tempdir().unwrap();
+            let directory = directory(path.path());
+            snapshot(&directory, if files.len() == 2 { 6 } else { 15 });
+            files.iter().for_each(|first| directory.files().remove(*first).unwrap());
+            directory.files().note_newest(None).unwrap();
+            let after = directory.shelf().list().unwrap()[0];
+            assert!(directory.journal(after, Options::default()).is_err());
+            let plan = Plan::of(&directory).unwrap().unwrap();
+            assert_eq!((plan.last, plan.files.len()), (after, 0), "nothing that no snapshot holds goes");
+            repair(&directory, &plan).unwrap();
+            assert!(Plan::of(&directory).unwrap().is_none());
+            assert_eq!(directory.journal(after, Options::default()).unwrap().stored_last(), after);
+        }
     }
 
     #[test]

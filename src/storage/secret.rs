@@ -6,7 +6,7 @@
 //! 9c41d0e2b7a8f615                 the first 8 bytes of its BLAKE3 hash: tells a damaged file
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub fn read<const N: usize>(path: &Path, title: &str) -> Result<Option<[u8; N]>,
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unfit()),
-        Err(source) => return Err(StorageError::Io { path: path.to_owned(), source }),
+        Err(error) => return Err(StorageError::Io { path: path.to_owned(), error }),
     };
     let mut lines = text.lines();
     let first = format!("{title}, format 1");
@@ -62,7 +62,7 @@ pub fn read<const N: usize>(path: &Path, title: &str) -> Result<Option<[u8; N]>,
 /// What the system says.
 pub fn write_words(path: &Path, words: &str) -> io::Result<()> {
     let unfinished = path.with_extension("new");
-    let mut file = File::create(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(words.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

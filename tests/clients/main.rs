@@ -4,6 +4,7 @@
 mod harness;
 
 mod examples;
+mod load;
 mod score;
 mod segments;
 mod track;

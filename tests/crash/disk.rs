@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use inkling::ids::Seq;
-use inkling::journal::Disk;
+use inkling::journal::{Disk, Files};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use redb::StorageBackend;
@@ -121,8 +123,16 @@ struct State {
     /// At each sync, before it has any effect: how many images are made of what a crash may leave.
     images: usize,
     taken: Vec<(u64, SimulatedDisk)>,
+    /// The file that is noted as the newest.
+    newest: Option<Seq>,
     /// Last frame known as durable.
     acknowledged: u64,
+    /// How long a sync takes.
+    pause: Duration,
+    /// Whose files are a part of each image.
+    home: Option<PathBuf>,
+    /// Its files, in an image.
+    beside: BTreeMap<String, Vec<u8>>,
     seed: u64,
 }
 
@@ -146,6 +156,35 @@ impl SimulatedDisk {
         disk
     }
 
+    /// Lets the files of a directory be a part of each image, as they are at its moment.
+    pub fn beside(&self, home: &Path) {
+        self.state().home = Some(home.to_owned());
+    }
+
+    /// Lets each sync take so long, before its images are made.
+    pub fn slow(&self, pause: Duration) {
+        self.state().pause = pause;
+    }
+
+    /// Makes images now, as at a sync.
+    pub fn image(&self) {
+        self.state().sync();
+    }
+
+    /// Puts the finished files into a directory, as a service would have them there, and those beside them.
+    pub fn write_to(&self, directory: &Path) {
+        let state = self.state();
+        for (name, file) in &state.files {
+            if name.parse::<u64>().is_ok() {
+                std::fs::write(directory.join(format!("journal-{name}.redb")), &file.seen).unwrap();
+            }
+        }
+        Files::new(directory).note_newest(state.newest).unwrap();
+        for (name, bytes) in &state.beside {
+            std::fs::write(directory.join(name), bytes).unwrap();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,6 +206,14 @@ impl SimulatedDisk {
     /// The images that were made since the last time, each with the last frame known as durable at its moment.
     pub fn take_images(&self) -> Vec<(u64, SimulatedDisk)> {
         std::mem::take(&mut self.state().taken)
+    }
+
+    /// Deletes the newest file; its first frame.
+    pub fn lose_newest(&self) -> Option<u64> {
+        let mut state = self.state();
+        let name = state.files.keys().rfind(|name| name.parse::<u64>().is_ok())?.clone();
+        state.files.remove(&name);
+        name.parse().ok()
     }
 
     /// What a crash leaves now.
@@ -208,6 +255,7 @@ impl State {
     /// Called before each sync.
     fn sync(&mut self) {
         self.syncs += 1;
+        let beside = self.home.as_deref().map_or_else(BTreeMap::new, all_of);
         for image in 0..self.images {
             let mut fate = match image {
                 0 => Fate::AllLost,
@@ -215,6 +263,7 @@ impl State {
                 _ => Fate::Each(Box::new(StdRng::seed_from_u64(self.seed ^ (self.syncs << 8) ^ image as u64))),
             };
             let crashed = self.crashed(&mut fate);
+            crashed.state().beside = beside.clone();
             self.taken.push((self.acknowledged, crashed));
         }
     }
@@ -230,7 +279,25 @@ impl State {
                 files.insert(from.clone(), file);
             }
         }
-        SimulatedDisk(Arc::new(Mutex::new(State { files, ..State::default() })))
+        SimulatedDisk(Arc::new(Mutex::new(State { files, newest: self.newest, ..State::default() })))
+    }
+}
+
+/// All files of a directory as they are at one moment, whoever works there.
+fn all_of(home: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = || -> Vec<_> { std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+    let read = |name: &std::ffi::OsString| {
+        let bytes = std::fs::read(home.join(name)).ok()?;
+        Some((name.clone().into_string().unwrap(), bytes))
+    };
+    loop {
+        let before = names();
+        let files: Option<BTreeMap<_, _>> = before.iter().map(read).collect();
+        if let Some(files) = files
+            && names() == before
+        {
+            return files;
+        }
     }
 }
 
@@ -264,7 +331,21 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, first: Seq) -> io::Result<()> {
-        self.called()?.files.remove(&finished(first));
+        let mut state = self.called()?;
+        state.sync();
+        state.files.remove(&finished(first));
+        Ok(())
+    }
+
+    fn newest(&self) -> io::Result<Option<Seq>> {
+        Ok(self.called()?.newest)
+    }
+
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()> {
+        let mut state = self.called()?;
+        // Written beside and renamed: before or after, nothing in between.
+        state.sync();
+        state.newest = first;
         Ok(())
     }
 
@@ -313,6 +394,8 @@ impl StorageBackend for SimulatedFile {
     fn sync_data(&self) -> io::Result<()> {
         // Looked up first, so that a failing disk makes no image.
         self.with(|_| ())?;
+        let pause = self.disk.state().pause;
+        std::thread::sleep(pause);
         self.disk.state().sync();
         let mut state = self.disk.state();
         let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();

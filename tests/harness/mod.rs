@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Service {
         let ground = move || {
             let directory = Directory::open_or_make_with(&data, || [0; 32]).unwrap();
             let tell = |what: &str| panic!("{what}");
-            let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Box::new(tell));
+            let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), Arc::new(tell));
             let mut ground = ground.unwrap();
             let plan = ground.snapshots.as_mut().unwrap();
             (plan.interval, plan.kept) = (interval, kept);

@@ -144,7 +144,8 @@ fn a_snapshot_file_holds_everything() {
     records.iter().for_each(|record| drop(engine.apply(record)));
     let directory = tempfile::tempdir().unwrap();
     let covers = Covers { seq: Seq(2_500), fingerprint: [7; 8], at: engine.now() };
-    let taking = Taking::begin(&mut engine, directory.path(), covers, Box::new(|| {})).unwrap().unwrap();
+    let taking =
+        Taking::begin(&mut engine, directory.path(), covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
     let written = taking.end(&mut engine).unwrap();
     assert_eq!(written.digest, engine.digest());
     let loaded = load(&written.path, [7; 8], 3).unwrap();

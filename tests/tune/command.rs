@@ -148,9 +148,9 @@ fn mistakes_are_told_before_anything_is_searched() {
     told("out.toml", &FEW, "config.toml: cannot be read");
     fs::write(shop.path("config.toml"), CONFIG).unwrap();
     fs::remove_file(shop.path("market.toml")).unwrap();
-    told("out.toml", &FEW, "market.toml: cannot be read");
+    told("out.toml", &FEW, "market.toml: cannot be opened");
     fs::create_dir(shop.path("market.toml")).unwrap();
-    told("out.toml", &FEW, "market.toml: is a directory: name the scenario or the log in it");
+    told("out.toml", &FEW, "market.toml: is a directory: name a scenario (TOML) or a journey log");
     fs::remove_dir(shop.path("market.toml")).unwrap();
     for weight in ["-1.0", "1e300", "nan", "0"] {
         fs::write(shop.path("config.toml"), CONFIG.replace("weight = 1.0", &format!("weight = {weight}"))).unwrap();
@@ -188,6 +188,23 @@ fn start(shop: &Shop, arguments: &[&str]) -> Child {
     }
     child.kill().unwrap();
     panic!("it never waited for signals: {:?}", child.wait());
+}
+
+#[test]
+fn a_market_that_is_not_there_is_what_is_wrong() {
+    let shop = Shop::new(MARKET);
+    fs::create_dir(shop.path("logs")).unwrap();
+    for (market, expected) in [
+        ("gone.ndjson", "error: gone.ndjson: cannot be opened: caused by No such file"),
+        ("gone.toml", "error: gone.toml: cannot be opened: caused by No such file"),
+        ("logs", "error: logs: is a directory: name a scenario (TOML) or a journey log\n"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inkling"));
+        command.current_dir(&shop.0).args(["tune", market, "--config", "config.toml", "--out", "out.toml"]);
+        let output = command.output().unwrap();
+        let complaints = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && complaints.starts_with(expected), "{complaints}");
+    }
 }
 
 #[test]

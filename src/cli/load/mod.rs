@@ -87,7 +87,7 @@ impl Load {
     /// Sends, and prints what was measured.
     ///
     /// # Errors
-    /// When the service fails or refuses an event.
+    /// When the service fails or refuses an event; what was acknowledged until then is printed all the same.
     pub fn run(self) -> anyhow::Result<()> {
         let messages_a_second = |rate: u64| rate as f64 / f64::from(self.events) / f64::from(self.producers);
         let plan = Arc::new(Plan {
@@ -114,7 +114,7 @@ impl Load {
         table.row(service.cells("service"));
         let mut text = self.title();
         let mut ratio = String::new();
-        if self.echo {
+        if self.echo && service.tally.failure.is_none() {
             let echo = echo::start()?;
             let echoed = self.measure(&plan, &self.remote.at(&echo.to_string()))?;
             table.row(echoed.cells("echo"));
@@ -126,10 +126,7 @@ impl Load {
         }
         text += &format!("{table}{ratio}");
         super::print(&text).context("cannot write to standard output")?;
-        match service.tally.refused {
-            0 => Ok(()),
-            refused => bail!("{} of {} events were refused", refused, service.tally.events),
-        }
+        service.verdict()
     }
 
     fn title(&self) -> String {
@@ -155,11 +152,11 @@ impl Load {
             let started = Stopwatch::start();
             let running: Vec<_> = producers
                 .into_iter()
-                .map(|(number, channel)| tokio::spawn(producer::run(Arc::clone(plan), number, channel)))
+                .map(|(number, channel)| tokio::spawn(producer::run(Arc::clone(plan), number, channel, remote.clone())))
                 .collect();
             let mut tally = Tally::default();
             for producer in running {
-                tally.add(&producer.await.context("a producer failed")??);
+                tally.add(producer.await.context("a producer failed")?);
             }
             Ok(Measured { tally, elapsed: started.elapsed() })
         })
@@ -167,6 +164,25 @@ impl Load {
 }
 
 impl Measured {
+    /// Whether all was taken; if not, why, and what to do.
+    fn verdict(&self) -> anyhow::Result<()> {
+        let Tally { events, refused, .. } = self.tally;
+        if let Some(failure) = &self.tally.failure {
+            bail!(
+                "{failure}: the service failed when it had acknowledged {}; its standard error says why: mend that, \
+                 and start it again",
+                words::several((events - refused) as usize, "event"),
+            );
+        }
+        let Some(refusal) = &self.tally.refusal else { return Ok(()) };
+        let remedy = match refusal.code.as_str() {
+            "unknown_advertiser" => ": name one that the service's configuration has, with --advertiser",
+            _ => "",
+        };
+        let count = |number: u64| words::count(number as usize);
+        bail!("{} of {} events were refused: {}{remedy}", count(refused), count(events), refusal.message);
+    }
+
     fn events_a_second(&self) -> f64 {
         self.tally.events as f64 / self.elapsed.as_secs_f64()
     }

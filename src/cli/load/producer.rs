@@ -1,8 +1,9 @@
 //! One connection that tracks made-up events.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+use super::super::remote::Remote;
 use super::Plan;
 use crate::pb::v1;
 use crate::pb::v1::event_service_client::EventServiceClient;
@@ -32,44 +34,58 @@ pub struct Tally {
     pub messages: u64,
     pub events: u64,
     pub refused: u64,
+    /// Why the first of them was refused.
+    pub refusal: Option<v1::Rejection>,
+    /// What went wrong before all was sent and acknowledged.
+    pub failure: Option<String>,
 }
 
 impl Default for Tally {
     fn default() -> Tally {
         let times = Histogram::new_with_bounds(1, TIME_MAX, 3).expect("these bounds are allowed");
-        Tally { times, messages: 0, events: 0, refused: 0 }
+        Tally { times, messages: 0, events: 0, refused: 0, refusal: None, failure: None }
     }
 }
 
 impl Tally {
     /// Adds another's.
-    pub fn add(&mut self, other: &Tally) {
-        self.times.add(&other.times).expect("all have the same bounds");
+    pub fn add(&mut self, other: Tally) {
+        self.times.add(other.times).expect("all have the same bounds");
         self.messages += other.messages;
         self.events += other.events;
         self.refused += other.refused;
+        self.refusal = self.refusal.take().or(other.refusal);
+        self.failure = self.failure.take().or(other.failure);
     }
 
-    fn count(&mut self, due: Instant, response: &v1::TrackResponse) {
+    fn count(&mut self, due: Instant, response: v1::TrackResponse) {
         self.times.saturating_record(due.elapsed().as_nanos().min(u128::from(TIME_MAX)) as u64);
         self.messages += 1;
         self.events += u64::from(response.accepted + response.duplicate + response.rejected);
         self.refused += u64::from(response.rejected);
+        let refusals = response.results.into_iter().filter_map(|result| result.rejection);
+        self.refusal = self.refusal.take().or(refusals.into_iter().next());
     }
 }
 
-/// Sends for as long as the plan says, and waits for all acknowledgements.
-///
-/// # Errors
-/// When the service fails.
-pub async fn run(plan: std::sync::Arc<Plan>, number: u32, channel: Channel) -> anyhow::Result<Tally> {
+/// Sends for as long as the plan says, and waits for all acknowledgements. Ends early when the service fails, or takes
+/// nothing of a message: it would take nothing of the next one either.
+pub async fn run(plan: Arc<Plan>, number: u32, channel: Channel, remote: Remote) -> Tally {
+    let mut tally = Tally::default();
+    if let Err(failure) = send(&plan, number, channel, &remote, &mut tally).await {
+        tally.failure = Some(failure.to_string());
+    }
+    tally
+}
+
+async fn send(plan: &Plan, number: u32, channel: Channel, remote: &Remote, tally: &mut Tally) -> anyhow::Result<()> {
+    let told = |status| remote.told(&status);
     let ahead = if plan.pause.is_some() { OPEN_AHEAD_MAX } else { plan.ahead };
     let (messages, receiver) = mpsc::channel(ahead);
     let mut client = EventServiceClient::new(channel);
-    let mut answers = client.track_stream(ReceiverStream::new(receiver)).await?.into_inner();
-    let mut maker = Maker::new(&plan, number);
+    let mut answers = client.track_stream(ReceiverStream::new(receiver)).await.map_err(told)?.into_inner();
+    let mut maker = Maker::new(plan, number);
     let mut underway = VecDeque::new();
-    let mut tally = Tally::default();
     let started = Instant::now();
     let end = started + plan.span;
     // Producers of an open loop begin one after the other, so that their messages are spread evenly.
@@ -80,14 +96,18 @@ pub async fn run(plan: std::sync::Arc<Plan>, number: u32, channel: Channel) -> a
             messages = None;
         }
         if messages.is_none() && underway.is_empty() {
-            return Ok(tally);
+            return Ok(());
         }
         let may_send = underway.len() < ahead;
         tokio::select! {
             answer = answers.message(), if !underway.is_empty() => {
-                let response = answer?.context("the stream ended before all was acknowledged")?;
-                let due = underway.pop_front().ok_or_else(|| anyhow!("an answer to nothing"))?;
-                tally.count(due, &response);
+                let response = answer.map_err(told)?;
+                let response = response.context("the service ended the stream before all was acknowledged")?;
+                let due = underway.pop_front().context("the service answered what nobody had asked")?;
+                if response.accepted + response.duplicate == 0 {
+                    messages = None;
+                }
+                tally.count(due, response);
             }
             () = until(due, plan.pause.is_some()), if messages.is_some() && may_send => {
                 let Some(sender) = &messages else { continue };

@@ -173,9 +173,7 @@ impl Tune {
         let output = Output::new(&self.config, &self.out, &self.market)?;
         let (config, text) = read(&self.config)?;
         self.report.as_deref().map(web::check).transpose()?;
-        let market = self.market.display();
-        ensure!(!self.market.is_dir(), "{market}: is a directory: name the scenario or the log in it");
-        std::fs::File::open(&self.market).with_context(|| format!("{market}: cannot be read"))?;
+        there(&self.market)?;
         let is_log = self.market.extension().is_none_or(|ending| ending != "toml");
         self.check(&config, is_log)?;
         let interrupt = Interrupt::wait();
@@ -227,6 +225,14 @@ impl Tune {
     fn threads(&self) -> usize {
         self.threads.map_or_else(all_threads, |threads| threads as usize)
     }
+}
+
+/// Refuses a market that is not there before anything is said of what goes with it.
+fn there(market: &Path) -> anyhow::Result<()> {
+    let file = market.display();
+    let found = std::fs::metadata(market).with_context(|| format!("{file}: cannot be opened"))?;
+    ensure!(!found.is_dir(), "{file}: is a directory: name a scenario (TOML) or a journey log");
+    Ok(())
 }
 
 /// A configuration and its text.
