@@ -63,7 +63,7 @@ pub enum JoinError {
     NothingEvaluated,
     /// The same of the days that are searched, or judged.
     #[error(
-        "no opportunity of the configuration's advertiser that was shown, and whose window has closed, lies in the days \
+        "no opportunity of the configuration's advertiser that was shown and whose window has closed lies in the days \
          that are {0}: move --search-from or --held-out-from, or shorten the goal's windows"
     )]
     NothingInPart(&'static str),
