@@ -6,7 +6,7 @@
 //! the state again: see [`Restoring`](super::Restoring).
 //!
 //! An image can be taken while records go on being applied, and says what was when it began: the short parts are copied
-//! at once, the long ones (profiles, impressions, conversions, weights, groups, people of experiments, event ids, who was
+//! at once, the long ones (profiles, impressions, conversions, weights, groups, people of experiments, event ids, the
 //! forgotten) bit by bit, by [`Engine::image_slice`] between records and by a [`ProfileWalk`] beside them. What changes
 //! before its turn is put aside first.
 
