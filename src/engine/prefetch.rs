@@ -23,11 +23,9 @@ impl Engine {
         let mut profiles = SmallVec::<[ProfileKey; Engine::AHEAD]>::new();
         // Neighbours are mostly of one advertiser.
         let mut latest: Option<(&Id, AdvertiserCode)> = None;
-        let mut known = 0;
+        let mut ids = SmallVec::<[u64; Engine::AHEAD]>::new();
         for record in records.into_iter().take(Engine::AHEAD) {
-            if let Some(id) = &record.event_id {
-                known += usize::from(self.recent.is_known(event_key(id, &record.event)));
-            }
+            ids.extend(record.event_id.as_ref().map(|id| event_key(id, &record.event)));
             let Event::Action(action) = &record.event else { continue };
             let advertiser = match latest {
                 Some((name, code)) if *name == action.advertiser => code,
@@ -39,6 +37,8 @@ impl Engine {
             };
             profiles.push(ProfileKey::of(self.people.root(action.user), advertiser));
         }
+        let known = self.recent.prefetch(&ids, self.limits().event_ids_max);
+        // What was read is of no account, but has to be read.
         std::hint::black_box((known, self.profiles.prefetch(&profiles)));
     }
 }

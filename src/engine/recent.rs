@@ -25,9 +25,11 @@ impl RecentEvents {
         is_new
     }
 
-    /// Whether an id was seen lately.
-    pub fn is_known(&self, id: u64) -> bool {
-        self.known.get(&id).is_some()
+    /// Looks at where new ids will stand, and at those that they will drive out; how many of them are known.
+    pub fn prefetch(&self, new: &[u64], max: usize) -> usize {
+        let beyond = (self.order.len() + new.len()).saturating_sub(max).min(new.len());
+        let leaving = self.order.iter().take(beyond);
+        new.iter().copied().chain(leaving).filter(|id| self.known.get(id).is_some()).count()
     }
 
     /// Takes back the latest [`RecentEvents::is_new`], which was true.
