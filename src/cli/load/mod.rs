@@ -201,7 +201,7 @@ impl Load {
             for number in 0..self.connections {
                 channels.push((number, remote.connect().await?));
             }
-            let before = cpu(&operator).await;
+            let before = cpu(remote, &operator).await?;
             let started = Stopwatch::start();
             let running: Vec<_> = channels
                 .into_iter()
@@ -212,15 +212,18 @@ impl Load {
                 tally.add(sender.await.context("a connection's task failed")?);
             }
             let elapsed = started.elapsed();
-            let cpu = cpu(&operator).await.zip(before).map(|(after, before)| after.saturating_sub(before));
+            // Who is gone by now does not tell.
+            let after = cpu(remote, &operator).await.ok().flatten();
+            let cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
             Ok(Measured { tally, elapsed, cpu })
         })
     }
 }
 
-/// CPU time that the service has used, if it is there and says so.
-async fn cpu(operator: &Channel) -> Option<Duration> {
-    let asked = AdminServiceClient::new(operator.clone()).get_state(v1::GetStateRequest::default()).await;
-    let micros = asked.ok()?.into_inner().cpu_micros;
-    (micros > 0).then(|| Duration::from_micros(micros))
+/// CPU time that the service has used, if it says so.
+async fn cpu(remote: &Remote, operator: &Channel) -> anyhow::Result<Option<Duration>> {
+    let mut client = AdminServiceClient::new(operator.clone());
+    let state = remote.answer(client.get_state(v1::GetStateRequest::default())).await?;
+    let micros = state.into_inner().cpu_micros;
+    Ok((micros > 0).then(|| Duration::from_micros(micros)))
 }
