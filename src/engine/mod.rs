@@ -23,6 +23,7 @@ mod conversions;
 mod entries;
 mod explain;
 mod features;
+mod fifo;
 mod forgotten;
 mod ghosts;
 mod guards;
