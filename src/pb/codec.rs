@@ -1,5 +1,5 @@
-//! Messages ↔ bytes for tonic: as its own codec, but a message that lies in one piece is read as a slice. In tonic's buffer
-//! each step is counted off twice, which a request of many short texts feels.
+//! Messages ↔ bytes for tonic: as its own codec, but a message that lies in one piece is read as a slice. In tonic's
+//! buffer each step is counted off twice, which a request of many short texts feels.
 
 use std::marker::PhantomData;
 

@@ -87,8 +87,8 @@ impl Measured {
         let (item, done) = (plan.call.item(), if plan.call.scores() { "answered" } else { "acknowledged" });
         if let Some(failure) = &self.tally.failure {
             bail!(
-                "{failure}: the service failed when it had {done} {}; its standard error says why: mend that, and start \
-                 it again",
+                "{failure}: the service failed when it had {done} {}; its standard error says why: mend that, and \
+                 start it again",
                 words::several((items - refused) as usize, item),
             );
         }

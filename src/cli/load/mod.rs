@@ -39,10 +39,10 @@ const OPEN_AHEAD_MAX: usize = 64;
 
 /// Loads a running service with made-up events or bid requests and measures throughput, times and its CPU
 ///
-/// Closed loop: each connection keeps --ahead messages underway and sends the next when one is answered. Open loop, with
-/// --rate: messages are due at fixed times, and the time to an answer counts from when its message was due, not from
-/// when it could be sent; so a service that stands still is not measured by the one message that met it (coordinated
-/// omission). The service's CPU is its own word: that of all its threads, as in GetState.
+/// Closed loop: each connection keeps --ahead messages underway and sends the next when one is answered. Open loop,
+/// with --rate: messages are due at fixed times, and the time to an answer counts from when its message was due, not
+/// from when it could be sent; so a service that stands still is not measured by the one message that met it
+/// (coordinated omission). The service's CPU is its own word: that of all its threads, as in GetState.
 ///
 /// Events teach the service what no user did: load a data directory of its own. Bid requests are for the users of whom
 /// events tell, so track first, then score. Each is for one target and one goal, with a token in the answer.

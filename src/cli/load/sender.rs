@@ -12,8 +12,8 @@ use super::line::Line;
 use super::maker::Maker;
 use super::tally::Tally;
 
-/// Sends for as long as the plan says, and waits for all answers. Ends early when the service fails, or takes nothing of
-/// a message: it would take nothing of the next one either.
+/// Sends for as long as the plan says, and waits for all answers. Ends early when the service fails, or takes nothing
+/// of a message: it would take nothing of the next one either.
 pub async fn run(plan: Arc<Plan>, number: u32, channel: Channel, remote: Remote) -> Tally {
     let mut tally = Tally::default();
     if let Err(failure) = send(&plan, number, channel, &remote, &mut tally).await {
