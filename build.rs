@@ -23,7 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("inkling.fds"), reflection.encode_to_vec())?;
 
     let all: Vec<PathBuf> = api.into_iter().chain(protos(JOURNAL)?).collect();
-    tonic_prost_build::configure().bytes(".").compile_fds(protox::compile(all, [ROOT])?)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::pb::codec::Codec")
+        .compile_fds(protox::compile(all, [ROOT])?)?;
     Ok(())
 }
 

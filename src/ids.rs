@@ -11,7 +11,7 @@ pub const ID_BYTES_MAX: usize = 128;
 ///
 /// 1 to [`ID_BYTES_MAX`] bytes of UTF-8 without control characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(Box<str>);
+pub struct Id(String);
 
 /// Why a text is no [`Id`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,7 +38,7 @@ impl Id {
     ///
     /// # Errors
     /// Says which of the three rules of [`Id`] the text breaks.
-    pub fn new(text: impl Into<Box<str>>) -> Result<Id, IdError> {
+    pub fn new(text: impl Into<String>) -> Result<Id, IdError> {
         let text = text.into();
         if text.is_empty() {
             return Err(IdError::Empty);
@@ -77,7 +77,7 @@ impl fmt::Display for Id {
 
 impl fmt::Debug for Id {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:?}", &*self.0)
+        write!(out, "{:?}", self.0)
     }
 }
 

@@ -12,5 +12,7 @@ pub mod v1 {
     tonic::include_proto!("inkling.v1");
 }
 
+pub mod codec;
+
 /// Descriptors of the gRPC interface, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inkling.fds"));

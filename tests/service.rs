@@ -447,6 +447,10 @@ async fn health_and_counters_are_there_over_http() {
     assert!(metrics.contains("# TYPE inkling_events_accepted_total counter\ninkling_events_accepted_total 1\n"));
     assert!(metrics.contains("inkling_events_refused_total{code=\"token_forged\"} 0\n"));
     assert!(!metrics.contains("u1"), "no user id is ever told");
+    let cpu = metrics.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total ")).unwrap();
+    let cpu: f64 = cpu.parse().unwrap();
+    let state = service.admin().get_state(pb::GetStateRequest::default()).await.unwrap().into_inner();
+    assert!(0.0 < cpu && cpu <= state.cpu_micros as f64 / 1e6, "{cpu} s, then {} µs", state.cpu_micros);
     service.stop().await;
 }
 

@@ -9,8 +9,8 @@ use tonic::{Response, Status, Streaming};
 
 use super::remote::Remote;
 
-/// Questions that wait for their answers; beyond that no more may be asked.
-const AHEAD_MAX: usize = 32;
+/// Questions of a command that wait for their answers.
+pub const AHEAD: usize = 32;
 
 /// A stream in both directions, with a note on each question that waits for its answer.
 pub struct Exchange<'a, Question, Answer, Note> {
@@ -19,28 +19,30 @@ pub struct Exchange<'a, Question, Answer, Note> {
     questions: Option<mpsc::Sender<Question>>,
     answers: Streaming<Answer>,
     waiting: VecDeque<Note>,
+    ahead: usize,
 }
 
 impl<'a, Question, Answer, Note> Exchange<'a, Question, Answer, Note> {
-    /// Opens the stream.
+    /// Opens the stream; so many questions may wait for their answers.
     ///
     /// # Errors
     /// When the service refuses it, or does not answer in time.
     pub async fn open<Call>(
         remote: &'a Remote,
+        ahead: usize,
         call: impl FnOnce(ReceiverStream<Question>) -> Call,
     ) -> anyhow::Result<Self>
     where
         Call: Future<Output = Result<Response<Streaming<Answer>>, Status>>,
     {
-        let (questions, asked) = mpsc::channel(AHEAD_MAX);
+        let (questions, asked) = mpsc::channel(ahead);
         let answers = remote.answer(call(ReceiverStream::new(asked))).await?.into_inner();
-        Ok(Exchange { remote, questions: Some(questions), answers, waiting: VecDeque::new() })
+        Ok(Exchange { remote, questions: Some(questions), answers, waiting: VecDeque::new(), ahead })
     }
 
     /// Whether a question may be asked now.
     pub fn has_room(&self) -> bool {
-        self.questions.is_some() && self.waiting.len() < AHEAD_MAX
+        self.questions.is_some() && self.waiting.len() < self.ahead
     }
 
     /// Whether an answer is due.

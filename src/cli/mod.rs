@@ -49,6 +49,8 @@ enum Command {
     Check(check::Check),
     /// Shows the main job in seconds: shoppers, a bidder and the service, over real gRPC
     Demo(demo::Demo),
+    #[command(hide = true)]
+    Echo(load::Echo),
     Export(export::Export),
     Inspect(inspect::Inspect),
     Load(load::Load),
@@ -75,6 +77,7 @@ impl Cli {
             Command::Backup(backup) => backup.run(),
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
+            Command::Echo(echo) => echo.run(),
             Command::Export(export) => export.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Load(load) => load.run(),

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::exchange::Exchange;
+use super::exchange::{self, Exchange};
 use super::input::{self, InputError, Objects};
 use super::remote::Remote;
 use super::{json, signals, words};
@@ -221,7 +221,7 @@ async fn many(remote: &Remote, inputs: Vec<Objects>, manner: Manner, counts: &mu
     let (found, mut requests) = mpsc::channel(READ_AHEAD_MAX);
     // Reading blocks, and nobody waits for this thread: it ends with its input or with the program.
     thread::spawn(move || read(inputs, &found));
-    let mut scoring = Exchange::open(remote, |stream| client.score_stream(stream)).await?;
+    let mut scoring = Exchange::open(remote, exchange::AHEAD, |stream| client.score_stream(stream)).await?;
     let mut unreadable = None;
     while !scoring.is_done() {
         tokio::select! {

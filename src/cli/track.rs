@@ -11,7 +11,7 @@ use prost::Message;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 
-use super::exchange::Exchange;
+use super::exchange::{self, Exchange};
 use super::input::{self, InputError, Object, Objects, Place};
 use super::remote::Remote;
 use super::words;
@@ -97,7 +97,8 @@ impl Track {
             // Reading blocks, and nobody waits for this thread: it ends with its input or with the program.
             thread::spawn(move || read(inputs, &found));
             let mut client = EventServiceClient::new(channel);
-            let mut tracking = Exchange::open(&self.remote, |stream| client.track_stream(stream)).await?;
+            let mut tracking =
+                Exchange::open(&self.remote, exchange::AHEAD, |stream| client.track_stream(stream)).await?;
             let sent = self.send(events, &mut tracking, &mut counts).await;
             let unanswered = tracking.waiting().map(Vec::len).sum();
             sent.with_context(|| {

@@ -11,6 +11,7 @@ use crate::engine::Applied;
 use crate::event::Event;
 use crate::pb::v1 as pb;
 use crate::pb::v1::admin_service_server::AdminService;
+use crate::report::stopwatch::cpu_time;
 
 /// The service behind `AdminService`.
 pub struct AdminApi(pub Arc<Shared>);
@@ -54,6 +55,7 @@ impl AdminApi {
             digest,
             counters: lines.iter().map(convert::counter).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            cpu_micros: cpu_time().as_micros() as u64,
         })
     }
 }

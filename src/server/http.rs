@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::counters::CounterLine;
 use super::shared::{Shared, Stage};
+use crate::report::stopwatch::cpu_time;
 
 /// Connections at a time; a further one waits until another closes.
 const CONNECTIONS_MAX: usize = 64;
@@ -74,7 +75,7 @@ async fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes
             Stage::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
         },
         "/metrics" => match shared.counter_lines().await {
-            Ok(lines) => text(StatusCode::OK, prometheus(&lines)),
+            Ok(lines) => text(StatusCode::OK, prometheus(&lines, cpu_time())),
             Err(refused) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n")),
         },
         _ => text(
@@ -92,9 +93,10 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     response
 }
 
-/// Counters in Prometheus' text format; those whose name ends in `_total` only grow.
-fn prometheus(lines: &[CounterLine]) -> String {
-    let mut out = String::new();
+/// CPU time and counters in Prometheus' text format; what has a name that ends in `_total` only grows.
+fn prometheus(lines: &[CounterLine], cpu: Duration) -> String {
+    let name = "process_cpu_seconds_total";
+    let mut out = format!("# TYPE {name} counter\n{name} {:.6}\n", cpu.as_secs_f64());
     let mut last = "";
     for line in lines {
         if line.name != last {
@@ -124,9 +126,10 @@ mod tests {
             line("inkling_b_total", Some(("code", "y")), 3),
             line("inkling_profiles", None, 4),
         ];
-        let expected = "# TYPE inkling_a_total counter\ninkling_a_total 1\n\
+        let expected = "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 61.000250\n\
+                        # TYPE inkling_a_total counter\ninkling_a_total 1\n\
                         # TYPE inkling_b_total counter\ninkling_b_total{code=\"x\"} 2\ninkling_b_total{code=\"y\"} 3\n\
                         # TYPE inkling_profiles gauge\ninkling_profiles 4\n";
-        assert_eq!(prometheus(&lines), expected);
+        assert_eq!(prometheus(&lines, Duration::from_micros(61_000_250)), expected);
     }
 }

@@ -16,6 +16,7 @@ mod counters;
 mod edge;
 mod event_service;
 mod figures;
+mod front;
 mod http;
 mod insight_service;
 mod queue;
@@ -190,9 +191,9 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let (health, health_server) = health_reporter();
     report(&health, ServingStatus::NotServing).await;
-    let routes = workers::routes(shared, Routes::new(health_server))?;
-    let mut crew = workers::start(shared, &routes)?;
-    drop(routes);
+    let others = workers::others(shared, Routes::new(health_server))?;
+    let mut crew = workers::start(shared, &others)?;
+    drop(others);
     let grpc = tokio::net::TcpListener::from_std(listeners.grpc)?;
     let http = tokio::spawn(http::serve(Arc::clone(shared), tokio::net::TcpListener::from_std(listeners.http)?));
     let dealer = tokio::spawn(workers::deal(Arc::clone(shared), grpc, crew.hands()));

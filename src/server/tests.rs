@@ -122,6 +122,49 @@ async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
     assert!(format!("{failure:#}").contains("no space left"), "{failure:#}");
 }
 
+#[tokio::test]
+async fn what_is_no_call_of_a_service_has_its_code() {
+    use crate::pb::v1 as pb;
+    use tonic::Code;
+    use tonic::codegen::http::uri::PathAndQuery;
+    let config = config();
+    let listeners = Listeners::bind(&config.server, false).unwrap();
+    let address = format!("http://{}", listeners.grpc().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (tell, ready) = tokio::sync::oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let secrets = Secrets::in_memory(Identity::new([0; 32]));
+    let ground = Ground::in_memory();
+    let service =
+        std::thread::spawn(move || run(config, ground, secrets, listeners, shutdown, || tell.send(()).unwrap()));
+    ready.await.unwrap();
+
+    let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let cases = [
+        // A number where an opportunity's id should be.
+        ("/inkling.v1.SignalService/Score", Code::Internal),
+        ("/inkling.v1.SignalService/Scores", Code::Unimplemented),
+        ("/inkling.v1.EventService/Tracks", Code::Unimplemented),
+        ("/inkling.v1.InsightService/Nothing", Code::Unimplemented),
+        ("/inkling.v1.NoService/Score", Code::Unimplemented),
+        ("/inkling.v1.AdminService/GetState", Code::Ok),
+        ("/Score", Code::Unimplemented),
+    ];
+    for (path, code) in cases {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let codec = crate::pb::codec::Codec::<pb::State, pb::State>::default();
+        let state = tonic::Request::new(pb::State { seq: 1, ..Default::default() });
+        let answered = client.unary(state, PathAndQuery::from_static(path), codec).await;
+        assert_eq!(answered.map_or_else(|status| status.code(), |_| Code::Ok), code, "{path}");
+    }
+    drop(channel);
+    stop.send(()).unwrap();
+    tokio::task::spawn_blocking(|| service.join().unwrap().unwrap()).await.unwrap();
+}
+
 /// The answer to a GET, head and body.
 async fn get(http: SocketAddr, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -19,16 +19,13 @@ use tonic::transport::Server;
 use super::admin_service::AdminApi;
 use super::connection::Connection;
 use super::counters::Count;
-use super::event_service::EventApi;
+use super::front::Front;
 use super::insight_service::InsightApi;
 use super::shared::Shared;
-use super::signal_service::SignalApi;
 use crate::config::{ServerConfig, Workers};
 use crate::pb::DESCRIPTORS;
 use crate::pb::v1::admin_service_server::AdminServiceServer;
-use crate::pb::v1::event_service_server::EventServiceServer;
 use crate::pb::v1::insight_service_server::InsightServiceServer;
-use crate::pb::v1::signal_service_server::SignalServiceServer;
 
 /// Sockets on their way to one worker.
 const SOCKETS_AHEAD_MAX: usize = 16;
@@ -54,7 +51,7 @@ pub struct Crew {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub fn start(shared: &Arc<Shared>, routes: &Routes) -> io::Result<Crew> {
+pub fn start(shared: &Arc<Shared>, others: &Routes) -> io::Result<Crew> {
     let count = match shared.limits.workers {
         Workers::PerCore => thread::available_parallelism().map_or(1, usize::from),
         Workers::Fixed(count) => count.max(1),
@@ -64,10 +61,11 @@ pub fn start(shared: &Arc<Shared>, routes: &Routes) -> io::Result<Crew> {
     for number in 0..count {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (hand, sockets) = mpsc::channel(SOCKETS_AHEAD_MAX);
-        let (shared, routes, alive) = (Arc::clone(shared), routes.clone(), alive.clone());
+        let (shared, alive) = (Arc::clone(shared), alive.clone());
+        let front = Front::new(&shared, others.clone());
         let work = move || {
             let _alive = alive;
-            runtime.block_on(serve(shared, routes, sockets))
+            runtime.block_on(serve(shared, front, sockets))
         };
         crew.threads.push(thread::Builder::new().name(format!("inkling-worker-{number}")).spawn(work)?);
         crew.hands.push(hand);
@@ -75,9 +73,8 @@ pub fn start(shared: &Arc<Shared>, routes: &Routes) -> io::Result<Crew> {
     Ok(crew)
 }
 
-/// All gRPC services; `health` is the one service whose state lives elsewhere.
-pub fn routes(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
-    let bytes_max = shared.limits.message_bytes_max;
+/// The gRPC services that are called seldom; `health` is the one whose state lives elsewhere.
+pub fn others(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -87,11 +84,7 @@ pub fn routes(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1alpha()?;
-    let signals = SignalServiceServer::new(SignalApi(Arc::clone(shared)));
-    let events = EventServiceServer::new(EventApi(Arc::clone(shared)));
     Ok(health
-        .add_service(signals.max_decoding_message_size(bytes_max))
-        .add_service(events.max_decoding_message_size(bytes_max))
         .add_service(InsightServiceServer::new(InsightApi(Arc::clone(shared))))
         .add_service(AdminServiceServer::new(AdminApi(Arc::clone(shared))))
         .add_service(reflection)
@@ -102,7 +95,7 @@ pub fn routes(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
 /// One worker.
 async fn serve(
     shared: Arc<Shared>,
-    routes: Routes,
+    front: Front,
     sockets: mpsc::Receiver<Dealt>,
 ) -> Result<(), tonic::transport::Error> {
     let connections = ReceiverStream::new(sockets).filter_map(|(socket, place)| {
@@ -110,7 +103,7 @@ async fn serve(
         Connection::adopt(socket, place).ok().map(Ok::<_, io::Error>)
     });
     let stopped = shared.stopped();
-    let serving = server(&shared.limits).add_routes(routes).serve_with_incoming_shutdown(connections, stopped);
+    let serving = server(&shared.limits).serve_with_incoming_shutdown(front, connections, stopped);
     let patience = async {
         shared.stopped().await;
         tokio::time::sleep(Duration::from_millis(shared.limits.drain.0)).await;
