@@ -6,13 +6,14 @@ mod harness;
 
 use harness::{Service, action, impression, purchase, score_request, settings, target};
 use inkling::config::Config;
-use inkling::event::{Event, Impression, Shown};
+use inkling::engine::Engine;
 use inkling::ids::Seq;
+use inkling::journey::JourneyWriter;
 use inkling::math;
 use inkling::pb::v1 as pb;
-use inkling::record::decode_frame;
 use inkling::settings::EXPLORATION_MAX;
-use inkling::storage::Directory;
+use inkling::storage::{Directory, Selection, export};
+use inkling::units::{TIMESTAMP_MAX, Timestamp};
 
 async fn state(service: &Service) -> (u64, String) {
     let state = service.admin().get_state(pb::GetStateRequest { digest: true }).await.unwrap().into_inner();
@@ -102,16 +103,20 @@ async fn explored_multipliers_say_how_they_were_drawn_and_stay_known() {
     assert_eq!(service.track(shown.clone()).await.accepted, shown.len() as u32, "their tokens open");
     service.stop().await;
 
-    let mut reader = Directory::open(data.path()).unwrap().reader(Seq(0)).unwrap();
-    let mut known = 0;
-    while let Some((_, frame)) = reader.next_frame().unwrap() {
-        for record in decode_frame(&frame).unwrap() {
-            if let Event::Impression(Impression { of: Shown::Scored(exposure), .. }) = record.event {
-                known += exposure.goals.iter().filter(|score| score.is_explored).count();
-            }
-        }
-    }
-    assert_eq!(known, places.len(), "the journal tells them apart");
+    let log = data.path().join("log.ndjson");
+    let directory = Directory::open(data.path()).unwrap();
+    let mut writer = JourneyWriter::create(&log).unwrap();
+    let all = Selection { from: Timestamp(0), to: TIMESTAMP_MAX, advertiser: None };
+    export(Engine::new(), || directory.reader(Seq(0)), &mut writer, &all).unwrap();
+    writer.finish().unwrap();
+    drop(directory);
+    let (impressions, told): (Vec<String>, _) = std::fs::read_to_string(&log)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains(r#""kind":"impression""#))
+        .map(str::to_owned)
+        .partition(|line| !line.contains(r#""explored":true"#));
+    assert_eq!((told.len(), impressions.len()), (places.len(), shown.len() - places.len()), "the journal knows");
 
     let service = Service::start_in(config, data.path()).await;
     assert_eq!(explored(&ask(&service, 1_780_000_003_000).await), places);

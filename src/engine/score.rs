@@ -295,7 +295,8 @@ impl Scoring<'_> {
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance, doubted: 0.0 });
         // Of people without an id none is in the control arm, so nobody can say what they would spend.
         let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
-        let draw = if settings.exploration > 0.0 { explore(goal, settings.exploration, person, seen) } else { None };
+        let explores = settings.exploration > 0.0 && neutral.is_none();
+        let draw = if explores { explore(goal, settings.exploration, person, seen) } else { None };
         let factor = || multiplier(settings, estimate.p, base, (person.weight, spend_factor), draw);
         let (treated_multiplier, explored) = if neutral.is_some() { (NEUTRAL, None) } else { factor() };
         let is_control = person.arm == Arm::Control;
@@ -428,8 +429,8 @@ fn base(
 /// learned apart.
 ///
 /// Control is answered 1 all the same, but its would-be multipliers are drawn as often as those of treated people: what
-/// they spend is told by how the two lie (see [`tilt`](crate::stats::tilt)). Who is held out gets no ad that could teach
-/// anything.
+/// multipliers spend is told by how both lie (see [`tilt`](crate::stats::tilt)). Who is held out gets no ad that could
+/// teach anything.
 fn explore(goal: GoalCode, share: f64, person: &Person, seen: &Seen<'_>) -> Option<Draw> {
     if person.root.is_none() || person.arm == Arm::Holdout {
         return None;

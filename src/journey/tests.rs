@@ -347,6 +347,7 @@ fn the_json_is_as_documented() {
             r#""segments":["p/1"]}"#
         ),
         r#"{"time_ms":2,"kind":"impression","id":"o1","cost_micros":1200}"#,
+        r#"{"time_ms":2,"kind":"impression","id":"o1","explored":true}"#,
         concat!(
             r#"{"time_ms":9,"kind":"conversion","id":"o1","user":"u","advertiser":"a","goal":"purchase","#,
             r#""item":"sku","category":"c","value":40.0}"#
