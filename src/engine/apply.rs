@@ -39,7 +39,7 @@ impl From<Rejection> for Refused {
 }
 
 /// Key of an event id: an advertiser's own, where the event names one, so that two may number alike.
-fn event_key(id: &Id, event: &Event) -> u64 {
+pub(super) fn event_key(id: &Id, event: &Event) -> u64 {
     let advertiser = match event {
         Event::Action(action) => hash::text(action.advertiser.as_str()),
         Event::Conversion(conversion) => hash::text(conversion.advertiser.as_str()),

@@ -42,6 +42,7 @@ mod packed;
 mod parted;
 mod paths;
 mod people;
+mod prefetch;
 pub mod profile;
 mod profiles;
 mod questions;

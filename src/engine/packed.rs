@@ -40,15 +40,28 @@ const HAS_SHOWN: u8 = 1 << 7;
 /// Bytes of one kind of action.
 const ACTION_BYTES: usize = 9;
 
+/// Steps by which the room of a profile grows, least and most: those of allocators, which round up anyway.
+const STEP_BYTES: (usize, usize) = (16, 64);
+
 /// A profile in one piece; nothing at all for that of somebody who has not been seen yet.
+///
+/// Behind its bytes stand zeros up to the next step, the last of which says how many more bytes than the profile's
+/// there are: most acts lengthen a profile, and few of them have to find it another place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Packed(Box<[u8]>);
+
+/// Room of a profile of so many bytes.
+fn room(length: usize) -> usize {
+    let least = length + 1;
+    least.next_multiple_of((least.next_power_of_two() / 8).clamp(STEP_BYTES.0, STEP_BYTES.1))
+}
 
 impl Packed {
     /// Takes on what a profile says. `buffer` is for reuse; what it holds is of no account.
     pub fn set(&mut self, profile: &Profile, buffer: &mut Vec<u8>) {
         buffer.clear();
         write(profile, buffer);
+        fill_up(buffer);
         if self.0.len() == buffer.len() {
             self.0.copy_from_slice(buffer);
         } else {
@@ -58,13 +71,17 @@ impl Packed {
 
     /// The canonical bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        let spare = self.0.last().map_or(0, |spare| usize::from(*spare));
+        &self.0[..self.0.len() - spare]
     }
 
     /// A profile out of its canonical bytes, and when it was last seen.
     pub fn from_bytes(bytes: &[u8]) -> Read<(Packed, Tick)> {
         let last_seen = check(Checked::new(bytes))?;
-        Ok((Packed(bytes.into()), last_seen))
+        let mut room = Vec::with_capacity(room(bytes.len()));
+        room.extend_from_slice(bytes);
+        fill_up(&mut room);
+        Ok((Packed(room.into()), last_seen))
     }
 
     /// The profile.
@@ -102,9 +119,18 @@ impl Packed {
     /// Fills in a profile that nothing happened to yet.
     pub fn unpack(&self, profile: &mut Profile) {
         if !self.0.is_empty() {
-            Reader(&self.0).fill(profile);
+            Reader(self.as_bytes()).fill(profile);
         }
     }
+}
+
+/// Adds zeros up to the room of what is there, and says in the last byte how many they are.
+fn fill_up(bytes: &mut Vec<u8>) {
+    let room = room(bytes.len());
+    // At most one step, so a byte holds it.
+    let spare = (room - bytes.len()) as u8;
+    bytes.resize(room - 1, 0);
+    bytes.push(spare);
 }
 
 fn write(profile: &Profile, bytes: &mut Vec<u8>) {
@@ -335,10 +361,18 @@ mod tests {
             profile.act(act(action, 1_000 + place as u32, Some(place as u32 % 3)), INTERESTS_MAX);
         }
         profile.act(act(3, 2_000, None), INTERESTS_MAX);
-        assert!(packed(&profile).0.len() <= 128, "{} bytes", packed(&profile).0.len());
+        let length = packed(&profile).0.len();
+        assert!(length <= 128, "{length} bytes");
         profile.show(Tick(3_000), Some(ItemKey(1)), None);
         profile.convert(Tick(3_000));
-        assert!(packed(&profile).0.len() <= 144, "{} bytes", packed(&profile).0.len());
+        let length = packed(&profile).0.len();
+        assert!(length <= 160, "{length} bytes");
+    }
+
+    #[test]
+    fn room_grows_by_the_steps_of_allocators() {
+        let rooms = [0, 15, 16, 63, 64, 127, 128, 159, 160, 255, 256, 3_000].map(room);
+        assert_eq!(rooms, [16, 16, 32, 64, 80, 128, 160, 160, 192, 256, 320, 3_008]);
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl Profiles {
         self.shared.read(key, Packed::pace).unwrap_or_default()
     }
 
+    /// Brings profiles into the nearest memory; something of what they hold, so that it is really read.
+    pub fn prefetch(&self, keys: &[ProfileKey]) -> u8 {
+        self.shared.prefetch(keys)
+    }
+
     /// Changes a profile, a new one if there is none.
     pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
         let buffer = &mut self.buffer;

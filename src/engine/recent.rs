@@ -25,6 +25,11 @@ impl RecentEvents {
         is_new
     }
 
+    /// Whether an id was seen lately.
+    pub fn is_known(&self, id: u64) -> bool {
+        self.known.get(&id).is_some()
+    }
+
     /// Takes back the latest [`RecentEvents::is_new`], which was true.
     pub fn take_back(&mut self) {
         let latest = self.order.pop_back();

@@ -336,7 +336,11 @@ impl Applier {
             let next = self.journal.next().map_err(|source| ApplierError::Journal { after, source })?;
             let Some((at, frame)) = next else { break };
             let records = self.underway.frames.pop_front().filter(|_| at == after.next());
-            for _ in 0..records.ok_or(ApplierError::Mismatch { after })? {
+            for index in 0..records.ok_or(ApplierError::Mismatch { after })? {
+                if index % Engine::AHEAD == 0 {
+                    // Those behind the frame, if there are any, come next.
+                    self.engine.prefetch(self.underway.undecided.iter().map(|(record, _)| record));
+                }
                 let (record, place) = self.underway.undecided.pop_front().expect("frames count the records");
                 let outcome = self.engine.apply(&record);
                 self.underway.decide(place, outcome);

@@ -102,8 +102,11 @@ pub fn recover(
         for one in frames {
             let (seq, records) = one.map_err(|failure| failure.after(done.seq))?;
             check_clock(engine.now(), seq, &records)?;
-            for record in &records {
-                engine.apply(record);
+            for records in records.chunks(Engine::AHEAD) {
+                engine.prefetch(records);
+                records.iter().for_each(|record| {
+                    engine.apply(record);
+                });
             }
             done = Recovered { seq, frames: done.frames + 1, records: done.records + records.len() as u64 };
             watch(seq);

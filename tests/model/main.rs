@@ -159,10 +159,11 @@ fn audited_run(seed: u64, coverage: &mut Coverage) {
     reference.tally.iter().for_each(|(name, count)| *coverage.tally.entry(name).or_default() += count);
 }
 
-/// Applies what a frame holds, read back from its bytes.
+/// Applies what a frame holds, read back from its bytes and looked ahead to.
 fn take(twin: &mut Engine, frame: &mut FrameBuilder) {
-    for record in decode_frame(&frame.take()).unwrap() {
-        twin.apply(&record);
+    for records in decode_frame(&frame.take()).unwrap().chunks(Engine::AHEAD) {
+        twin.prefetch(records);
+        records.iter().for_each(|record| drop(twin.apply(record)));
     }
     twin.publish();
 }
