@@ -103,6 +103,7 @@ fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &S
     let Multiplier { min, max, .. } = engine.catalog().goal_setting(lead.goal).unwrap().multiplier;
     let within = (min..=max).contains(&combined.multiplier);
     assert!(if combined.neutral.is_some() { combined.multiplier == NEUTRAL } else { within }, "{combined:?}");
+    assert_eq!(combined.explored.is_some(), lead.explored.is_some(), "{combined:?}: {lead:?}");
     let gains: f64 = combined.parts.iter().map(|part| part.gain).sum();
     let is_gained = goals.iter().all(|(signal, _)| signal.neutral.is_none());
     assert!(!is_gained || (1.0 + gains - expected / baseline).abs() < 1e-9 * expected / baseline, "{combined:?}");
