@@ -108,6 +108,11 @@ pub struct NoEntry {
 }
 
 impl Entries {
+    /// None, with room for so many bytes.
+    pub fn with_room(bytes: usize) -> Entries {
+        Entries(Vec::with_capacity(bytes))
+    }
+
     /// Adds an entry; `write` appends its bytes.
     pub(super) fn push(&mut self, kind: Kind, number: u64, write: impl FnOnce(&mut Vec<u8>)) {
         let bytes = &mut self.0;

@@ -6,8 +6,8 @@
 //! the state again: see [`Restoring`](super::Restoring).
 //!
 //! An image can be taken while records go on being applied, and says what was when it began: the short parts are copied
-//! at once, the long ones (profiles, impressions, conversions, weights, groups, people of experiments and of the latest
-//! minute) bit by bit, by [`Engine::image_slice`] between records and by a [`ProfileWalk`] beside them. What changes
+//! at once, the long ones (profiles, impressions, conversions, weights, groups, people of experiments, event ids, the
+//! forgotten) bit by bit, by [`Engine::image_slice`] between records and by a [`ProfileWalk`] beside them. What changes
 //! before its turn is put aside first.
 
 use std::fmt;
@@ -84,6 +84,8 @@ impl Engine {
         self.image_lists(&mut lists);
         Entries::read(lists.as_bytes()).map(|entry| entry.expect("written just above")).for_each(&mut *visit);
         let mut table = |kind, number, bytes: &[u8]| visit(Entry { kind, number, bytes });
+        self.recent.image(&mut table);
+        self.forgotten.image(&mut table);
         self.people.groups.image(&mut table);
         self.impressions.kept.image(&mut table);
         self.conversions.kept.image(&mut table);
@@ -97,11 +99,13 @@ impl Engine {
     /// Begins an image of the state as it is now, and appends its short parts. `None`, and nothing appended, while
     /// another [`ProfileWalk`] is not at its end.
     ///
-    /// Takes as long as the short parts are: about a millisecond for each megabyte. Event ids have 8 bytes each, counts
-    /// of distinct users up to 4 KiB each.
+    /// Takes as long as the short parts are: about a millisecond for each megabyte. Counts of distinct users have up to
+    /// 4 KiB each.
     pub fn begin_image(&mut self, into: &mut Entries) -> Option<ProfileWalk> {
         let walk = self.profiles.walk()?;
         self.image_lists(into);
+        self.recent.begin_walk();
+        self.forgotten.begin_walk();
         self.people.groups.begin_walk();
         self.impressions.kept.begin_walk();
         self.conversions.kept.begin_walk();
@@ -119,9 +123,12 @@ impl Engine {
         let Some(imaging) = &mut self.imaging else { return true };
         into.append(&mut imaging.aside);
         let enough = into.len().saturating_add(most);
-        let is_done = self.people.groups.walk(enough - into.len().min(enough), into)
-            && self.impressions.kept.walk(enough - into.len().min(enough), into)
-            && self.conversions.kept.walk(enough - into.len().min(enough), into)
+        let room = |into: &Entries| enough - into.len().min(enough);
+        let is_done = self.recent.walk(room(into), into)
+            && self.forgotten.walk(room(into), into)
+            && self.people.groups.walk(room(into), into)
+            && self.impressions.kept.walk(room(into), into)
+            && self.conversions.kept.walk(room(into), into)
             && self.goals.iter_mut().enumerate().all(|(code, goal)| goal.image_slice(code, enough, into));
         if is_done {
             self.imaging = None;
@@ -131,6 +138,8 @@ impl Engine {
 
     /// Gives up the image that was begun.
     pub fn stop_image(&mut self) {
+        self.recent.stop_walk();
+        self.forgotten.stop_walk();
         self.people.groups.stop_walk();
         self.impressions.kept.stop_walk();
         self.conversions.kept.stop_walk();
@@ -164,8 +173,7 @@ impl Engine {
         }
         let mut copy = |kind, number, copied: &[u8]| into.push(kind, number, |bytes| bytes.extend_from_slice(copied));
         self.paths.image(&mut |number, bytes| copy(Kind::Path, number, bytes));
-        self.recent.image(&mut |number, bytes| copy(Kind::RecentEvents, number, bytes));
-        self.forgotten.image(&mut |number, bytes| copy(Kind::Forgotten, number, bytes));
+        self.forgotten.image_short(&mut copy);
         self.guards.image(&mut copy);
         into.push(Kind::Advertiser, u64::MAX, |bytes| bytes.outcome(&self.everything));
         for (code, statistics) in self.advertisers.iter().enumerate() {

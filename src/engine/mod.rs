@@ -24,6 +24,7 @@ mod entries;
 mod explain;
 mod exploration;
 mod features;
+mod fifo;
 mod forgotten;
 mod ghosts;
 mod guards;

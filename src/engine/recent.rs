@@ -1,8 +1,8 @@
 //! Event ids seen lately, so that an event that is sent again changes nothing.
 
-use std::collections::VecDeque;
-
 use super::bytes::{Bytes, Read, Reader};
+use super::entries::{Entries, Kind};
+use super::fifo::Fifo;
 use super::parted::PartedMap;
 
 /// Ids of one entry of an image.
@@ -11,7 +11,7 @@ const PIECE_IDS: usize = 8_192;
 /// Hashes of the latest event ids, in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct RecentEvents {
-    order: VecDeque<u64>,
+    order: Fifo<u64>,
     known: PartedMap<u64, ()>,
 }
 
@@ -20,7 +20,7 @@ impl RecentEvents {
     pub fn is_new(&mut self, id: u64) -> bool {
         let is_new = self.known.insert(id, ()).is_none();
         if is_new {
-            self.order.push_back(id);
+            self.order.push(id);
         }
         is_new
     }
@@ -32,30 +32,49 @@ impl RecentEvents {
 
     /// Takes back the latest [`RecentEvents::is_new`], which was true.
     pub fn take_back(&mut self) {
-        let latest = self.order.pop_back();
+        let latest = self.order.take_back();
         self.known.remove(&latest.expect("it was noted just before"));
     }
 
     /// Forgets the oldest beyond `max`.
     pub fn bound(&mut self, max: usize) {
         while self.order.len() > max {
-            let oldest = self.order.pop_front();
+            let oldest = self.order.pop();
             self.known.remove(&oldest.expect("there are more than `max`"));
         }
     }
 
     /// Canonical entries: so many ids each, in the order of arrival, with the number of the entry.
-    pub fn image(&self, visit: &mut dyn FnMut(u64, &[u8])) {
-        let mut bytes = Vec::with_capacity(8 * PIECE_IDS);
-        let mut ids = self.order.iter().peekable();
+    pub fn image(&self, visit: &mut dyn FnMut(Kind, u64, &[u8])) {
+        let (mut bytes, mut ids) = (Vec::with_capacity(8 * PIECE_IDS), self.order.iter().peekable());
         for number in 0.. {
             if ids.peek().is_none() {
                 return;
             }
             bytes.clear();
-            ids.by_ref().take(PIECE_IDS).for_each(|id| bytes.long(*id));
-            visit(number, &bytes);
+            ids.by_ref().take(PIECE_IDS).for_each(|id| bytes.long(id));
+            visit(Kind::RecentEvents, number, &bytes);
         }
+    }
+
+    /// Begins to hand out the ids as they are now.
+    pub fn begin_walk(&mut self) {
+        self.order.begin_walk();
+    }
+
+    /// Hands out about `most` bytes of them; true when that was all.
+    pub fn walk(&mut self, most: usize, into: &mut Entries) -> bool {
+        let enough = into.len().saturating_add(most);
+        while into.len() < enough {
+            let Some((number, ids)) = self.order.walk(PIECE_IDS) else { return true };
+            into.push(Kind::RecentEvents, number, |bytes| ids.into_iter().for_each(|id| bytes.long(id)));
+        }
+        false
+    }
+
+    /// Ends that before its end.
+    pub fn stop_walk(&mut self) {
+        self.order.stop_walk();
     }
 
     /// Takes the next ids of an image, in their order.
@@ -65,7 +84,7 @@ impl RecentEvents {
             if self.known.insert(id, ()).is_some() {
                 return Err(fault);
             }
-            self.order.push_back(id);
+            self.order.push(id);
         }
         Ok(())
     }
@@ -73,7 +92,7 @@ impl RecentEvents {
     /// The ids in the order of arrival.
     #[cfg(test)]
     fn iter(&self) -> impl Iterator<Item = u64> {
-        self.order.iter().copied()
+        self.order.iter()
     }
 }
 

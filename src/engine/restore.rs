@@ -275,6 +275,7 @@ impl Engine {
         others.each(Kind::Path, |number, bytes| self.paths.restore(number, bytes))?;
         others.list(Kind::RecentEvents, |bytes| self.recent.restore(bytes))?;
         others.list(Kind::Forgotten, |bytes| self.forgotten.restore(bytes))?;
+        others.each(Kind::Forgotten, |number, bytes| self.forgotten.restore_short(number, bytes))?;
         others
             .each(Kind::Quarantine, |number, bytes| self.guards.restore_held(ProfileKey::from_number(number), bytes))?;
         others.each(Kind::Trial, |number, bytes| {

@@ -110,7 +110,8 @@ impl Taking {
         }
         let Some(slices) = &self.slices else { return Progress::Waiting };
         let slice = self.held.take().unwrap_or_else(|| {
-            let mut slice = Slice::default();
+            // An entry may end a little behind the slice.
+            let mut slice = Slice { entries: Entries::with_room(SLICE_BYTES * 3 / 2), is_last: false };
             slice.is_last = engine.image_slice(SLICE_BYTES, &mut slice.entries);
             slice
         });
