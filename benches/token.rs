@@ -30,7 +30,7 @@ fn exposure(features: u64, goals: u16, externals: u16) -> Exposure {
         scored_at: NOW,
         arm: Arm::Treated,
         goals: (0..goals)
-            .map(|goal| GoalScore { goal: GoalCode(goal), logit: -4.0, p: 0.02, multiplier: 1.4 })
+            .map(|goal| GoalScore { goal: GoalCode(goal), logit: -4.0, p: 0.02, multiplier: 1.4, is_explored: false })
             .collect(),
         externals: (0..externals).map(SegmentCode).collect(),
         features: features.into_iter().collect(),

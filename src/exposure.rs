@@ -56,6 +56,8 @@ pub struct GoalScore {
     pub p: f32,
     /// The bid multiplier. In the control arm, where 1 was answered, the one that a treated user would have got.
     pub multiplier: f32,
+    /// Whether that multiplier was drawn instead of taken at its mean, and answered. Never in another arm than treated.
+    pub is_explored: bool,
 }
 
 /// Group of an experiment a user belongs to.

@@ -1,5 +1,7 @@
 //! Everything that shapes state or score and is chosen rather than learned. The journal carries it as `Configured`.
 
+use std::fmt;
+
 use crate::action::{ActionKind, HALF_LIFE_DEFAULT, STANDARD_ACTIONS};
 use crate::ids::Id;
 use crate::units::{Currency, Micros, Span};
@@ -28,6 +30,8 @@ pub const RULES_PER_SEGMENT_MAX: usize = 1_024;
 pub const SUPPORT_MAX: u32 = 1_000;
 /// Smallest and largest allowed bounds of a multiplier.
 pub const MULTIPLIER_BOUNDS: (f64, f64) = (0.01, 10.0);
+/// Largest share of opportunities that a goal explores.
+pub const EXPLORATION_MAX: f64 = 0.02;
 /// Bounds of the learning rate. Within these and the next two no weight leaves the finite numbers of an f32, whatever
 /// is learned (a test tries).
 pub const ALPHA_BOUNDS: (f64, f64) = (0.000_1, 10.0);
@@ -129,7 +133,7 @@ pub enum Credit {
 }
 
 /// How a probability becomes a multiplier.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Multiplier {
     /// What the base bid pays for already.
     pub baseline: Baseline,
@@ -145,6 +149,9 @@ pub struct Multiplier {
     pub support: u32,
     /// Whether one factor on all multipliers keeps what they spend at what the control arm says would be spent without.
     pub spend_control: bool,
+    /// Share of opportunities whose multiplier is drawn around the one that the probability asks for, so that people of
+    /// whom little is known are tried; 0 for none, at most [`EXPLORATION_MAX`].
+    pub exploration: f64,
 }
 
 /// What the base bid pays for already.
@@ -357,7 +364,23 @@ impl Default for Multiplier {
             prior_variance: 10.0,
             support: 25,
             spend_control: true,
+            exploration: 0.0,
         }
+    }
+}
+
+/// As derived, but that no exploration is left out: a state's digest holds this form, and who does not explore has the
+/// digest that versions without exploration tell.
+impl fmt::Debug for Multiplier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control, exploration } = self;
+        let mut all = out.debug_struct("Multiplier");
+        all.field("baseline", baseline).field("exponent", exponent).field("min", min).field("max", max);
+        all.field("prior_variance", prior_variance).field("support", support).field("spend_control", spend_control);
+        if *exploration != 0.0 {
+            all.field("exploration", exploration);
+        }
+        all.finish()
     }
 }
 

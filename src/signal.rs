@@ -32,11 +32,13 @@ pub struct Signal {
     pub goal: GoalCode,
     /// Factor on the value of an impression: above 0, at most 10, neutral exactly [`NEUTRAL`]. Never NaN.
     pub multiplier: f64,
-    /// The multiplier that a treated user would have got: `multiplier` but in the control arm.
+    /// The multiplier that a treated user would have got, drawn or not: `multiplier` but in the control arm.
     pub treated_multiplier: f64,
     /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent
     /// without them, 0.5 to 2; 1 where it does not apply. The goal's bounds come after it.
     pub spend_factor: f64,
+    /// How `multiplier` was drawn; `None` where it is the one that the probability asks for.
+    pub explored: Option<Explored>,
     /// Do not bid at all, and why. The multiplier stays what it would be.
     pub suppress: Option<Suppression>,
     /// Probability of at least one conversion within the goal's window if the ad is shown, 0 to 1 exclusive.
@@ -74,6 +76,8 @@ pub struct Signal {
 pub struct Combined {
     /// Factor on the value of an impression, as that of a [`Signal`].
     pub multiplier: f64,
+    /// How `multiplier` was drawn: where that of the goal with the largest weight was.
+    pub explored: Option<Explored>,
     /// Do not bid at all, and why: where that is said for every goal.
     pub suppress: Option<Suppression>,
     /// Σ weight × probability, in conversions of weight 1.
@@ -88,6 +92,19 @@ pub struct Combined {
     pub arm: Arm,
     /// What each goal adds, in the order of the campaign's goals.
     pub parts: Vec<Part>,
+}
+
+/// How a multiplier was drawn that was not taken at its mean: what an analyst needs to weigh by.
+///
+/// Before the goal's bounds its logarithm is normal. A multiplier that equals a bound stands for all that lies beyond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Explored {
+    /// Share of opportunities of which this is one, above 0.
+    pub share: f64,
+    /// Mean of the multiplier's logarithm, weights and spend factor included.
+    pub ln_mean: f64,
+    /// Its standard deviation, above 0.
+    pub ln_deviation: f64,
 }
 
 /// One goal's part in a combined signal.

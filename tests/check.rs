@@ -63,6 +63,13 @@ fn a_good_file_is_explained() {
 }
 
 #[test]
+fn exploration_is_told_where_there_is_any() {
+    let (code, out, err) = check(format!("{GOOD}multiplier = {{ exploration = 0.015 }}\n").as_bytes());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains("; spends what control would; explores 1.5 % of opportunities\n"), "{out}");
+}
+
+#[test]
 fn bad_files_are_refused_in_words() {
     let cases: [(&str, &str); 6] = [
         (

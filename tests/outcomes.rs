@@ -74,7 +74,9 @@ fn exposure(opportunity: &str, user: u64) -> Box<Exposure> {
         category: None,
         scored_at: Timestamp(NOW - Span::hours(1).0),
         arm: Arm::Treated,
-        goals: [GoalScore { goal: GOAL, logit: -3.0, p: 0.05, multiplier: 1.0 }].into_iter().collect(),
+        goals: [GoalScore { goal: GOAL, logit: -3.0, p: 0.05, multiplier: 1.0, is_explored: false }]
+            .into_iter()
+            .collect(),
         externals: [EXTERNAL].into_iter().collect(),
         features: [Feature::new(1)].into_iter().collect(),
     })

@@ -6,7 +6,14 @@ mod harness;
 
 use harness::{Service, action, impression, purchase, score_request, settings, target};
 use inkling::config::Config;
+use inkling::engine::Engine;
+use inkling::ids::Seq;
+use inkling::journey::JourneyWriter;
+use inkling::math;
 use inkling::pb::v1 as pb;
+use inkling::settings::EXPLORATION_MAX;
+use inkling::storage::{Directory, Selection, export};
+use inkling::units::{TIMESTAMP_MAX, Timestamp};
 
 async fn state(service: &Service) -> (u64, String) {
     let state = service.admin().get_state(pb::GetStateRequest { digest: true }).await.unwrap().into_inner();
@@ -56,6 +63,63 @@ async fn what_was_learned_and_what_is_under_way_outlive_a_restart() {
     assert!(seq == learned.0 + 1 && digest != learned.1, "changed settings are in the journal");
     let response = service.track(vec![shown]).await;
     assert_eq!(response.duplicate, 1, "a notice that was applied is known");
+    service.stop().await;
+}
+
+/// Opportunities are dealt by their names: always the same ones are explored, whatever was learned meanwhile.
+#[tokio::test]
+async fn explored_multipliers_say_how_they_were_drawn_and_stay_known() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.settings.arms.control_share = 0.0;
+    config.settings.advertisers[0].goals[0].multiplier.exploration = EXPLORATION_MAX;
+    let service = Service::start_in(config.clone(), data.path()).await;
+    let viewed = |user| pb::Event { occurred_at_ms: 1_780_000_000_000, ..action(&format!("u{user}"), "view_item") };
+    assert_eq!(service.track((0..40).map(viewed).collect()).await.accepted, 40);
+    let ask = async |service: &Service, at_ms: u64| {
+        let request = |number| score_request(&format!("o{number}"), &format!("u{}", number % 40), vec![target("acme")]);
+        let requests = (0..1_000).map(|number| pb::ScoreRequest { at_ms, ..request(number) }).collect();
+        let answer = service.signals().score_batch(pb::ScoreBatchRequest { requests }).await.unwrap();
+        answer.into_inner().responses.into_iter().map(|mut one| one.results.remove(0)).collect::<Vec<_>>()
+    };
+    let explored = |results: &[pb::TargetResult]| {
+        let is_explored = |place: &usize| results[*place].signals[0].explored.is_some();
+        (0..results.len()).filter(is_explored).collect::<Vec<_>>()
+    };
+    let results = ask(&service, 1_780_000_001_000).await;
+    let places = explored(&results);
+    assert!((8..=35).contains(&places.len()), "{places:?}");
+    for signal in places.iter().map(|place| &results[*place].signals[0]) {
+        let told = signal.explored.unwrap();
+        assert!(told.share == EXPLORATION_MAX && told.ln_multiplier_deviation > 0.0, "{told:?}");
+        let off = (math::ln(signal.multiplier) - told.ln_multiplier_mean) / told.ln_multiplier_deviation;
+        let is_cut = signal.multiplier == 0.3 || signal.multiplier == 3.0;
+        assert!(is_cut || (off.abs() < 5.0 && off != 0.0), "{signal:?}");
+    }
+    let shown = (0..100).chain(places.iter().copied().filter(|place| *place >= 100));
+    let shown: Vec<_> = shown
+        .map(|place| pb::Event { occurred_at_ms: 1_780_000_002_000, ..impression(&results[place].token) })
+        .collect();
+    assert_eq!(service.track(shown.clone()).await.accepted, shown.len() as u32, "their tokens open");
+    service.stop().await;
+
+    let log = data.path().join("log.ndjson");
+    let directory = Directory::open(data.path()).unwrap();
+    let mut writer = JourneyWriter::create(&log).unwrap();
+    let all = Selection { from: Timestamp(0), to: TIMESTAMP_MAX, advertiser: None };
+    export(Engine::new(), || directory.reader(Seq(0)), &mut writer, &all).unwrap();
+    writer.finish().unwrap();
+    drop(directory);
+    let (impressions, told): (Vec<String>, _) = std::fs::read_to_string(&log)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains(r#""kind":"impression""#))
+        .map(str::to_owned)
+        .partition(|line| !line.contains(r#""explored":true"#));
+    assert_eq!((told.len(), impressions.len()), (places.len(), shown.len() - places.len()), "the journal knows");
+
+    let service = Service::start_in(config, data.path()).await;
+    assert_eq!(explored(&ask(&service, 1_780_000_003_000).await), places);
     service.stop().await;
 }
 

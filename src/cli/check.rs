@@ -121,17 +121,21 @@ fn ladder(goal: &Goal, advertiser: &Advertiser) -> String {
 }
 
 fn multiplier(multiplier: &Multiplier) -> String {
-    let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control } = multiplier;
+    let Multiplier { baseline, exponent, min, max, prior_variance, support, spend_control, exploration } = multiplier;
     let baseline = match baseline {
         Baseline::Goal => "the goal's mean",
         Baseline::Context => "the context alone",
         Baseline::Request => "the bidder's own probability",
     };
     let spend = if *spend_control { "spends what control would" } else { "spends what it spends" };
+    let explored = match *exploration {
+        0.0 => String::new(),
+        share => format!("; explores {} % of opportunities", (share * 1e6).round() / 1e4),
+    };
     let least = words::several(*support as usize, "user");
     format!(
         "{min} to {max}; chance against {baseline}, exponent {exponent}, prior variance {prior_variance}; \
-         1 below {least}; {spend}"
+         1 below {least}; {spend}{explored}"
     )
 }
 

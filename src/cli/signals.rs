@@ -1,5 +1,6 @@
 //! The answer to a bid request, for people.
 
+use crate::math;
 use crate::pb::v1;
 use crate::pb::v1::readiness::State;
 use crate::report::table::percent;
@@ -65,6 +66,7 @@ fn lines(signal: &v1::Signal) -> Vec<(&'static str, String)> {
         let words = "in the multiplier, so that all of them together spend what would be spent without";
         lines.push(("spend", format!("× {:.3} {words}", signal.spend_factor)));
     }
+    lines.extend(signal.explored.map(|explored| ("explored", exploration(explored))));
     if !signal.stage.is_empty() {
         lines.push(("stage", signal.stage.clone()));
     }
@@ -85,11 +87,21 @@ fn combined_lines(combined: &v1::Combined) -> Vec<(&'static str, String)> {
     let part = |part: &v1::CombinedPart| format!("{} × {} {:+.3}", part.weight, part.goal, part.gain);
     let parts: Vec<String> = combined.parts.iter().map(part).collect();
     let v1::Combined { expected, low, high, baseline, .. } = combined;
-    vec![
+    let mut lines = vec![
         ("multiplier", format!("× {:.3}{}{suppress}", combined.multiplier, neutral(combined.neutral()))),
         ("worth", format!("{expected:.4} ({low:.4} … {high:.4}) conversions, base bid pays for {baseline:.4}")),
         ("adds", parts.join(", ")),
-    ]
+    ];
+    lines.extend(combined.explored.map(|explored| ("explored", exploration(explored))));
+    lines
+}
+
+/// What the multiplier would be in the mean, how far it is drawn from that, and how rarely.
+fn exploration(explored: v1::Exploration) -> String {
+    let v1::Exploration { share, ln_multiplier_mean, ln_multiplier_deviation } = explored;
+    let mean = math::exp(ln_multiplier_mean + ln_multiplier_deviation * ln_multiplier_deviation / 2.0);
+    let share = percent(share);
+    format!("drawn around × {mean:.3}, as {share} are; deviation of its logarithm {ln_multiplier_deviation:.3}")
 }
 
 fn suppress(is_suppressed: bool, reason: v1::SuppressReason) -> &'static str {
@@ -163,6 +175,7 @@ mod tests {
             neutral: v1::NeutralReason::Support.into(),
             arm: v1::Arm::Treated.into(),
             spend_factor: 0.95,
+            explored: Some(v1::Exploration { share: 0.01, ln_multiplier_mean: -0.125, ln_multiplier_deviation: 0.5 }),
             reasons: vec![reason("everybody's rate: ×1.00", false), reason("hour 5 UTC: ×1.00", true)],
             ..Default::default()
         };
@@ -189,6 +202,7 @@ o1 · u1 · acme · sku-7 · purchase
   readiness   warming: 1 of 25 users
   arm         treated: the multiplier is meant
   spend       × 0.950 in the multiplier, so that all of them together spend what would be spent without
+  explored    drawn around × 1.000, as 1.00 % are; deviation of its logarithm 0.500
   stage       add_to_cart
   segments    cart_abandoners, p/1
   reasons     everybody's rate: ×1.00

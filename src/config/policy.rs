@@ -3,8 +3,8 @@
 use super::table::Table;
 use super::value::Range;
 use crate::settings::{
-    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, Guards, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier, PENALTY_BOUNDS,
-    Retention, SUPPORT_MAX,
+    ALPHA_BOUNDS, Arms, BETA_BOUNDS, Baseline, EXPLORATION_MAX, Guards, Learner, Limits, MULTIPLIER_BOUNDS, Multiplier,
+    PENALTY_BOUNDS, Retention, SUPPORT_MAX,
 };
 use crate::units::Span;
 
@@ -82,5 +82,6 @@ pub(super) fn read_multiplier(table: &mut Table<'_>, defaults: Multiplier) -> Mu
     table.number("prior_variance", &mut multiplier.prior_variance, Range::Above(0.0, 100.0));
     table.whole("support", &mut multiplier.support, 1..=SUPPORT_MAX);
     table.flag("spend_control", &mut multiplier.spend_control);
+    table.number("exploration", &mut multiplier.exploration, Range::Between(0.0, EXPLORATION_MAX));
     multiplier
 }

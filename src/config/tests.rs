@@ -97,6 +97,10 @@ const WRONG_GOALS: &[Case] = &[
             "5:56: goal 'purchase': multiplier.miin: unknown key: did you mean 'min'?",
         ],
     ),
+    (
+        "multiplier = { exploration = 0.021 }",
+        &["5:30: goal 'purchase': multiplier.exploration = 0.021: must be between 0 and 0.02"],
+    ),
     ("multiplier = 2", &["5:14: goal 'purchase': multiplier = 2: must be a table: [multiplier] or multiplier = { … }"]),
     ("veiw_window = \"1d\"", &["5:1: goal 'purchase': veiw_window: unknown key: did you mean 'view_window'?"]),
     (

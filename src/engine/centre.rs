@@ -116,7 +116,10 @@ mod tests {
 
     #[test]
     fn what_was_bid_for_more_counts_less() {
-        let answered = |multiplier| Some(GoalScore { goal: crate::ids::GoalCode(0), logit: 0.0, p: 0.0, multiplier });
+        let answered = |multiplier| {
+            let goal = crate::ids::GoalCode(0);
+            Some(GoalScore { goal, logit: 0.0, p: 0.0, multiplier, is_explored: false })
+        };
         assert_eq!(Centre::weight(Arm::Treated, answered(2.0)), 0.5);
         assert_eq!(Centre::weight(Arm::Control, answered(2.0)), 1.0, "bid for at 1");
         assert_eq!(Centre::weight(Arm::Treated, None), 1.0);

@@ -1,5 +1,6 @@
 //! One factor for a campaign that is after several goals.
 
+use super::exploration::Draw;
 use super::multiplier::factor;
 use crate::ids::GoalCode;
 use crate::math;
@@ -10,11 +11,19 @@ use crate::signal::{Combined, NEUTRAL, Part, Signal, Suppression};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scored<'a> {
     pub signal: &'a Signal,
-    /// Spread of the difference between the log-odds of its probability and of what that is compared with.
-    pub variance: f64,
+    pub doubt: Doubt,
     /// What a conversion is worth beside those of the other goals, above 0.
     pub weight: f64,
     pub settings: &'a Multiplier,
+}
+
+/// How uncertain a goal's probability is, and what is made of that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Doubt {
+    /// Spread of the difference between the log-odds of the probability and of what that is compared with.
+    pub variance: f64,
+    /// How the opportunity is explored, where it is.
+    pub draw: Option<Draw>,
 }
 
 /// Combines the expected worth of several goals, Σ w p, never their factors: each of those would pay for the same
@@ -23,8 +32,8 @@ pub(super) struct Scored<'a> {
 /// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, or b again where a rule
 /// makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var, a = w q / Σ w q being a goal's
 /// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off
-/// by. Exponent, prior variance, spend factor and bounds are those of the goal with the largest weight, the first of
-/// equals. With one goal this is that goal's own multiplier.
+/// by. Exponent, prior variance, spend factor, bounds and draw are those of the goal with the largest weight, the first
+/// of equals. With one goal this is that goal's own multiplier.
 ///
 /// `weight` is that of the person's segments. `None` where no goal is given.
 pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
@@ -36,7 +45,7 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     let sum = |of: &dyn Fn(&Scored<'_>) -> f64| goals.iter().map(|goal| goal.weight * of(goal)).sum::<f64>();
     let (worth, baseline) = (sum(&believed), sum(&|goal| goal.signal.baseline));
     let doubt = |goal: &Scored<'_>| match goal.signal.neutral {
-        None => believed(goal) / worth * (1.0 - goal.signal.p_conversion) * goal.variance.sqrt(),
+        None => believed(goal) / worth * (1.0 - goal.signal.p_conversion) * goal.doubt.variance.sqrt(),
         Some(_) => 0.0,
     };
     let doubt = sum(&doubt);
@@ -47,12 +56,13 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
         weight: goal.weight,
         gain: goal.weight * (believed(goal) - goal.signal.baseline) / baseline,
     };
+    let (multiplier, explored) = match neutral {
+        Some(_) => (NEUTRAL, None),
+        None => factor(lead.settings, (ln_ratio, doubt * doubt), (weight, lead.signal.spend_factor), lead.doubt.draw),
+    };
     Some(Combined {
-        multiplier: if neutral.is_some() {
-            NEUTRAL
-        } else {
-            factor(lead.settings, ln_ratio, doubt * doubt, weight, lead.signal.spend_factor)
-        },
+        multiplier,
+        explored,
         suppress: suppression(goals),
         expected: sum(&|goal| goal.signal.p_conversion),
         interval: (sum(&|goal| goal.signal.interval.0), sum(&|goal| goal.signal.interval.1)),
@@ -87,6 +97,7 @@ mod tests {
             multiplier: 1.0,
             treated_multiplier: 1.0,
             spend_factor: 1.0,
+            explored: None,
             suppress: None,
             p_conversion: p,
             interval: (p * 0.5, p + 0.5 * (1.0 - p)),
@@ -104,13 +115,22 @@ mod tests {
         }
     }
 
+    fn unexplored(variance: f64) -> Doubt {
+        Doubt { variance, draw: None }
+    }
+
     /// Goals as (probability, baseline, variance, weight).
     fn combined(goals: &[(f64, f64, f64, f64)], settings: &Multiplier) -> Combined {
         let numbered = goals.iter().zip(0..);
         let signals: Vec<Signal> = numbered.map(|((p, base, ..), goal)| signal(goal, *p, *base, None)).collect();
         let scored = signals.iter().zip(goals);
         let scored: Vec<_> = scored
-            .map(|(signal, (_, _, variance, weight))| Scored { signal, variance: *variance, weight: *weight, settings })
+            .map(|(signal, (_, _, variance, weight))| Scored {
+                signal,
+                doubt: unexplored(*variance),
+                weight: *weight,
+                settings,
+            })
             .collect();
         combine(&scored, 1.0).unwrap()
     }
@@ -135,11 +155,35 @@ mod tests {
         let settings = Multiplier::default();
         let ready = signal(0, 0.02, 0.01, None);
         let cold = signal(1, 0.3, 0.1, Some(Neutral::Support));
-        let scored = |signal, weight| Scored { signal, variance: 0.5, weight, settings: &settings };
+        let scored = |signal, weight| Scored { signal, doubt: unexplored(0.5), weight, settings: &settings };
         let mixed = combine(&[scored(&ready, 1.0), scored(&cold, 0.2)], 1.0).unwrap();
         assert!(mixed.multiplier > 1.0 && mixed.multiplier < 4.0 / 3.0 && mixed.parts[1].gain == 0.0, "{mixed:?}");
         let none = combine(&[scored(&cold, 1.0), scored(&cold, 0.2)], 1.5).unwrap();
         assert_eq!((none.multiplier, none.neutral), (NEUTRAL, Some(Neutral::Support)));
+    }
+
+    #[test]
+    fn it_is_explored_where_the_weightiest_goal_is() {
+        let settings = Multiplier::default();
+        let goals = [(0.02, 0.01), (0.1, 0.05)].map(|(p, base)| signal(0, p, base, None));
+        let draw = Some(Draw { share: 0.01, normal: 0.4 });
+        let combined = |draws: [Option<Draw>; 2]| {
+            let scored = |(signal, (draw, weight))| Scored {
+                signal,
+                doubt: Doubt { variance: 0.3, draw },
+                weight,
+                settings: &settings,
+            };
+            let scored: Vec<_> = goals.iter().zip(draws.into_iter().zip([1.0, 0.2])).map(scored).collect();
+            combine(&scored, 1.0).unwrap()
+        };
+        let (plain, other, lead) = (combined([None; 2]), combined([None, draw]), combined([draw, None]));
+        assert_eq!(plain, other);
+        let told = lead.explored.unwrap();
+        let from_mean = math::ln(plain.multiplier) - told.ln_deviation * told.ln_deviation / 2.0;
+        assert!((told.ln_mean - from_mean).abs() < 1e-12 && told.share == 0.01, "{told:?}");
+        assert!((math::ln(lead.multiplier) - (told.ln_mean + 0.4 * told.ln_deviation)).abs() < 1e-12, "{lead:?}");
+        assert_eq!(Combined { multiplier: plain.multiplier, explored: None, ..lead }, plain, "all else stays");
     }
 
     #[test]
@@ -150,7 +194,7 @@ mod tests {
             [(None, None, None), (just, None, None), (just, just, just), (just, held, held), (held, held, held)]
         {
             let signals = [one, other].map(|suppress| Signal { suppress, ..signal(0, 0.02, 0.01, None) });
-            let scored = |signal| Scored { signal, variance: 0.0, weight: 1.0, settings: &settings };
+            let scored = |signal| Scored { signal, doubt: unexplored(0.0), weight: 1.0, settings: &settings };
             assert_eq!(combine(&signals.each_ref().map(scored), 1.0).unwrap().suppress, expected);
         }
     }
@@ -161,7 +205,7 @@ mod tests {
             p in 1e-6f64..0.999, base in 1e-6f64..0.999, variance in 0.0f64..9.0, weight in 0.001f64..1_000.0,
         ) {
             let settings = Multiplier::default();
-            let own = multiplier(&settings, p, Base { p: base, variance, doubted: 0.0 }, 1.0, 1.0);
+            let (own, _) = multiplier(&settings, p, Base { p: base, variance, doubted: 0.0 }, (1.0, 1.0), None);
             let combined = combined(&[(p, base, variance, weight)], &settings).multiplier;
             prop_assert!((combined / own - 1.0).abs() < 1e-9, "{combined} {own}");
         }
@@ -173,7 +217,7 @@ mod tests {
             let settings = Multiplier { min: 0.01, max: 10.0, ..Multiplier::default() };
             let sure: Vec<_> = goals.iter().map(|(p, base, _, weight)| (*p, *base, 0.0, *weight)).collect();
             let own = sure.iter().map(|(p, base, ..)| {
-                multiplier(&settings, *p, Base { p: *base, variance: 0.0, doubted: 0.0 }, 1.0, 1.0)
+                multiplier(&settings, *p, Base { p: *base, variance: 0.0, doubted: 0.0 }, (1.0, 1.0), None).0
             });
             let (least, most) = own.fold((f64::MAX, 0.0f64), |(low, high), one| (low.min(one), high.max(one)));
             let certain = combined(&sure, &settings);

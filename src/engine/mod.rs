@@ -22,6 +22,7 @@ mod combine;
 mod conversions;
 mod entries;
 mod explain;
+mod exploration;
 mod features;
 mod fifo;
 mod forgotten;

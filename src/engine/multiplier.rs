@@ -1,10 +1,11 @@
 //! From a probability to a factor on the bid.
 
+use super::exploration::Draw;
 use crate::learn::calibration::Curve;
 use crate::learn::ftrl::Prediction;
 use crate::math;
 use crate::settings::{MULTIPLIER_BOUNDS, Multiplier, WEIGHT_BOUNDS};
-use crate::signal::NEUTRAL;
+use crate::signal::{Explored, NEUTRAL};
 
 /// How much wider intervals are than the spread of the weights makes them: that knows of what was seen too rarely, but
 /// not of weights that are held back towards 0. Measured on streams of which the truth is known (tests/calibration.rs):
@@ -51,18 +52,42 @@ pub(super) struct Base {
 /// mean of ln ρ under a normal prior around 0. The weights are held back towards 0 already, so the default prior is
 /// wide: in made-up markets one of variance 1 gave away a third of what can be gained, and 10 costs 0.7 per cent of
 /// conversions where there is nothing to gain (docs/market.md).
-pub(super) fn multiplier(settings: &Multiplier, p: f64, base: Base, weight: f64, spend_factor: f64) -> f64 {
+///
+/// With a draw the factor is one around that, as far off as ρ^exponent is uncertain: with exponent² times the posterior
+/// variance of ln ρ. `None` beside it where nothing was drawn, because nothing is uncertain.
+pub(super) fn multiplier(
+    settings: &Multiplier,
+    p: f64,
+    base: Base,
+    (weight, spend_factor): (f64, f64),
+    draw: Option<Draw>,
+) -> (f64, Option<Explored>) {
     let spread = (1.0 - p) * (1.0 - p) * base.variance;
-    factor(settings, math::ln(p / base.p) - base.doubted, spread, weight, spend_factor)
+    factor(settings, (math::ln(p / base.p) - base.doubted, spread), (weight, spend_factor), draw)
 }
 
 /// The same of a logarithm and its variance.
-pub(super) fn factor(settings: &Multiplier, ln_ratio: f64, spread: f64, weight: f64, spend_factor: f64) -> f64 {
+pub(super) fn factor(
+    settings: &Multiplier,
+    (ln_ratio, spread): (f64, f64),
+    (weight, spend_factor): (f64, f64),
+    draw: Option<Draw>,
+) -> (f64, Option<Explored>) {
     let shrink = settings.prior_variance / (settings.prior_variance + spread);
     let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
-    let factor = math::exp(settings.exponent * ln_ratio * shrink) * weight * spend_factor;
+    let mean = math::exp(settings.exponent * ln_ratio * shrink) * weight * spend_factor;
+    let drawn = draw.and_then(|draw| {
+        let deviation = settings.exponent * (spread * shrink).sqrt();
+        let drawn = (deviation > 0.0).then(|| draw.around(mean, deviation));
+        drawn.filter(|(factor, told)| factor.is_finite() && told.ln_mean.is_finite())
+    });
+    let factor = drawn.map_or(mean, |(factor, _)| factor);
     let (least, most) = (settings.min.max(MULTIPLIER_BOUNDS.0), settings.max.min(MULTIPLIER_BOUNDS.1));
-    if factor.is_finite() && least <= most { factor.clamp(least, most) } else { NEUTRAL }
+    if factor.is_finite() && least <= most {
+        (factor.clamp(least, most), drawn.map(|(_, explored)| explored))
+    } else {
+        (NEUTRAL, None)
+    }
 }
 
 #[cfg(test)]
@@ -72,13 +97,15 @@ mod tests {
     #[test]
     fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
         let settings = Multiplier { prior_variance: 1.0, ..Multiplier::default() };
-        let check =
-            |p, variance, weight| multiplier(&settings, p, Base { p: 0.01, variance, doubted: 0.0 }, weight, 1.0);
+        let check = |p, variance, weight| {
+            multiplier(&settings, p, Base { p: 0.01, variance, doubted: 0.0 }, (weight, 1.0), None).0
+        };
         assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
         assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
         assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
         assert!((check(0.01, 0.0, 1.5) - 1.5).abs() < 1e-9);
-        let controlled = multiplier(&settings, 0.02, Base { p: 0.01, variance: 0.0, doubted: 0.0 }, 1.0, 0.9);
+        let sure = Base { p: 0.01, variance: 0.0, doubted: 0.0 };
+        let (controlled, _) = multiplier(&settings, 0.02, sure, (1.0, 0.9), None);
         assert!((controlled - 1.8).abs() < 1e-9);
         assert_eq!(check(0.9, 0.0, 1.0), 3.0, "the goal's largest");
         assert_eq!(check(1e-6, 0.0, 1.0), 0.3, "the goal's smallest");
@@ -90,10 +117,34 @@ mod tests {
         let settings = Multiplier { min: 0.0, max: 100.0, exponent: 1e9, ..Multiplier::default() };
         for p in [1e-300, 0.5, 1.0 - 1e-16, f64::NAN] {
             for baseline in [0.0, 1e-300, 1.0, f64::NAN] {
-                let base = Base { p: baseline, variance: 0.0, doubted: 0.0 };
-                let factor = multiplier(&settings, p, base, f64::INFINITY, 2.0);
-                assert!((MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor), "{p} {baseline}: {factor}");
+                for (variance, normal) in [(0.0, None), (1.0, Some(-9.0)), (1e9, Some(9.0)), (f64::NAN, Some(0.0))] {
+                    let base = Base { p: baseline, variance, doubted: 0.0 };
+                    let draw = normal.map(|normal| Draw { share: 0.01, normal });
+                    let (factor, explored) = multiplier(&settings, p, base, (f64::INFINITY, 2.0), draw);
+                    let is_within = (MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor);
+                    assert!(is_within, "{p} {baseline} {variance} {normal:?}: {factor}");
+                    let is_told = |told: &Explored| told.ln_mean.is_finite() && told.ln_deviation.is_finite();
+                    assert!(explored.as_ref().is_none_or(is_told), "{explored:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_draw_is_as_far_off_as_the_posterior_is_wide() {
+        let settings = Multiplier { prior_variance: 2.0, exponent: 0.5, ..Multiplier::default() };
+        let draw = |normal| Some(Draw { share: 0.01, normal });
+        let factor = |variance, normal| factor(&settings, (math::ln(2.0), variance), (1.1, 0.9), draw(normal));
+        let (drawn, told) = factor(2.0, 0.3);
+        let told = told.unwrap();
+        // Half of ln 2 is believed, and half of the variance is left; of both the exponent takes half, or a quarter.
+        let (mean, deviation) = (math::ln(2.0) / 4.0 + math::ln(0.99), 0.5);
+        assert!((told.ln_deviation - deviation).abs() < 1e-12 && told.share == 0.01, "{told:?}");
+        assert!((told.ln_mean - (mean - 0.125)).abs() < 1e-12, "{told:?}");
+        assert!((math::ln(drawn) - (told.ln_mean + 0.3 * deviation)).abs() < 1e-12, "{drawn}");
+        assert_eq!(factor(2.0, 9.0), (3.0, Some(told)), "the goal's largest");
+        assert_eq!(factor(2.0, -9.0), (0.3, Some(told)), "the goal's smallest");
+        let certain = super::factor(&settings, (math::ln(2.0), 0.0), (1.1, 0.9), None);
+        assert_eq!(factor(0.0, 2.0), certain, "nothing is drawn where nothing is uncertain");
     }
 }

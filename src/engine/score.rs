@@ -7,8 +7,9 @@ use arrayvec::ArrayVec;
 
 use super::arms;
 use super::catalog::{AdvertiserInForce, Catalog, GoalInForce};
-use super::combine;
+use super::combine::{self, Doubt};
 use super::explain;
+use super::exploration::Draw;
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::guards::Quarantine;
 use super::multiplier::{Base, Estimate, multiplier};
@@ -20,7 +21,7 @@ use super::segments::RuleSegments;
 use super::shards::Shards;
 use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_into};
 use crate::hash;
-use crate::ids::{ActionCode, AdvertiserCode, GoalCode, SegmentCode, UserKey};
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, OpportunityKey, SegmentCode, UserKey};
 use crate::learn::PerLane;
 use crate::learn::calibration::Curve;
 use crate::learn::ftrl::{Model, Prediction};
@@ -132,6 +133,9 @@ impl Scorer {
 /// One target as it is looked at.
 struct Seen<'a> {
     target: &'a Target,
+    opportunity: OpportunityKey,
+    /// By which opportunities are dealt.
+    salt: u64,
     asked: &'a Asked<'a>,
     /// `None` where nothing is known of the person.
     history: Option<History<'a>>,
@@ -176,10 +180,11 @@ impl Scoring<'_> {
         let history = History { profile: &person.profile, in_force, segments: &person.segments, paths };
         let history = person.root.map(|_| history);
         let set = FeatureSet::build(&asked, history);
-        let seen = Seen { target, asked: &asked, history, set: &set };
+        let opportunity = hash::opportunity_key(target.advertiser.as_str(), self.request.opportunity.as_str());
+        let seen = Seen { target, opportunity, salt: in_force.arms.salt, asked: &asked, history, set: &set };
         let scored = goals.iter().map(|goal| self.signal(*goal, person, &seen));
-        let (signals, variances): (Vec<Signal>, ArrayVec<f64, GOALS_PER_TARGET_MAX>) = scored.unzip();
-        let combined = self.combined(target, in_force, &signals, &variances, person.weight);
+        let (signals, doubts): (Vec<Signal>, ArrayVec<Doubt, GOALS_PER_TARGET_MAX>) = scored.unzip();
+        let combined = self.combined(target, in_force, &signals, &doubts, person.weight);
         let mut exposure = Box::new(self.exposure(person, &seen, &signals));
         sort_into(&mut exposure.features, &set.features);
         Ok(Scored { signals, combined, exposure: Some(exposure) })
@@ -246,14 +251,14 @@ impl Scoring<'_> {
         person.is_quarantined = person.root.is_some_and(|root| quarantine(root).is_some());
     }
 
-    /// One factor for all goals of the campaign's objective, where all were scored. `variances` stand in the order of
-    /// the signals; none for 0.
+    /// One factor for all goals of the campaign's objective, where all were scored. `doubts` stand in the order of the
+    /// signals; none for no doubt.
     fn combined(
         &self,
         target: &Target,
         in_force: &AdvertiserInForce,
         signals: &[Signal],
-        variances: &[f64],
+        doubts: &[Doubt],
         weight: f64,
     ) -> Option<Box<Combined>> {
         let campaign = in_force.campaigns.get(target.campaign.as_ref()?)?;
@@ -261,7 +266,7 @@ impl Scoring<'_> {
             let place = signals.iter().position(|signal| signal.goal == *goal)?;
             Some(combine::Scored {
                 signal: &signals[place],
-                variance: variances.get(place).copied().unwrap_or(0.0),
+                doubt: doubts.get(place).copied().unwrap_or_default(),
                 weight: *weight,
                 settings: &self.published.catalog.goal_in_force(*goal)?.setting.multiplier,
             })
@@ -271,8 +276,8 @@ impl Scoring<'_> {
         combine::combine(&goals?, weight).map(Box::new)
     }
 
-    /// Answers for one goal; with it the spread of the difference to what its probability is compared with.
-    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> (Signal, f64) {
+    /// Answers for one goal; with it how uncertain that is.
+    fn signal(&self, goal: GoalCode, person: &Person, seen: &Seen<'_>) -> (Signal, Doubt) {
         let view = &self.published.goals[goal.index()];
         let in_force = self.published.catalog.goal_in_force(goal).expect("only goals in force are asked for");
         let (of_context, of_person) = seen.set.features.split_at(seen.set.context);
@@ -290,8 +295,10 @@ impl Scoring<'_> {
         let base = base.unwrap_or(Base { p: estimate.p, variance: estimate.variance, doubted: 0.0 });
         // Of people without an id none is in the control arm, so nobody can say what they would spend.
         let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
-        let factor = || multiplier(settings, estimate.p, base, person.weight, spend_factor);
-        let treated_multiplier = if neutral.is_some() { NEUTRAL } else { factor() };
+        let explores = settings.exploration > 0.0 && neutral.is_none();
+        let draw = if explores { explore(goal, settings.exploration, person, seen) } else { None };
+        let factor = || multiplier(settings, estimate.p, base, (person.weight, spend_factor), draw);
+        let (treated_multiplier, explored) = if neutral.is_some() { (NEUTRAL, None) } else { factor() };
         let is_control = person.arm == Arm::Control;
         let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
         let signal = Signal {
@@ -299,6 +306,7 @@ impl Scoring<'_> {
             multiplier: if is_control { NEUTRAL } else { treated_multiplier },
             treated_multiplier,
             spend_factor,
+            explored: explored.filter(|_| !is_control),
             suppress: suppression(in_force, goal, person, self.at),
             p_conversion: estimate.p,
             interval: estimate.interval,
@@ -314,7 +322,7 @@ impl Scoring<'_> {
             intercept: view.intercept,
             reasons: self.reasons(view, seen),
         };
-        (signal, base.variance)
+        (signal, Doubt { variance: base.variance, draw })
     }
 
     /// The strongest contributions, as many as were asked for.
@@ -333,6 +341,7 @@ impl Scoring<'_> {
             multiplier: NEUTRAL,
             treated_multiplier: NEUTRAL,
             spend_factor: 1.0,
+            explored: None,
             suppress: None,
             p_conversion: view.baseline,
             interval: (view.baseline, view.baseline),
@@ -358,10 +367,11 @@ impl Scoring<'_> {
             logit: signal.logit as f32,
             p: signal.p_conversion as f32,
             multiplier: signal.treated_multiplier as f32,
+            is_explored: signal.explored.is_some(),
         };
         Exposure {
             schema: FEATURE_SCHEMA,
-            opportunity: hash::opportunity_key(target.advertiser.as_str(), self.request.opportunity.as_str()),
+            opportunity: seen.opportunity,
             user: person.root,
             advertiser: person.advertiser,
             line_item: target.line_item.as_ref().map(|line_item| hash::item_key(line_item.as_str())),
@@ -413,6 +423,19 @@ fn base(
             Base { p: stated, variance: alone.variance, doubted }
         }),
     }
+}
+
+/// How an opportunity is explored for a goal, where it is: only for somebody who is known by an id, as others are not
+/// learned apart.
+///
+/// Control is answered 1 all the same, but its would-be multipliers are drawn as often as those of treated people: what
+/// multipliers spend is told by how both lie (see [`tilt`](crate::stats::tilt)). Who is held out gets no ad that could
+/// teach anything.
+fn explore(goal: GoalCode, share: f64, person: &Person, seen: &Seen<'_>) -> Option<Draw> {
+    if person.root.is_none() || person.arm == Arm::Holdout {
+        return None;
+    }
+    Draw::of(share, seen.salt, goal, seen.opportunity)
 }
 
 /// Why a person shall see no ad for a goal. Who has just converted would see none in any arm.

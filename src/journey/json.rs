@@ -85,6 +85,8 @@ struct Fields<'a> {
     value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_micros: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explored: Option<bool>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     context: Option<Pairs<'a, Text<'a>>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -216,9 +218,12 @@ impl<'a> Fields<'a> {
                     .map(segment)
                     .collect::<Result<_, _>>()?,
             }),
-            Kind::Impression => {
-                Line::Impression(Impression { time, id: need!(fields.id), cost: fields.cost_micros.take().map(Micros) })
-            }
+            Kind::Impression => Line::Impression(Impression {
+                time,
+                id: need!(fields.id),
+                cost: fields.cost_micros.take().map(Micros),
+                is_explored: fields.explored.take().unwrap_or_default(),
+            }),
             Kind::Conversion => Line::Conversion(Conversion {
                 time,
                 user: need!(fields.user),
@@ -249,6 +254,7 @@ impl<'a> Fields<'a> {
             ("category", self.category.is_some()),
             ("value", self.value.is_some()),
             ("cost_micros", self.cost_micros.is_some()),
+            ("explored", self.explored.is_some()),
             ("context", self.context.is_some()),
             ("numbers", self.numbers.is_some()),
             ("segments", self.segments.is_some()),
@@ -285,6 +291,7 @@ impl<'a> Fields<'a> {
             Line::Impression(impression) => Fields {
                 id: text(&impression.id),
                 cost_micros: impression.cost.map(|cost| cost.0),
+                explored: impression.is_explored.then_some(true),
                 ..of(Kind::Impression)
             },
             Line::Conversion(conversion) => Fields {

@@ -75,6 +75,8 @@ pub struct Impression {
     pub id: Id,
     /// What this one impression cost.
     pub cost: Option<Micros>,
+    /// Whether the multiplier that it was won with had been drawn, to explore.
+    pub is_explored: bool,
 }
 
 /// A goal was reached.

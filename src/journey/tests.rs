@@ -64,7 +64,8 @@ fn line(time: Timestamp) -> impl Strategy<Value = Line> {
             })
         },
     );
-    let impression = (id(), amount()).prop_map(move |(id, cost)| Line::Impression(Impression { time, id, cost }));
+    let impression = (id(), amount(), any::<bool>())
+        .prop_map(move |(id, cost, is_explored)| Line::Impression(Impression { time, id, cost, is_explored }));
     prop_oneof![action, opportunity, impression, conversion]
 }
 
@@ -318,7 +319,8 @@ fn the_writer_refuses_what_no_reader_would_take() {
     let path = directory.path().join("log");
     let mut writer = JourneyWriter::create(&path).unwrap();
     let impression = |time, cost| {
-        Line::Impression(Impression { time: Timestamp(time), id: Id::literal("o"), cost: Some(Micros(cost)) })
+        let (time, cost) = (Timestamp(time), Some(Micros(cost)));
+        Line::Impression(Impression { time, id: Id::literal("o"), cost, is_explored: false })
     };
     let refusal = |error: JourneyError| chain(error).replace(&format!("{}/", directory.path().display()), "");
     writer.write(&impression(5, 1)).unwrap();
@@ -345,6 +347,7 @@ fn the_json_is_as_documented() {
             r#""segments":["p/1"]}"#
         ),
         r#"{"time_ms":2,"kind":"impression","id":"o1","cost_micros":1200}"#,
+        r#"{"time_ms":2,"kind":"impression","id":"o1","explored":true}"#,
         concat!(
             r#"{"time_ms":9,"kind":"conversion","id":"o1","user":"u","advertiser":"a","goal":"purchase","#,
             r#""item":"sku","category":"c","value":40.0}"#

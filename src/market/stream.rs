@@ -236,7 +236,8 @@ impl<'a> Person<'a> {
             numbers: vec![(id("position"), position as f64)],
             segments: Vec::new(),
         }));
-        made.lines.push(Line::Impression(Impression { time: Timestamp(at), id: name.clone(), cost: None }));
+        let shown = Impression { time: Timestamp(at), id: name.clone(), cost: None, is_explored: false };
+        made.lines.push(Line::Impression(shown));
         let pull = self.pull(at, site, creative, position);
         let [visit, cart] = steps(self.stream.level + pull);
         made.truth.insert(name.clone(), visit * cart * CHECKOUT_OF_CART * PURCHASE_OF_CHECKOUT);

@@ -97,8 +97,14 @@ fn unscored() -> impl Strategy<Value = Unscored> {
 /// Any exposure.
 pub fn exposure() -> impl Strategy<Value = Exposure> {
     let item = || option::of(any::<u32>().prop_map(ItemKey));
-    let score = (any::<u16>(), -40.0f32..40.0, 0.0f32..=1.0, 0.0f32..10.0)
-        .prop_map(|(goal, logit, p, multiplier)| GoalScore { goal: GoalCode(goal), logit, p, multiplier });
+    let score = (any::<u16>(), -40.0f32..40.0, 0.0f32..=1.0, 0.0f32..10.0, any::<bool>());
+    let score = score.prop_map(|(goal, logit, p, multiplier, is_explored)| GoalScore {
+        goal: GoalCode(goal),
+        logit,
+        p,
+        multiplier,
+        is_explored,
+    });
     let externals = vec(any::<u16>().prop_map(SegmentCode), 0..=8);
     let features = vec(
         (any::<bool>(), any::<u64>(), 0u8..16).prop_map(|(is_cross, hash, code)| {
@@ -236,8 +242,8 @@ fn goal() -> impl Strategy<Value = Goal> {
 
 fn multiplier() -> impl Strategy<Value = Multiplier> {
     let baseline = prop_oneof![Just(Baseline::Context), Just(Baseline::Goal), Just(Baseline::Request)];
-    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>(), any::<bool>()).prop_map(
-        |(baseline, exponent, min, max, prior_variance, support, spend_control)| Multiplier {
+    (baseline, factor(), 0.01..1.0, 1.0..10.0, factor(), any::<u32>(), any::<bool>(), 0.0..=EXPLORATION_MAX).prop_map(
+        |(baseline, exponent, min, max, prior_variance, support, spend_control, exploration)| Multiplier {
             baseline,
             exponent,
             min,
@@ -245,6 +251,7 @@ fn multiplier() -> impl Strategy<Value = Multiplier> {
             prior_variance,
             support,
             spend_control,
+            exploration,
         },
     )
 }

@@ -7,9 +7,9 @@ use crate::event::{Event, Record, Shown};
 use crate::exposure::{Exposure, GoalScore};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::settings::{
-    ACTIONS_MAX, ADVERTISERS_MAX, ALPHA_BOUNDS, Advertiser, Arms, BETA_BOUNDS, CAMPAIGNS_MAX, GOALS_MAX, Goal,
-    KNOWN_EXTERNALS_MAX, Learner, MILESTONES_MAX, MULTIPLIER_BOUNDS, PENALTY_BOUNDS, RULE_SEGMENTS_MAX, SUPPRESS_MAX,
-    Settings,
+    ACTIONS_MAX, ADVERTISERS_MAX, ALPHA_BOUNDS, Advertiser, Arms, BETA_BOUNDS, CAMPAIGNS_MAX, EXPLORATION_MAX,
+    GOALS_MAX, Goal, KNOWN_EXTERNALS_MAX, Learner, MILESTONES_MAX, MULTIPLIER_BOUNDS, PENALTY_BOUNDS,
+    RULE_SEGMENTS_MAX, SUPPRESS_MAX, Settings,
 };
 use crate::units::{MICROS_MAX, Micros, Money, Span, TIMESTAMP_MAX, Timestamp};
 
@@ -42,7 +42,7 @@ fn check_exposure(exposure: &Exposure) -> Result<(), Fault> {
 }
 
 fn check_score(score: &GoalScore) -> Result<(), Fault> {
-    let GoalScore { goal: _, logit, p, multiplier } = *score;
+    let GoalScore { goal: _, logit, p, multiplier, is_explored: _ } = *score;
     within("logit", logit.into(), logit.is_finite(), "a finite number")?;
     within("p", p.into(), (0.0..=1.0).contains(&p), "0 to 1")?;
     factor("multiplier", multiplier.into())
@@ -119,7 +119,9 @@ fn check_goal(goal: &Goal) -> Result<(), Fault> {
     factor("exponent", multiplier.exponent)?;
     within("min", multiplier.min, (lowest..=highest).contains(&multiplier.min), "0.01 to 10")?;
     within("max", multiplier.max, (multiplier.min..=highest).contains(&multiplier.max), "min to 10")?;
-    factor("prior_variance", multiplier.prior_variance)
+    factor("prior_variance", multiplier.prior_variance)?;
+    let share = multiplier.exploration;
+    within("exploration", share, (0.0..=EXPLORATION_MAX).contains(&share), "0 to 0.02")
 }
 
 fn within(field: &'static str, value: f64, allows: bool, allowed: &'static str) -> Result<(), Fault> {

@@ -66,6 +66,7 @@ fn write_score(score: &GoalScore) -> pb::GoalScore {
         logit: Some(score.logit),
         p: Some(score.p),
         multiplier: Some(score.multiplier),
+        explored: score.is_explored,
     }
 }
 
@@ -75,6 +76,7 @@ fn read_score(score: pb::GoalScore) -> Result<GoalScore, Fault> {
         logit: required("logit", score.logit)?,
         p: required("p", score.p)?,
         multiplier: required("multiplier", score.multiplier)?,
+        is_explored: score.explored,
     })
 }
 

@@ -71,6 +71,7 @@ fn write_multiplier(multiplier: &Multiplier) -> pb::Multiplier {
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
         spend_control: multiplier.spend_control,
+        exploration: multiplier.exploration,
     }
 }
 
@@ -89,5 +90,6 @@ fn read_multiplier(multiplier: &pb::Multiplier) -> Result<Multiplier, Fault> {
         prior_variance: multiplier.prior_variance,
         support: multiplier.support,
         spend_control: multiplier.spend_control,
+        exploration: multiplier.exploration,
     })
 }

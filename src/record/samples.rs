@@ -26,7 +26,9 @@ pub(super) fn one_of_each() -> Vec<Record> {
         category: Some(ItemKey(5)),
         scored_at: Timestamp(1_699_999_999_500),
         arm: Arm::Control,
-        goals: [GoalScore { goal: GoalCode(1), logit: -0.0, p: 0.25, multiplier: 1.5 }].into_iter().collect(),
+        goals: [GoalScore { goal: GoalCode(1), logit: -0.0, p: 0.25, multiplier: 1.5, is_explored: false }]
+            .into_iter()
+            .collect(),
         externals: [SegmentCode(64)].into_iter().collect(),
         features: [Feature::from_parts(1, 0), Feature::from_parts((1 << 22) - 1, 8)].into_iter().flatten().collect(),
     };
@@ -154,8 +156,9 @@ fn small_goal() -> Goal {
             max: 4.0,
             prior_variance: 1.5,
             support: 25,
-            // As in frames that are older than the field.
+            // As in frames that are older than these fields.
             spend_control: false,
+            exploration: 0.0,
         },
     }
 }

@@ -187,6 +187,7 @@ fn limits_of_an_advertiser_hold_in_both_directions() {
         ),
         (|a| a.goals[0].multiplier.min = 0.0, "goal 'purchase': min is 0, allowed is 0.01 to 10"),
         (|a| a.goals[0].multiplier.max = 0.1, "goal 'purchase': max is 0.1, allowed is min to 10"),
+        (|a| a.goals[0].multiplier.exploration = 0.03, "goal 'purchase': exploration is 0.03, allowed is 0 to 0.02"),
         (|a| a.campaigns[0].objective[0].1 = -1.0, "campaign 'spring': weight is -1, allowed is {FACTOR}"),
         (|a| a.segments[0].weight = f64::NAN, "segment 'warm': weight is NaN, allowed is {FACTOR}"),
         (|a| a.segments[0].rule = nested(33), "segment 'warm': nested rules: at most 32 entries, 33 found"),

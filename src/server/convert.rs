@@ -12,7 +12,7 @@ use crate::insight;
 use crate::opportunity::ScoreRequest;
 use crate::pb::v1 as pb;
 use crate::rejection::Rejection;
-use crate::signal::{Combined, Neutral, Part, Readiness, Reason, Signal, Suppression};
+use crate::signal::{Combined, Explored, Neutral, Part, Readiness, Reason, Signal, Suppression};
 use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
 
@@ -138,6 +138,7 @@ pub fn signal(catalog: &Catalog, request: &ScoreRequest, signal: &Signal, words:
         correction: signal.correction,
         spend_factor: signal.spend_factor,
         intercept: signal.intercept,
+        explored: signal.explored.map(exploration),
     }
 }
 
@@ -159,6 +160,15 @@ pub fn combined(catalog: &Catalog, combined: &Combined) -> pb::Combined {
         neutral: combined.neutral.map_or(pb::NeutralReason::Unspecified, neutral).into(),
         arm: dealt_arm(combined.neutral, combined.arm).into(),
         parts: combined.parts.iter().map(part).collect(),
+        explored: combined.explored.map(exploration),
+    }
+}
+
+fn exploration(explored: Explored) -> pb::Exploration {
+    pb::Exploration {
+        share: explored.share,
+        ln_multiplier_mean: explored.ln_mean,
+        ln_multiplier_deviation: explored.ln_deviation,
     }
 }
 

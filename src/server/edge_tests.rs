@@ -27,7 +27,7 @@ fn edge() -> Edge {
 }
 
 fn exposure(user: Option<UserKey>, scored_at: Timestamp) -> Exposure {
-    let goal = GoalScore { goal: GoalCode(0), logit: -2.0, p: 0.1, multiplier: 1.5 };
+    let goal = GoalScore { goal: GoalCode(0), logit: -2.0, p: 0.1, multiplier: 1.5, is_explored: false };
     Exposure {
         schema: FEATURE_SCHEMA,
         opportunity: opportunity_key("acme", "o1"),

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::RecoveryError;
 use crate::engine::Engine;
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
-use crate::exposure::Exposure;
+use crate::exposure::{Exposure, GoalScore};
 use crate::hash::item_key;
 use crate::ids::{Id, ItemKey, OpportunityKey, Seq, UserKey};
 use crate::journal::{JournalError, Reader};
@@ -250,8 +250,8 @@ impl Exporter {
         let (blank, goals) = match &shown.of {
             Shown::Scored(exposure) => {
                 let Some(blank) = self.scored(time, exposure) else { return Vec::new() };
-                let names = exposure.goals.iter().filter_map(|score| catalog.goal_name(score.goal).cloned()).collect();
-                (blank, names)
+                let named = |score: &GoalScore| Some((catalog.goal_name(score.goal)?.clone(), score.is_explored));
+                (blank, exposure.goals.iter().filter_map(named).collect())
             }
             Shown::Named(named) => {
                 let all = catalog.settings().advertisers.iter().filter(|one| one.id == named.advertiser);
@@ -259,16 +259,18 @@ impl Exporter {
                     true => all.flat_map(|one| &one.goals).map(|goal| goal.id.clone()).collect(),
                     false => named.goals.clone(),
                 };
+                let goals: Vec<(Id, bool)> = goals.into_iter().map(|goal| (goal, false)).collect();
                 let (item, category) = (named.item.clone(), named.category.clone());
                 (blank(time, named.opportunity, named.user, named.advertiser.clone(), item, category), goals)
             }
         };
         let (key, mut lines) = (blank.id.clone(), Vec::new());
-        for goal in goals {
+        for (goal, is_explored) in goals {
             let Some(id) = of_goal(&key, &goal) else { continue };
             let line = journey::Opportunity { id: id.clone(), goal, ..blank.clone() };
             lines.push((line.advertiser.clone(), Line::Opportunity(line)));
-            lines.push((blank.advertiser.clone(), Line::Impression(journey::Impression { time, id, cost })));
+            let shown = journey::Impression { time, id, cost, is_explored };
+            lines.push((blank.advertiser.clone(), Line::Impression(shown)));
         }
         lines
     }

@@ -11,7 +11,7 @@ use crate::exposure::{
 };
 use crate::ids::{AdvertiserCode, GoalCode, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::rejection::TokenRefusal;
-use crate::settings::MULTIPLIER_BOUNDS;
+use crate::settings::{GOALS_MAX, MULTIPLIER_BOUNDS};
 use crate::units::{TIMESTAMP_MAX, Timestamp};
 
 /// Fewest bytes of a payload: an exposure of which nothing optional is known.
@@ -63,6 +63,12 @@ const FLAGS: u8 = 3 | HAS_USER | HAS_LINE_ITEM | HAS_ITEM | HAS_CATEGORY;
 /// Bits of the third byte that count goals; those above count external segments.
 const GOALS_BITS: u32 = 3;
 
+/// The bit of a goal's two bytes that says that its multiplier was drawn; those below are its code.
+const EXPLORED: u16 = 1 << 15;
+
+// No goal has a code that needs the bit.
+const _: () = assert!(GOALS_MAX <= EXPLORED as usize);
+
 /// Appends an exposure, after checking all that [`read`] checks.
 pub(super) fn write(exposure: &Exposure, token: &mut TokenBytes) -> Result<(), SealError> {
     check(exposure)?;
@@ -84,7 +90,7 @@ pub(super) fn write(exposure: &Exposure, token: &mut TokenBytes) -> Result<(), S
         put(token, &key.0.to_le_bytes());
     }
     for score in &exposure.goals {
-        put(token, &score.goal.0.to_le_bytes());
+        put(token, &(score.goal.0 | if score.is_explored { EXPLORED } else { 0 }).to_le_bytes());
         for number in [score.logit, score.p, score.multiplier] {
             put(token, &number.to_le_bytes());
         }
@@ -156,9 +162,10 @@ fn read_exposure(input: &mut Reader) -> Option<Exposure> {
 }
 
 fn read_score(input: &mut Reader) -> Option<GoalScore> {
-    let goal = GoalCode(u16::from_le_bytes(input.bytes()?));
+    let goal = u16::from_le_bytes(input.bytes()?);
+    let (goal, is_explored) = (GoalCode(goal & !EXPLORED), goal & EXPLORED != 0);
     let mut number = || Some(f32::from_le_bytes(input.bytes()?));
-    Some(GoalScore { goal, logit: number()?, p: number()?, multiplier: number()? })
+    Some(GoalScore { goal, logit: number()?, p: number()?, multiplier: number()?, is_explored })
 }
 
 /// The limits that the types of an exposure do not hold.
@@ -167,6 +174,9 @@ fn check(exposure: &Exposure) -> Result<(), SealError> {
         return Err(SealError::OutOfRange("scored_at"));
     }
     for score in &exposure.goals {
+        if score.goal.0 & EXPLORED != 0 {
+            return Err(SealError::OutOfRange("goal"));
+        }
         if !score.logit.is_finite() {
             return Err(SealError::OutOfRange("logit"));
         }

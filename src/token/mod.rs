@@ -25,7 +25,7 @@
 //! | 2 | 2 | advertiser |
 //! | 0 or 8 | 8 | user key |
 //! | 0, 4, 8 or 12 | 12 | keys of line item, item, category |
-//! | 14 a goal | 56 | goal code (2), logit, p, multiplier (f32 each) |
+//! | 14 a goal | 56 | goal code (2, its top bit: the multiplier was drawn), logit, p, multiplier (f32 each) |
 //! | 2 a segment | 16 | external segments |
 //! | see `features.rs` | 158 | slots and values of the features |
 //!

@@ -42,7 +42,7 @@ fn smallest() -> Exposure {
 
 /// An exposure that uses all room there is.
 fn largest() -> Exposure {
-    let score = GoalScore { goal: GoalCode(u16::MAX), logit: -30.0, p: 1.0, multiplier: 10.0 };
+    let score = GoalScore { goal: GoalCode(u16::MAX >> 1), logit: -30.0, p: 1.0, multiplier: 10.0, is_explored: true };
     let feature = |rank: usize| {
         let code = if rank < VALUED_FEATURES_MAX { 15 } else { 0 };
         Feature::from_parts((1 << SLOT_BITS) - (FEATURES_MAX - rank) as u32, code).unwrap()
@@ -61,8 +61,14 @@ fn largest() -> Exposure {
 }
 
 fn scores() -> impl Strategy<Value = Vec<GoalScore>> {
-    let score = (any::<u16>(), -1e6f32..1e6, 0.0f32..=1.0, 1e-3f32..=10.0);
-    let score = score.prop_map(|(goal, logit, p, multiplier)| GoalScore { goal: GoalCode(goal), logit, p, multiplier });
+    let score = (0..=u16::MAX >> 1, -1e6f32..1e6, 0.0f32..=1.0, 1e-3f32..=10.0, any::<bool>());
+    let score = score.prop_map(|(goal, logit, p, multiplier, is_explored)| GoalScore {
+        goal: GoalCode(goal),
+        logit,
+        p,
+        multiplier,
+        is_explored,
+    });
     vec(score, 0..=EXPOSED_GOALS_MAX)
 }
 
@@ -179,7 +185,9 @@ fn the_table_of_bytes_holds() {
         item: Some(ItemKey(0x2423_2221)),
         scored_at: Timestamp(0x0036_3534_3332),
         arm: Arm::Control,
-        goals: [GoalScore { goal: GoalCode(0x4241), logit: -2.0, p: 0.125, multiplier: 1.5 }].into_iter().collect(),
+        goals: [GoalScore { goal: GoalCode(0x4241), logit: -2.0, p: 0.125, multiplier: 1.5, is_explored: false }]
+            .into_iter()
+            .collect(),
         externals: [SegmentCode(0x5251)].into_iter().collect(),
         features: [feature(0x00_1234, 0), feature(0x01_5678, 9), feature(0x3f_ffff, 0)].into_iter().collect(),
         ..smallest()
@@ -203,6 +211,12 @@ fn the_table_of_bytes_holds() {
     let mut payload = TokenBytes::new();
     layout::write(&exposure, &mut payload).unwrap();
     assert_eq!(payload.as_slice(), expected.concat());
+
+    let mut explored = exposure;
+    explored.goals[0].is_explored = true;
+    let place = expected[..6].concat().len() + 1;
+    payload[place] |= 0x80;
+    assert_eq!(layout::read(&payload), Ok(explored), "one bit more, that older tokens leave at 0");
 }
 
 #[test]
@@ -300,6 +314,7 @@ fn what_could_not_be_opened_is_not_sealed() {
     let cases = [
         (valued, SealError::TooManyValued { count: VALUED_FEATURES_MAX + 1 }),
         (Exposure { scored_at: TIMESTAMP_MAX + Span(1), ..largest() }, SealError::OutOfRange("scored_at")),
+        (scored(|score| score.goal = GoalCode(1 << 15)), SealError::OutOfRange("goal")),
         (scored(|score| score.logit = f32::INFINITY), SealError::OutOfRange("logit")),
         (scored(|score| score.p = f32::NAN), SealError::OutOfRange("p")),
         (scored(|score| score.p = 1.01), SealError::OutOfRange("p")),

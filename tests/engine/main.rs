@@ -4,6 +4,7 @@
 mod baselines;
 mod effects;
 mod even;
+mod exploration;
 mod guards;
 mod holdout;
 mod paths;

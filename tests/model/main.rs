@@ -113,6 +113,9 @@ fn audited_run(seed: u64, coverage: &mut Coverage) {
     let mut run = Run { seed, step: 0, record: None };
     let mut dice = Dice::new(seed);
     let mut stories = Stories::new(Dice::new(dice.roll()));
+    if seed.is_multiple_of(2) {
+        stories.explore();
+    }
     let (mut engine, mut twin, mut reference) = (Engine::new(), Engine::new(), Reference::default());
     let mut frame = FrameBuilder::new();
     // In lock-step, both publish after the same records: only then are scores bound to be equal.

@@ -142,7 +142,7 @@ fn impression(dice: &mut Dice, opportunity: OpportunityKey) -> Event {
     let key = |name: Option<Id>| name.map(|name| hash::item_key(name.as_str()));
     let goals = [0, 1].into_iter().filter(|_| dice.percent(70)).collect::<Vec<_>>();
     let goals = if goals.is_empty() { vec![0] } else { goals };
-    let score = |goal| GoalScore { goal: GoalCode(goal), logit: -3.0, p: 0.05, multiplier: 1.0 };
+    let score = |goal| GoalScore { goal: GoalCode(goal), logit: -3.0, p: 0.05, multiplier: 1.0, is_explored: false };
     let exposure = Exposure {
         schema: FEATURE_SCHEMA,
         opportunity,

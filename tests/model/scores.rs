@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use inkling::engine::Engine;
 use inkling::exposure::Arm;
 use inkling::ids::{AdvertiserCode, Id};
+use inkling::math;
 use inkling::opportunity::{PrivacyMode, ScoreRequest};
 use inkling::settings::{Baseline, MULTIPLIER_BOUNDS, Multiplier};
-use inkling::signal::{NEUTRAL, Neutral, Readiness, Scored, Signal, Suppression};
+use inkling::signal::{Explored, NEUTRAL, Neutral, Readiness, Scored, Signal, Suppression};
 use inkling::units::{Span, Timestamp};
 
 use super::reference::Reference;
@@ -62,7 +63,9 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let stage = signal.stage.map(|action| catalog.action_name(advertiser, action).unwrap());
         assert_eq!(stage, furthest, "{life:?}");
         let is_held = person.is_some_and(|person| reference.quarantined_until(of, person, tick).is_some());
-        check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held);
+        check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held, person);
+        let score = scored.exposure.as_ref().unwrap().goals.iter().find(|score| score.goal == signal.goal);
+        assert!(score.is_none_or(|score| score.is_explored == signal.explored.is_some()), "{signal:?}");
         let rest = goal.suppress_after_conversion.map(Span::whole_seconds);
         let latest = history.latest_by_goal.get(&goal.id);
         let is_resting = rest.zip(latest).is_some_and(|(rest, latest)| tick.saturating_sub(*latest) <= rest);
@@ -100,13 +103,24 @@ fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &S
     let Multiplier { min, max, .. } = engine.catalog().goal_setting(lead.goal).unwrap().multiplier;
     let within = (min..=max).contains(&combined.multiplier);
     assert!(if combined.neutral.is_some() { combined.multiplier == NEUTRAL } else { within }, "{combined:?}");
+    assert_eq!(combined.explored.is_some(), lead.explored.is_some(), "{combined:?}: {lead:?}");
     let gains: f64 = combined.parts.iter().map(|part| part.gain).sum();
     let is_gained = goals.iter().all(|(signal, _)| signal.neutral.is_none());
     assert!(!is_gained || (1.0 + gains - expected / baseline).abs() < 1e-9 * expected / baseline, "{combined:?}");
     assert!(combined.parts.iter().map(|part| part.weight).eq(goals.iter().map(|(_, weight)| *weight)));
 }
 
-fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, is_held: bool) {
+/// Only who is treated, known and not neutral is explored, and the multiplier is one that may be drawn.
+fn check_explored(signal: &Signal, multiplier: &Multiplier, person: Option<u64>) {
+    let Some(Explored { share, ln_mean, ln_deviation }) = signal.explored else { return };
+    assert!(signal.arm == Arm::Treated && signal.neutral.is_none() && person.is_some(), "{signal:?}");
+    assert!(share == multiplier.exploration && ln_deviation > 0.0, "{signal:?}");
+    let furthest = (ln_mean - 9.0 * ln_deviation, ln_mean + 9.0 * ln_deviation);
+    let bound = |ln: f64| math::exp(ln).clamp(multiplier.min, multiplier.max);
+    assert!((bound(furthest.0)..=bound(furthest.1)).contains(&signal.multiplier), "{signal:?}");
+}
+
+fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, is_held: bool, person: Option<u64>) {
     let Multiplier { baseline, min, max, .. } = *multiplier;
     let neutral = match signal.readiness {
         _ if signal.arm == Arm::Control => Some(Neutral::ControlArm),
@@ -123,6 +137,7 @@ fn check_numbers(signal: &Signal, multiplier: &Multiplier, base_p: Option<f64>, 
     assert!(is_as_treated && (signal.spend_factor == 1.0 || signal.readiness == Readiness::Ready), "{signal:?}");
     let within = (min.max(MULTIPLIER_BOUNDS.0)..=max.min(MULTIPLIER_BOUNDS.1)).contains(&signal.multiplier);
     assert!(if neutral.is_some() { signal.multiplier == NEUTRAL } else { within }, "{signal:?}");
+    check_explored(signal, multiplier, person);
     let (low, high) = signal.interval;
     let is_ordered = 0.0 < low && low <= signal.p_conversion && signal.p_conversion <= high && high < 1.0;
     assert!(is_ordered, "{signal:?}");

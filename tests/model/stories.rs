@@ -8,6 +8,7 @@ use inkling::exposure::{Arm, Exposure};
 use inkling::hash;
 use inkling::ids::{GoalCode, Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
+use inkling::settings::EXPLORATION_MAX;
 use inkling::units::{Currency, Micros, Money, Timestamp};
 
 use super::dice::Dice;
@@ -46,6 +47,13 @@ impl Stories {
             conversions: 0,
             delivered: Vec::new(),
         }
+    }
+
+    /// Lets all goals explore.
+    pub fn explore(&mut self) {
+        let advertisers = &mut self.swarm.settings.advertisers;
+        let goals = advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals);
+        goals.for_each(|goal| goal.multiplier.exploration = EXPLORATION_MAX);
     }
 
     /// The record with which everything begins.

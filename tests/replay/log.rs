@@ -71,7 +71,7 @@ pub fn opportunity(time: Timestamp, user: u32, name: &str) -> Opportunity {
 }
 
 pub fn impression(time: Timestamp, name: &str) -> Line {
-    Line::Impression(Impression { time, id: id(name), cost: Some(Micros(1_200)) })
+    Line::Impression(Impression { time, id: id(name), cost: Some(Micros(1_200)), is_explored: false })
 }
 
 pub fn conversion(time: Timestamp, user: u32) -> Conversion {
