@@ -45,6 +45,7 @@ struct Bench {
 struct Times {
     apply: Histogram<u64>,
     score: Histogram<u64>,
+    begin: Histogram<u64>,
     slice: Histogram<u64>,
 }
 
@@ -168,7 +169,7 @@ impl Bench {
         let whole = Instant::now();
         let mut taking =
             Taking::begin(&mut self.engine, directory, covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
-        times.slice.record(whole.elapsed().as_nanos() as u64).unwrap();
+        times.begin.record(whole.elapsed().as_nanos() as u64).unwrap();
         for number in 1.. {
             self.round(number, times);
             if number.is_multiple_of(TURN) {
@@ -188,7 +189,7 @@ impl Bench {
 impl Times {
     fn new() -> Times {
         let new = || Histogram::new(3).unwrap();
-        Times { apply: new(), score: new(), slice: new() }
+        Times { apply: new(), score: new(), begin: new(), slice: new() }
     }
 }
 
@@ -231,7 +232,8 @@ fn run(profiles: u64, snapshots: u64) {
     row("apply, a snapshot running", &with.apply);
     row("score, no snapshot", &without.score);
     row("score, a snapshot running", &with.score);
-    row("beginning and slices", &with.slice);
+    row("beginning a snapshot", &with.begin);
+    row("handing out a slice", &with.slice);
     println!("  resident after snapshots: {} MB", resident() >> 20);
     let path = Shelf::new(directory.path()).path(Seq(snapshots));
     let (bytes, took) = (std::fs::metadata(&path).unwrap().len() as f64, took.iter().sum::<f64>() / snapshots as f64);
