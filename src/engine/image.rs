@@ -124,12 +124,13 @@ impl Engine {
         into.append(&mut imaging.aside);
         let enough = into.len().saturating_add(most);
         let room = |into: &Entries| enough - into.len().min(enough);
-        let is_done = self.recent.walk(room(into), into)
+        // Weights first: of nothing else so much has to be put aside for one example.
+        let is_done = self.goals.iter_mut().enumerate().all(|(code, goal)| goal.image_slice(code, enough, into))
+            && self.recent.walk(room(into), into)
             && self.forgotten.walk(room(into), into)
             && self.people.groups.walk(room(into), into)
             && self.impressions.kept.walk(room(into), into)
-            && self.conversions.kept.walk(room(into), into)
-            && self.goals.iter_mut().enumerate().all(|(code, goal)| goal.image_slice(code, enough, into));
+            && self.conversions.kept.walk(room(into), into);
         if is_done {
             self.imaging = None;
         }

@@ -26,9 +26,9 @@ pub(super) struct Walk {
     next: usize,
     /// One bit for each piece: it was put aside, or is one that need not be.
     aside: Vec<u64>,
-    /// What was put aside and not handed out yet: numbers, and the pieces in the same order.
-    numbers: Vec<u32>,
-    pieces: Vec<u8>,
+    /// What was put aside and not handed out yet, each piece in memory of its own: all in one would have to move as it
+    /// grows.
+    kept: Vec<(u32, Box<[u8]>)>,
 }
 
 /// Why pieces are no image of a learner.
@@ -81,27 +81,26 @@ impl Learner {
         self.walk = Some(Box::new(Walk { aside, ..Walk::default() }));
     }
 
-    /// Hands out what was put aside, and about `most` pieces more; true when that was all. What is handed out is, all
-    /// together, the [`image`](Learner::image) of when the walk began.
+    /// Hands out at most so many pieces, those that were put aside first; true when that was all. What is handed out is,
+    /// all together, the [`image`](Learner::image) of when the walk began.
     pub fn walk(&mut self, most: usize, visit: &mut dyn FnMut(u32, &[u8])) -> bool {
         let Some(walk) = &mut self.walk else { return true };
-        for (number, piece) in walk.numbers.drain(..).zip(walk.pieces.chunks_exact(PIECE_BYTES)) {
-            visit(number, piece);
-        }
-        walk.pieces.clear();
-        let end = self.table.pieces().min(walk.next.saturating_add(most));
+        let from = walk.kept.len().saturating_sub(most);
+        let left = most - (walk.kept.len() - from);
+        walk.kept.drain(from..).for_each(|(number, piece)| visit(number, &piece));
+        let end = self.table.pieces().min(walk.next.saturating_add(left));
+        let mut bytes = Vec::with_capacity(PIECE_BYTES);
         for number in walk.next..end {
             if walk.is_aside(number) {
                 continue;
             }
-            walk.pieces.clear();
-            if self.table.write_piece(number, &mut walk.pieces) {
-                visit(number as u32, &walk.pieces);
+            bytes.clear();
+            if self.table.write_piece(number, &mut bytes) {
+                visit(number as u32, &bytes);
             }
         }
-        walk.pieces.clear();
         walk.next = end;
-        if end == self.table.pieces() {
+        if end == self.table.pieces() && walk.kept.is_empty() {
             self.walk = None;
         }
         self.walk.is_none()
@@ -159,8 +158,9 @@ impl Walk {
             return;
         }
         self.aside[number / 64] |= 1 << (number % 64);
-        if table.write_piece(number, &mut self.pieces) {
-            self.numbers.push(number as u32);
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        if table.write_piece(number, &mut piece) {
+            self.kept.push((number as u32, piece.into()));
         }
     }
 }
