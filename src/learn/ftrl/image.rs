@@ -81,8 +81,8 @@ impl Learner {
         self.walk = Some(Box::new(Walk { aside, ..Walk::default() }));
     }
 
-    /// Hands out at most so many pieces, those that were put aside first; true when that was all. What is handed out is,
-    /// all together, the [`image`](Learner::image) of when the walk began.
+    /// Hands out at most so many pieces, those that were put aside first; true when that was all. Together they are
+    /// the [`image`](Learner::image) of when the walk began.
     pub fn walk(&mut self, most: usize, visit: &mut dyn FnMut(u32, &[u8])) -> bool {
         let Some(walk) = &mut self.walk else { return true };
         let from = walk.kept.len().saturating_sub(most);
