@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
 use thiserror::Error;
 
 /// Longest identifier in bytes of UTF-8. A longer one is rejected with its item, never cut.
@@ -11,7 +12,7 @@ pub const ID_BYTES_MAX: usize = 128;
 ///
 /// 1 to [`ID_BYTES_MAX`] bytes of UTF-8 without control characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(String);
+pub struct Id(SmolStr);
 
 /// Why a text is no [`Id`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,21 +39,21 @@ impl Id {
     ///
     /// # Errors
     /// Says which of the three rules of [`Id`] the text breaks.
-    pub fn new(text: impl Into<String>) -> Result<Id, IdError> {
-        let text = text.into();
-        if text.is_empty() {
+    pub fn new(text: impl AsRef<str> + Into<SmolStr>) -> Result<Id, IdError> {
+        let checked = text.as_ref();
+        if checked.is_empty() {
             return Err(IdError::Empty);
         }
-        if text.len() > ID_BYTES_MAX {
-            return Err(IdError::TooLong { bytes: text.len() });
+        if checked.len() > ID_BYTES_MAX {
+            return Err(IdError::TooLong { bytes: checked.len() });
         }
         // Most texts are printable ASCII, which a scan of bytes shows faster than one of characters.
-        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-            && let Some(at) = text.find(char::is_control)
+        if !checked.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            && let Some(at) = checked.find(char::is_control)
         {
             return Err(IdError::ControlCharacter { at });
         }
-        Ok(Id(text))
+        Ok(Id(text.into()))
     }
 
     /// An identifier that is written in this program.

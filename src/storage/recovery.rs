@@ -15,7 +15,7 @@ use crate::record::{RecordError, decode_frame};
 use crate::units::Timestamp;
 
 /// Frames that are decoded and not applied yet.
-const FRAMES_AHEAD_MAX: usize = 64;
+const FRAMES_AHEAD_MAX: usize = 8;
 
 /// Why state cannot be recovered.
 #[derive(Debug, Error)]
