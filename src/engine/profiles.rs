@@ -1,11 +1,11 @@
 //! All profiles: found by readers and writer alike, given up when they are too many or too long unseen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::entries::Kind;
+use super::hours::{Hour, Hours};
 use super::packed::Packed;
-use super::parted::PartedMap;
 use super::profile::Profile;
 use super::shards::{ProfileWalk, Shards};
 use crate::hash;
@@ -14,12 +14,12 @@ use crate::units::Tick;
 
 /// Seconds of the hours by which profiles are given up.
 pub(super) const HOUR_S: u32 = 3_600;
-/// Profiles put in order at one tick, in view of giving them up: a millisecond or two.
+/// Entries of an hour put in order at one tick, in view of giving them up: a millisecond or two.
 const ORDERED_PER_TICK: usize = 4_096;
-/// Profiles put in order whenever one is given up, or is about to be.
-const ORDERED_PER_EVICTION: usize = 16;
-/// An hour is begun to be put in order when so many times fewer profiles are left of those before it: so it is done
-/// before the first of it is given up.
+/// Entries of an hour put in order whenever a profile is given up, or is about to be.
+const ORDERED_PER_EVICTION: usize = 32;
+/// An hour is begun to be put in order when so many times fewer profiles are left of those before it than it lists, or
+/// as few as one tick does: so it is done before the first of it is given up, though most of it may have moved on.
 const LEAD: usize = 8;
 /// From this part of the limit on, profiles are put in order in view of it.
 const NEARLY_FULL: f64 = 7.0 / 8.0;
@@ -44,32 +44,27 @@ impl ProfileKey {
     }
 }
 
-/// Profiles last seen in one hour: many of them change hours at any time, so the set must not move as a whole.
-pub(super) type Hour = PartedMap<ProfileKey, (), 64>;
-
 /// The writer's side of the profiles.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     shared: Arc<Shards>,
     count: usize,
     /// Profiles by the hour they were last seen in: those of hours later than `oldest_hour`.
-    hours: BTreeMap<u32, Hour>,
+    hours: Hours,
     /// Profiles of hours up to `oldest_hour`, by when they were last seen: the next to be given up.
     oldest: BTreeSet<(Tick, ProfileKey)>,
-    /// Of `oldest_hour`, what is not put in order yet: in parts, and the part that is being worked on. What of the
-    /// latter was seen again since is filed elsewhere, and passed over.
+    /// Of `oldest_hour`, what is not put in order yet. What of it was seen again since is filed elsewhere, and passed
+    /// over.
     unordered: Hour,
-    part: Vec<ProfileKey>,
     oldest_hour: u32,
     /// Where profiles are packed.
     buffer: Vec<u8>,
 }
 
 impl Profiles {
-    /// Profiles out of an image: the map, and in it those of each hour.
-    pub fn restored(shared: Arc<Shards>, hours: BTreeMap<u32, Hour>) -> Profiles {
-        let count = hours.values().map(Hour::len).sum();
-        Profiles { shared, count, hours, ..Profiles::default() }
+    /// Profiles out of an image: the map, and those of each hour, each once.
+    pub fn restored(shared: Arc<Shards>, hours: Hours) -> Profiles {
+        Profiles { shared, count: hours.entries(), hours, ..Profiles::default() }
     }
 
     pub fn shared(&self) -> &Arc<Shards> {
@@ -111,8 +106,7 @@ impl Profiles {
             self.count += 1;
             self.file(key, after);
         } else if hour != before.0 / HOUR_S || (hour <= self.oldest_hour && after != before) {
-            self.unfile(key, before);
-            self.file(key, after);
+            self.refile(key, before, after);
         }
         result
     }
@@ -127,16 +121,21 @@ impl Profiles {
     pub fn remove(&mut self, key: ProfileKey) -> Option<Profile> {
         let profile = self.shared.remove(key)?.get();
         self.count -= 1;
-        self.unfile(key, profile.last_seen());
+        let seen = profile.last_seen();
+        if !self.unfile(key, seen) {
+            self.hours.remove(seen.0 / HOUR_S, key);
+        }
         Some(profile)
     }
 
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
-        self.put_in_order(before, ORDERED_PER_EVICTION);
-        while self.is_unordered() && !self.is_certain() {
-            self.put_in_order(before, usize::MAX);
-            self.put_in_order(before, ORDERED_PER_EVICTION);
+        self.prepare_some(before, ORDERED_PER_EVICTION);
+        while !self.is_certain() {
+            self.put_in_order(usize::MAX);
+            if !self.begin_hour(before) {
+                break;
+            }
         }
         match self.oldest.first().copied() {
             Some((seen, key)) if seen < before => self.remove(key).is_some(),
@@ -147,13 +146,13 @@ impl Profiles {
     /// Puts some of the profiles of the earliest hour in order, so that little is left to do when they are to be given
     /// up: of hours that are over at a tick, as those of the present are still on the move.
     pub fn prepare(&mut self, now: Tick) {
-        self.put_in_order(Tick(now.0 / HOUR_S * HOUR_S), ORDERED_PER_TICK);
+        self.prepare_some(Tick(now.0 / HOUR_S * HOUR_S), ORDERED_PER_TICK);
     }
 
     /// Does so with a few of them where there are nearly as many profiles as may be, whatever hour they are of.
     pub fn prepare_for(&mut self, limit: usize) {
         if self.count as f64 >= NEARLY_FULL * limit as f64 {
-            self.put_in_order(Tick(u32::MAX), ORDERED_PER_EVICTION);
+            self.prepare_some(Tick(u32::MAX), ORDERED_PER_EVICTION);
         }
     }
 
@@ -162,28 +161,28 @@ impl Profiles {
         self.oldest.first().is_some_and(|(seen, _)| seen.0 / HOUR_S < self.oldest_hour)
     }
 
-    fn is_unordered(&self) -> bool {
-        self.unordered.len() > 0 || !self.part.is_empty()
+    fn prepare_some(&mut self, before: Tick, most: usize) {
+        if self.unordered.len() > 0 || self.begin_hour(before) {
+            self.put_in_order(most);
+        }
     }
 
-    /// Puts at most so many profiles of the earliest hour in order, where that began before a tick.
-    fn put_in_order(&mut self, before: Tick, most: usize) {
-        if !self.is_unordered() {
-            let is_due = |(hour, keys): (&u32, &Hour)| {
-                hour * HOUR_S < before.0 && self.oldest.len().saturating_mul(LEAD) <= keys.len()
-            };
-            if !self.hours.first_key_value().is_some_and(is_due) {
-                return;
-            }
-            let (hour, keys) = self.hours.pop_first().expect("just looked at");
-            (self.oldest_hour, self.unordered) = (hour, keys);
+    /// Begins to put the earliest hour in order, once the one before it is, if it began before a tick and it is time.
+    fn begin_hour(&mut self, before: Tick) -> bool {
+        let is_due = |(hour, listed): (u32, &Hour)| {
+            hour * HOUR_S < before.0 && self.oldest.len() <= (listed.len() / LEAD).max(ORDERED_PER_TICK)
+        };
+        if !self.hours.first().is_some_and(is_due) {
+            return false;
         }
+        (self.oldest_hour, self.unordered) = self.hours.pop_first().expect("just looked at");
+        true
+    }
+
+    /// Puts at most so many profiles of `oldest_hour` in order.
+    fn put_in_order(&mut self, most: usize) {
         for _ in 0..most {
-            if self.part.is_empty() {
-                let Some(part) = self.unordered.take_part() else { return };
-                self.part = part.into_keys().collect();
-            }
-            let Some(key) = self.part.pop() else { continue };
+            let Some(key) = self.unordered.pop() else { return };
             let seen = self.shared.read(key, Packed::last_seen);
             if let Some(seen) = seen.filter(|seen| seen.0 / HOUR_S <= self.oldest_hour) {
                 self.oldest.insert((seen, key));
@@ -206,22 +205,30 @@ impl Profiles {
         let hour = seen.0 / HOUR_S;
         if hour <= self.oldest_hour {
             self.oldest.insert((seen, key));
-        } else {
-            self.hours.entry(hour).or_default().insert(key, ());
+            return;
         }
+        self.hours.push(hour, key);
+        let shared = &self.shared;
+        self.hours.bound(self.count, |key| shared.read(key, Packed::last_seen).map(|seen| seen.0 / HOUR_S));
     }
 
-    fn unfile(&mut self, key: ProfileKey, seen: Tick) {
-        let hour = seen.0 / HOUR_S;
-        if hour <= self.oldest_hour {
-            self.oldest.remove(&(seen, key));
-            self.unordered.remove(&key);
-        } else if let Some(keys) = self.hours.get_mut(&hour) {
-            keys.remove(&key);
-            if keys.len() == 0 {
-                self.hours.remove(&hour);
-            }
+    /// Notes that a profile was last seen at another time.
+    fn refile(&mut self, key: ProfileKey, before: Tick, after: Tick) {
+        self.unfile(key, before);
+        // Who goes back to an earlier hour may be on its list.
+        if after < before {
+            self.hours.remove(after.0 / HOUR_S, key);
         }
+        self.file(key, after);
+    }
+
+    /// Forgets when a profile was last seen, unless that is a matter of lists, whose entries need not hold.
+    fn unfile(&mut self, key: ProfileKey, seen: Tick) -> bool {
+        let is_old = seen.0 / HOUR_S <= self.oldest_hour;
+        if is_old {
+            self.oldest.remove(&(seen, key));
+        }
+        is_old
     }
 }
 
@@ -229,6 +236,7 @@ impl Profiles {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn the_longest_unseen_gives_way() {

@@ -13,7 +13,7 @@ use super::entries::{Entries, Entry, Kind, NoEntry};
 use super::impressions::{Impression, ImpressionId};
 use super::latest::Latest;
 use super::packed::Packed;
-use super::profiles::{HOUR_S, Hour, ProfileKey, Profiles};
+use super::profiles::{HOUR_S, ProfileKey, Profiles};
 use super::shards::Shards;
 use super::spend::SpendControl;
 use super::statistics::{AdvertiserStatistics, GoalStatistics};
@@ -132,12 +132,7 @@ impl Restoring {
     /// When entries are missing, come twice, or do not fit each other or the settings.
     pub fn finish(self, settings: Settings) -> Result<Engine, RestoreError> {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let set = |(hour, keys): (u32, Vec<ProfileKey>)| {
-            let mut set = Hour::with_room(keys.len());
-            keys.into_iter().for_each(|key| set.insert(key, ()).unwrap_or_default());
-            (hour, set)
-        };
-        let hours = std::mem::take(&mut parts.hours).into_iter().map(set).collect();
+        let hours = std::mem::take(&mut parts.hours).into_iter().collect();
         let mut engine = Engine::over(Profiles::restored(self.shards, hours));
         parts.others.sort_unstable();
         // People take part in several experiments under one number: their table tells.
