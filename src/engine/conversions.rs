@@ -1,12 +1,12 @@
 //! Conversions that are kept: for impressions that arrive late, and to be retracted.
 
-use std::collections::BTreeSet;
-
 use smallvec::SmallVec;
 
 use super::bytes::{Bytes, Read, Reader};
+use super::due::Due;
 use super::entries::Kind;
-use super::impressions::{Impression, ImpressionId, PursuitKey, forget_id};
+use super::impressions::{Impression, ImpressionId, PursuitKey};
+use super::index::{Index, Numbers};
 use super::parted::PartedMap;
 use super::segments::RuleSegments;
 use super::statistics::Memberships;
@@ -111,10 +111,10 @@ impl Conversion {
 #[derive(Debug)]
 pub(super) struct Conversions {
     pub(super) kept: Table<ConversionId, Conversion>,
-    by_user: PartedMap<PursuitKey, SmallVec<[ConversionId; 2]>>,
-    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ConversionId; 2]>>,
+    by_user: Index<PursuitKey>,
+    by_opportunity: Index<OpportunityKey>,
     by_key: PartedMap<ConversionKey, ConversionId>,
-    deadlines: BTreeSet<(Timestamp, ConversionId)>,
+    deadlines: Due,
     next: ConversionId,
 }
 
@@ -122,10 +122,10 @@ impl Default for Conversions {
     fn default() -> Conversions {
         Conversions {
             kept: Table::new(Kind::Conversion, 1_024),
-            by_user: PartedMap::default(),
-            by_opportunity: PartedMap::default(),
+            by_user: Index::default(),
+            by_opportunity: Index::default(),
             by_key: PartedMap::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Due::default(),
             next: 0,
         }
     }
@@ -156,19 +156,17 @@ impl Conversions {
     }
 
     /// Conversions that may join an impression: the user's of that goal, and those of the opportunity.
-    pub fn candidates(&self, impression: &Impression) -> SmallVec<[ConversionId; 2]> {
-        let mut ids: SmallVec<[ConversionId; 2]> = SmallVec::new();
-        ids.extend(self.by_opportunity.get(&impression.opportunity).into_iter().flatten().copied());
-        let of_user = impression.user.and_then(|user| self.by_user.get(&PursuitKey::of(user, impression.goal)));
-        ids.extend(of_user.into_iter().flatten().copied());
+    pub fn candidates(&self, impression: &Impression) -> Numbers {
+        let mut ids = self.by_opportunity.get(impression.opportunity);
+        ids.extend(impression.user.into_iter().flat_map(|user| self.of_user(user, impression.goal)));
         ids.sort_unstable();
         ids.dedup();
         ids
     }
 
     /// Conversions of a user and goal.
-    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ConversionId; 2]> {
-        self.by_user.get(&PursuitKey::of(user, goal)).cloned().unwrap_or_default()
+    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> Numbers {
+        self.by_user.get(PursuitKey::of(user, goal))
     }
 
     pub fn insert(&mut self, conversion: Conversion) -> ConversionId {
@@ -188,10 +186,10 @@ impl Conversions {
 
     fn file(&mut self, id: ConversionId, conversion: Conversion) {
         if let Some(user) = conversion.user {
-            self.by_user.get_or_insert(PursuitKey::of(user, conversion.goal), SmallVec::new()).push(id);
+            self.by_user.insert(PursuitKey::of(user, conversion.goal), id);
         }
         if let Some(opportunity) = conversion.opportunity {
-            self.by_opportunity.get_or_insert(opportunity, SmallVec::new()).push(id);
+            self.by_opportunity.insert(opportunity, id);
         }
         if let Some(key) = conversion.key {
             self.by_key.insert(key, id);
@@ -202,12 +200,12 @@ impl Conversions {
 
     pub fn remove(&mut self, id: ConversionId) -> Option<Conversion> {
         let conversion = self.kept.remove(id)?;
-        self.deadlines.remove(&(conversion.deadline, id));
+        self.deadlines.remove((conversion.deadline, id));
         if let Some(user) = conversion.user {
-            forget_id(&mut self.by_user, PursuitKey::of(user, conversion.goal), id);
+            self.by_user.remove(PursuitKey::of(user, conversion.goal), id);
         }
         if let Some(opportunity) = conversion.opportunity {
-            forget_id(&mut self.by_opportunity, opportunity, id);
+            self.by_opportunity.remove(opportunity, id);
         }
         if let Some(key) = conversion.key {
             self.by_key.remove(&key);
@@ -217,18 +215,15 @@ impl Conversions {
 
     /// The conversion with the earliest deadline, if that lies before a moment.
     pub fn due(&self, before: Timestamp) -> Option<ConversionId> {
-        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| *id)
+        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| id)
     }
 
     /// Moves all conversions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
-        for id in &ids {
-            self.kept.get_mut(*id).expect("indexed conversions are kept").user = Some(to);
+        for id in self.by_user.take(PursuitKey::of(from, goal)) {
+            self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
+            self.by_user.insert(PursuitKey::of(to, goal), id);
         }
-        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
-        all.extend(ids);
-        all.sort_unstable();
     }
 }
 

@@ -19,7 +19,7 @@ impl Engine {
         let notice = Notice { features: None, is_ghost: true, ..self.notice_of_exposure(exposure)? };
         let shown_at = stated_at.max(exposure.scored_at);
         self.check_time(shown_at, self.retention().token)?;
-        if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
+        if self.impressions.is_shown(notice.opportunity) {
             return Err(Refused::Duplicate);
         }
         let key = notice.user.map(|user| ProfileKey::of(user, notice.advertiser));
@@ -37,7 +37,7 @@ impl Engine {
             });
             notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
             let learned = Learned { answered: None, lesson: Default::default() };
-            self.keep_impression(&notice, goal, learned, Before::default(), shown_at);
+            self.keep_impression(&notice, goal, learned, &Before::default(), shown_at);
         }
         self.changed();
         Ok(())

@@ -1,14 +1,14 @@
 //! Impressions that wait for their label, and those whose conversions can still be retracted.
 
-use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-
-use smallvec::SmallVec;
 
 use super::action_set::ActionSet;
 use super::bytes::{Bytes, Read, Reader};
 use super::climb::CLIMB_WINDOW;
+use super::due::Due;
 use super::entries::Kind;
+use super::index::{Index, Numbers};
 use super::lesson::Lesson;
 use super::parted::PartedMap;
 use super::segments::RuleSegments;
@@ -76,15 +76,15 @@ pub(super) struct Impression {
 pub(super) struct Impressions {
     /// Boxed: the map's free places would otherwise cost a whole impression each, and its growth would move them all.
     pub(super) kept: Table<ImpressionId, Box<Impression>>,
-    by_user: PartedMap<PursuitKey, SmallVec<[ImpressionId; 2]>>,
-    by_opportunity: PartedMap<OpportunityKey, SmallVec<[ImpressionId; 2]>>,
-    deadlines: BTreeSet<(Timestamp, ImpressionId)>,
+    by_user: Index<PursuitKey>,
+    by_opportunity: Index<OpportunityKey>,
+    deadlines: Due,
     /// When the ladder learns from an impression, where that is before its label window closes.
-    climbs: BTreeSet<(Timestamp, ImpressionId)>,
+    climbs: Due,
     /// Impressions whose label window is open, by goal code.
     open: Vec<usize>,
     /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
-    crowds: PartedMap<u64, u32>,
+    crowds: PartedMap<CrowdKey, u32>,
     next: ImpressionId,
 }
 
@@ -92,10 +92,10 @@ impl Default for Impressions {
     fn default() -> Impressions {
         Impressions {
             kept: Table::new(Kind::Impression, 1_024),
-            by_user: PartedMap::default(),
-            by_opportunity: PartedMap::default(),
-            deadlines: BTreeSet::new(),
-            climbs: BTreeSet::new(),
+            by_user: Index::default(),
+            by_opportunity: Index::default(),
+            deadlines: Due::default(),
+            climbs: Due::default(),
             open: Vec::new(),
             crowds: PartedMap::default(),
             next: 0,
@@ -118,13 +118,18 @@ impl Impressions {
     }
 
     /// Impressions of a user and goal, in the order of arrival.
-    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> SmallVec<[ImpressionId; 2]> {
-        self.by_user.get(&PursuitKey::of(user, goal)).cloned().unwrap_or_default()
+    pub fn of_user(&self, user: UserKey, goal: GoalCode) -> Numbers {
+        self.by_user.get(PursuitKey::of(user, goal))
     }
 
     /// Impressions of an opportunity, one for each goal.
-    pub fn of_opportunity(&self, opportunity: OpportunityKey) -> SmallVec<[ImpressionId; 2]> {
-        self.by_opportunity.get(&opportunity).cloned().unwrap_or_default()
+    pub fn of_opportunity(&self, opportunity: OpportunityKey) -> Numbers {
+        self.by_opportunity.get(opportunity)
+    }
+
+    /// Whether an opportunity was shown.
+    pub fn is_shown(&self, opportunity: OpportunityKey) -> bool {
+        self.by_opportunity.contains(opportunity)
     }
 
     /// Takes an impression. The ladder learns from it at its time to climb, or when its window closes before that.
@@ -160,9 +165,9 @@ impl Impressions {
 
     fn file(&mut self, id: ImpressionId, impression: Impression) {
         if let Some(user) = impression.user {
-            self.by_user.get_or_insert(PursuitKey::of(user, impression.goal), SmallVec::new()).push(id);
+            self.by_user.insert(PursuitKey::of(user, impression.goal), id);
         }
-        self.by_opportunity.get_or_insert(impression.opportunity, SmallVec::new()).push(id);
+        self.by_opportunity.insert(impression.opportunity, id);
         self.deadlines.insert((impression.deadline, id));
         if impression.awaits_climb {
             self.climbs.insert((impression.climbs_at(), id));
@@ -180,7 +185,7 @@ impl Impressions {
     /// Impressions with an open window that a conversion would join together with one of this user and goal: those of
     /// the same item, or, where none is advertised, of the same category.
     pub fn waiting(&self, user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> u32 {
-        self.crowds.get(&crowd(user, goal, item, category)).copied().unwrap_or(0)
+        self.crowds.get(&CrowdKey::of(user, goal, item, category)).copied().unwrap_or(0)
     }
 
     /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
@@ -203,18 +208,18 @@ impl Impressions {
             self.open[impression.goal.index()] -= 1;
             leave(&mut self.crowds, impression.crowd());
         }
-        self.deadlines.remove(&(impression.deadline, id));
-        self.climbs.remove(&(impression.climbs_at(), id));
+        self.deadlines.remove((impression.deadline, id));
+        self.climbs.remove((impression.climbs_at(), id));
         if let Some(user) = impression.user {
-            forget_id(&mut self.by_user, PursuitKey::of(user, impression.goal), id);
+            self.by_user.remove(PursuitKey::of(user, impression.goal), id);
         }
-        forget_id(&mut self.by_opportunity, impression.opportunity, id);
+        self.by_opportunity.remove(impression.opportunity, id);
         Some(impression)
     }
 
     /// The impression with the earliest deadline, if that lies before a moment.
     pub fn due(&self, before: Timestamp) -> Option<ImpressionId> {
-        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| *id)
+        self.deadlines.first().filter(|(deadline, _)| *deadline < before).map(|(_, id)| id)
     }
 
     /// Takes out the impression that the ladder shall learn from first, if its time lies before a moment.
@@ -227,7 +232,7 @@ impl Impressions {
 
     pub fn set_deadline(&mut self, id: ImpressionId, deadline: Timestamp) {
         if let Some(impression) = self.kept.get_mut(id) {
-            self.deadlines.remove(&(impression.deadline, id));
+            self.deadlines.remove((impression.deadline, id));
             impression.deadline = deadline;
             self.deadlines.insert((deadline, id));
         }
@@ -235,53 +240,48 @@ impl Impressions {
 
     /// Moves all impressions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        let Some(ids) = self.by_user.remove(&PursuitKey::of(from, goal)) else { return };
-        for id in &ids {
-            let impression = self.kept.get_mut(*id).expect("indexed impressions are kept");
+        for id in self.by_user.take(PursuitKey::of(from, goal)) {
+            let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
             let before = impression.crowd();
             impression.user = Some(to);
             if let Some(crowd) = impression.crowd().filter(|_| !impression.is_closed) {
                 leave(&mut self.crowds, before);
                 *self.crowds.get_or_insert(crowd, 0) += 1;
             }
+            self.by_user.insert(PursuitKey::of(to, goal), id);
         }
-        let all = self.by_user.get_or_insert(PursuitKey::of(to, goal), SmallVec::new());
-        all.extend(ids);
-        all.sort_unstable();
     }
 }
 
-/// Key of what one conversion would join together.
-fn crowd(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> u64 {
-    let of = match (item, category) {
-        (Some(item), _) => u64::from(item.0) | 1 << 32,
-        (None, Some(category)) => u64::from(category.0) | 2 << 32,
-        (None, None) => 0,
-    };
-    hash::mix(PursuitKey::of(user, goal).0, of)
+/// Hash of what one conversion would join together. In halves: an entry of the map takes 12 bytes then, and else 16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct CrowdKey([u32; 2]);
+
+impl CrowdKey {
+    fn of(user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> CrowdKey {
+        let of = match (item, category) {
+            (Some(item), _) => u64::from(item.0) | 1 << 32,
+            (None, Some(category)) => u64::from(category.0) | 2 << 32,
+            (None, None) => 0,
+        };
+        let hash = hash::mix(PursuitKey::of(user, goal).0, of);
+        CrowdKey([hash as u32, (hash >> 32) as u32])
+    }
 }
 
-fn leave(crowds: &mut PartedMap<u64, u32>, crowd: Option<u64>) {
+impl Hash for CrowdKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.0[0]) | u64::from(self.0[1]) << 32);
+    }
+}
+
+fn leave(crowds: &mut PartedMap<CrowdKey, u32>, crowd: Option<CrowdKey>) {
     if let Some(crowd) = crowd {
         crowds.change_or_remove(&crowd, |waiting| {
             *waiting -= 1;
             *waiting == 0
         });
     }
-}
-
-/// Takes a number out of an index, and the index entry with its last number.
-pub(super) fn forget_id<K: std::hash::Hash + Eq, const N: usize>(
-    index: &mut PartedMap<K, SmallVec<[u64; N]>>,
-    key: K,
-    id: u64,
-) where
-    [u64; N]: smallvec::Array<Item = u64>,
-{
-    index.change_or_remove(&key, |ids| {
-        ids.retain(|kept| *kept != id);
-        ids.is_empty()
-    });
 }
 
 impl Impression {
@@ -291,8 +291,8 @@ impl Impression {
     }
 
     /// Key of those with which it shares its conversions; `None` where nobody is known, and where it shares none.
-    fn crowd(&self) -> Option<u64> {
-        self.user.filter(|_| !self.is_ghost).map(|user| crowd(user, self.goal, self.item, self.category))
+    fn crowd(&self) -> Option<CrowdKey> {
+        self.user.filter(|_| !self.is_ghost).map(|user| CrowdKey::of(user, self.goal, self.item, self.category))
     }
 
     /// An impression out of its canonical bytes.

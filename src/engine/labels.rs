@@ -224,7 +224,7 @@ impl Engine {
         }
         if impression.user.is_some() {
             let change = |labels: &mut Outcome| labels.positives.add(sign, shown, half_life);
-            state.statistics.label(impression.memberships(), impression.done, change);
+            state.statistics.label(impression.memberships(), &impression.done, change);
         }
         if let Some(class) = impression.answered {
             let change = |watched: &mut Watched| watched.outcome.positives.add(sign, shown, half_life);

@@ -47,7 +47,7 @@ pub(super) struct Notice {
 }
 
 /// What the person was in and had done when an impression was shown; nothing of somebody unknown.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Before {
     rules: RuleSegments,
     done: ActionSet,
@@ -85,7 +85,7 @@ impl Engine {
         for (goal, _) in &notice.goals {
             self.check_currency(*goal, event.cost)?;
         }
-        if !self.impressions.of_opportunity(notice.opportunity).is_empty() {
+        if self.impressions.is_shown(notice.opportunity) {
             return Err(Refused::Duplicate);
         }
         let key = notice.user.map(|user| ProfileKey::of(user, notice.advertiser));
@@ -97,14 +97,14 @@ impl Engine {
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for (goal, answered) in notice.goals.clone() {
-            self.count_impression(&notice, goal, answered, before, event.cost, shown_at);
+            self.count_impression(&notice, goal, answered, &before, event.cost, shown_at);
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
             let seen = Seen { shown_at, share, arm: notice.arm, answered };
             let lesson = self.learn_negative(goal, notice.features.as_deref(), seen);
             let class = answered.map(|answered| multiplier_class(answered.multiplier));
             let learned = Learned { answered: class, lesson };
-            self.keep_impression(&notice, goal, learned, before, shown_at);
+            self.keep_impression(&notice, goal, learned, &before, shown_at);
             notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
         }
         if notice.user.is_some() {
@@ -202,7 +202,7 @@ impl Engine {
         notice: &Notice,
         goal: GoalCode,
         learned: Learned,
-        before: Before,
+        before: &Before,
         shown_at: Timestamp,
     ) {
         let window = self.catalog.goal_in_force(goal).expect("notices name goals in force").setting.window();
@@ -220,7 +220,7 @@ impl Engine {
             category: notice.category,
             segments: before.rules,
             externals: notice.externals.as_slice().into(),
-            done: before.done,
+            done: before.done.clone(),
             features: notice.features.clone(),
             standing: 0,
             steps: 0,
@@ -401,7 +401,7 @@ impl Engine {
         notice: &Notice,
         goal: GoalCode,
         answered: Option<GoalScore>,
-        before: Before,
+        before: &Before,
         cost: Option<Money>,
         shown_at: Timestamp,
     ) {
@@ -417,7 +417,7 @@ impl Engine {
         });
         if notice.user.is_some() && notice.features.is_some() {
             let change = |labels: &mut Outcome| labels.impressions.add(1.0, tick, half_life);
-            statistics.label(of, before.done, change);
+            statistics.label(of, &before.done, change);
         }
         if let (Some(answered), Some(_)) = (answered, &notice.features) {
             statistics.watch(notice.arm, multiplier_class(answered.multiplier), |watched| {

@@ -5,79 +5,51 @@
 //! one part.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash};
 
 use crate::hash::KeyHasher;
 
-/// A hash map in parts. Of 256, one step of the growth of 10 million entries moves 40,000 of them.
+/// Parts of a map: one step of the growth of 10 million entries moves 40,000 of them.
+const PARTS: usize = 256;
+/// A hash map in parts.
 #[derive(Debug)]
-pub(super) struct PartedMap<K, V, const PARTS: usize = 256> {
+pub(super) struct PartedMap<K, V> {
     parts: Box<[HashMap<K, V, KeyHasher>]>,
-    len: usize,
 }
 
-impl<K, V, const PARTS: usize> Default for PartedMap<K, V, PARTS> {
-    fn default() -> PartedMap<K, V, PARTS> {
-        PartedMap { parts: (0..PARTS).map(|_| HashMap::default()).collect(), len: 0 }
+impl<K, V> Default for PartedMap<K, V> {
+    fn default() -> PartedMap<K, V> {
+        PartedMap { parts: (0..PARTS).map(|_| HashMap::default()).collect() }
     }
 }
 
-impl<K: Eq + Hash, V, const PARTS: usize> PartedMap<K, V, PARTS> {
-    /// An empty map with room for about so many.
-    pub fn with_room(entries: usize) -> PartedMap<K, V, PARTS> {
-        // Chance fills some parts by a little more than others.
-        let room = entries / PARTS + entries / PARTS / 8;
-        let part = || HashMap::with_capacity_and_hasher(room, KeyHasher::default());
-        PartedMap { parts: (0..PARTS).map(|_| part()).collect(), len: 0 }
-    }
-
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
+impl<K: Eq + Hash, V> PartedMap<K, V> {
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.parts[part::<PARTS>(key)].get(key)
+        self.parts[part(key)].get(key)
     }
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.parts[part::<PARTS>(key)].get_mut(key)
+        self.parts[part(key)].get_mut(key)
     }
 
     /// The value of a key, a new one if there is none.
     pub fn get_or_insert(&mut self, key: K, new: V) -> &mut V {
-        match self.parts[part::<PARTS>(&key)].entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => {
-                self.len += 1;
-                free.insert(new)
-            }
-        }
+        self.parts[part(&key)].entry(key).or_insert(new)
     }
 
     /// Gives a key its value; the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let before = self.parts[part::<PARTS>(&key)].insert(key, value);
-        self.len += usize::from(before.is_none());
-        before
+        self.parts[part(&key)].insert(key, value)
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let part = &mut self.parts[part::<PARTS>(key)];
+        let part = &mut self.parts[part(key)];
         let removed = part.remove(key)?;
-        self.len -= 1;
         // What most have left gives its room back.
         if part.len() < part.capacity() / 4 {
             part.shrink_to_fit();
         }
         Some(removed)
-    }
-
-    /// Takes out all entries of one part; `None` when there are none at all.
-    pub fn take_part(&mut self) -> Option<HashMap<K, V, KeyHasher>> {
-        let part = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take)?;
-        self.len -= part.len();
-        Some(part)
     }
 
     /// Changes the value of a key, and takes it out where `change` says that nothing is left of it.
@@ -95,7 +67,7 @@ impl<K: Eq + Hash, V, const PARTS: usize> PartedMap<K, V, PARTS> {
 }
 
 /// Bits of the hash that neither choose the place in a part nor tell its entries apart there.
-fn part<const PARTS: usize>(key: &impl Hash) -> usize {
+fn part(key: &impl Hash) -> usize {
     (KeyHasher::default().hash_one(key) >> 40) as usize % PARTS
 }
 
@@ -120,7 +92,7 @@ mod tests {
                         }
                     }
                 }
-                prop_assert_eq!((parted.len(), parted.get(&key)), (plain.len(), plain.get(&key)));
+                prop_assert_eq!(parted.get(&key), plain.get(&key));
             }
             let mut entries: Vec<_> = parted.iter().map(|(key, value)| (*key, *value)).collect();
             entries.sort_unstable();
@@ -131,18 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn its_parts_are_the_whole() {
-        let mut map = PartedMap::<u64, (), 4>::default();
-        (0..100).for_each(|key| assert_eq!(map.insert(key, ()), None));
-        let mut taken: Vec<u64> = std::iter::from_fn(|| map.take_part()).flat_map(|part| part.into_keys()).collect();
-        taken.sort_unstable();
-        assert_eq!((taken, map.len()), ((0..100).collect(), 0));
-    }
-
-    #[test]
     fn keys_in_a_row_spread_over_the_parts() {
-        let mut counts = [0; 256];
-        (0..256_000u64).for_each(|key| counts[part::<256>(&key)] += 1);
+        let mut counts = [0; PARTS];
+        (0..256_000u64).for_each(|key| counts[part(&key)] += 1);
         assert!(counts.iter().all(|count| (800..1_200).contains(count)), "1,000 each, ± 6 deviations: {counts:?}");
     }
 }

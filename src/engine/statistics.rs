@@ -249,7 +249,7 @@ impl GoalStatistics {
     }
 
     /// Changes the labels of everyone, of each segment of an impression, and of each action its person had done.
-    pub fn label(&mut self, of: Memberships<'_>, done: ActionSet, change: impl Fn(&mut Outcome)) {
+    pub fn label(&mut self, of: Memberships<'_>, done: &ActionSet, change: impl Fn(&mut Outcome)) {
         self.each(of, |cell| change(&mut cell.labels));
         for action in done.codes() {
             if self.done.len() < action.index() {
