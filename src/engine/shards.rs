@@ -48,9 +48,18 @@ struct Shard(RwLock<Profiles>);
 #[derive(Debug, Default)]
 struct Profiles {
     map: Map<Packed>,
-    /// While a walk has yet to copy this map: what profiles were that have changed since it began; `None` for those
-    /// that there were not.
-    aside: Option<Box<Map<Option<Packed>>>>,
+    aside: Aside,
+}
+
+/// What profiles of a map were that have changed since a walk began; `None` for those that there were not.
+#[derive(Debug, Default)]
+enum Aside {
+    /// No walk has yet to copy the map.
+    #[default]
+    Unwanted,
+    /// Nothing has changed. To begin a walk takes no memory: new memory for all maps at once could take milliseconds.
+    Nothing,
+    Some(Box<Map<Option<Packed>>>),
 }
 
 impl Default for Shards {
@@ -73,7 +82,10 @@ impl Shard {
 impl Profiles {
     /// To be called before a profile changes, comes or goes.
     fn keep(&mut self, key: ProfileKey) {
-        if let Some(aside) = &mut self.aside
+        if matches!(self.aside, Aside::Nothing) {
+            self.aside = Aside::Some(Box::default());
+        }
+        if let Aside::Some(aside) = &mut self.aside
             && let Place::Vacant(place) = aside.entry(key)
         {
             place.insert(self.map.get(&key).cloned());
@@ -153,7 +165,7 @@ impl Shards {
         if self.is_walked.swap(true, AcqRel) {
             return None;
         }
-        self.shards.iter().for_each(|shard| shard.write().aside = Some(Box::default()));
+        self.shards.iter().for_each(|shard| shard.write().aside = Aside::Nothing);
         Some(ProfileWalk { shards: Arc::clone(self), next: 0 })
     }
 }
@@ -172,7 +184,10 @@ impl ProfileWalk {
     pub fn step(&mut self, into: &mut Entries) -> bool {
         let Some(shard) = self.shards.shards.get(self.next) else { return false };
         let profiles = shard.read();
-        let aside = profiles.aside.as_deref().filter(|aside| !aside.is_empty());
+        let aside = match &profiles.aside {
+            Aside::Some(aside) => Some(&**aside),
+            Aside::Nothing | Aside::Unwanted => None,
+        };
         let mut write = |key: &ProfileKey, profile: &Packed| {
             into.push(Kind::Profile, key.number(), |bytes| bytes.extend_from_slice(profile.as_bytes()));
         };
@@ -186,7 +201,7 @@ impl ProfileWalk {
         }
         drop(profiles);
         // What changes between the two locks is put aside for nothing.
-        let aside = shard.write().aside.take();
+        let aside = std::mem::take(&mut shard.write().aside);
         drop(aside);
         self.next += 1;
         self.next < self.shards.shards.len()
@@ -195,7 +210,7 @@ impl ProfileWalk {
 
 impl Drop for ProfileWalk {
     fn drop(&mut self) {
-        self.shards.shards[self.next..].iter().for_each(|shard| shard.write().aside = None);
+        self.shards.shards[self.next..].iter().for_each(|shard| shard.write().aside = Aside::Unwanted);
         self.shards.is_walked.store(false, Release);
     }
 }

@@ -14,6 +14,8 @@ use crate::settings::Settings;
 
 /// Bytes of one slice: about a tenth of a millisecond.
 const SLICE_BYTES: usize = 128 << 10;
+/// Room for what is copied when a snapshot begins: one that grew would be moved to new memory again and again.
+const LISTS_BYTES: usize = 1 << 20;
 /// Slices that wait to be written.
 const SLICES_WAITING: usize = 8;
 /// Bytes of profiles in one chunk of the file.
@@ -79,7 +81,7 @@ impl Taking {
         behind: Behind,
         wake: Wake,
     ) -> Result<Option<Taking>, SnapshotError> {
-        let mut lists = Entries::default();
+        let mut lists = Entries::with_room(LISTS_BYTES);
         let Some(walk) = engine.begin_image(&mut lists) else { return Ok(None) };
         let (sender, slices) = sync_channel(SLICES_WAITING);
         let settings = engine.catalog().settings().clone();
