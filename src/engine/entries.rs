@@ -113,6 +113,15 @@ impl Entries {
         Entries(Vec::with_capacity(bytes))
     }
 
+    /// None, with room for so many bytes that the system has given already: to write there waits for nothing, as whoever
+    /// holds a lock must not.
+    pub fn with_memory(bytes: usize) -> Entries {
+        // Zeros would be had without touching the memory.
+        let mut memory = vec![1; bytes];
+        memory.clear();
+        Entries(memory)
+    }
+
     /// Adds an entry; `write` appends its bytes.
     pub(super) fn push(&mut self, kind: Kind, number: u64, write: impl FnOnce(&mut Vec<u8>)) {
         let bytes = &mut self.0;

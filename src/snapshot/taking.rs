@@ -155,7 +155,8 @@ impl Work {
     fn run(mut self, behind: Behind, wake: &Wake) -> Result<Written, SnapshotError> {
         let mut writer = SnapshotWriter::create(&self.directory, self.covers, &self.settings)?;
         writer.push(&self.lists)?;
-        let mut profiles = Entries::default();
+        // Filled under the locks of maps, each of which may end a little behind the chunk.
+        let mut profiles = Entries::with_memory(CHUNK_BYTES * 3 / 2);
         let mut is_walking = true;
         let mut is_open = true;
         while is_walking || is_open {
