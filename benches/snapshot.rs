@@ -288,7 +288,9 @@ fn soak(seconds: u64) {
                 forgotten += 1;
             }
         }
-        println!(" part {part}: resident {} MB, {seq} snapshots, {forgotten} forgotten", resident() >> 20);
+        let resident = resident() >> 20;
+        let sizes: Vec<String> = bench.engine.sizes().iter().map(|(name, size)| format!("{name} {size}")).collect();
+        println!(" part {part}: resident {resident} MB, {seq} snapshots, {forgotten} forgotten; {}", sizes.join(", "));
         row("apply", &times.apply);
         row("score", &times.score);
     }

@@ -220,9 +220,8 @@ impl Conversions {
 
     /// Moves all conversions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        for id in self.by_user.take(PursuitKey::of(from, goal)) {
+        for id in self.by_user.rename(PursuitKey::of(from, goal), PursuitKey::of(to, goal)) {
             self.kept.get_mut(id).expect("indexed conversions are kept").user = Some(to);
-            self.by_user.insert(PursuitKey::of(to, goal), id);
         }
     }
 }

@@ -38,28 +38,32 @@ impl Due {
 
     /// Adds an entry that is not there yet.
     pub fn insert(&mut self, entry: Entry) {
-        let place = self.run(entry);
-        let is_last = place == self.runs.len();
-        match self.runs.get_mut(place.min(self.runs.len().saturating_sub(1))) {
-            Some(run) if run.len() < RUN => {
-                let within = if is_last { run.len() } else { run.partition_point(|other| *other < entry) };
-                run.insert(within, entry);
-            }
-            // Whatever comes last begins a run of its own: the one before it stays full.
-            _ if is_last => {
-                let mut run = VecDeque::with_capacity(RUN);
-                run.push_back(entry);
-                self.runs.push_back(run);
-            }
-            Some(run) => {
-                let mut rest = VecDeque::with_capacity(RUN);
-                rest.extend(run.drain(RUN / 2..));
-                let half = if rest.front().is_some_and(|first| *first < entry) { &mut rest } else { run };
-                let within = half.partition_point(|other| *other < entry);
-                half.insert(within, entry);
-                self.runs.insert(place + 1, rest);
-            }
-            None => unreachable!("without any run, the entry is the last"),
+        let mut place = self.run(entry);
+        if self.runs.get(place).and_then(VecDeque::front).is_none_or(|first| entry < *first) {
+            return self.insert_between(place, entry);
+        }
+        if self.runs[place].len() == RUN {
+            let rest = self.runs[place].split_off(RUN / 2);
+            // Whatever comes mostly in order does not come here again.
+            self.runs[place].shrink_to_fit();
+            let is_in_rest = rest.front().is_some_and(|first| *first < entry);
+            self.runs.insert(place + 1, rest);
+            place += usize::from(is_in_rest);
+        }
+        let run = &mut self.runs[place];
+        let within = run.partition_point(|other| *other < entry);
+        run.insert(within, entry);
+    }
+
+    /// Adds an entry that lies before the run at a place, and behind the one before that.
+    fn insert_between(&mut self, place: usize, entry: Entry) {
+        let has_room = |run: &&mut VecDeque<Entry>| run.len() < RUN;
+        if let Some(before) = place.checked_sub(1).and_then(|before| self.runs.get_mut(before)).filter(has_room) {
+            before.push_back(entry);
+        } else if let Some(behind) = self.runs.get_mut(place).filter(has_room) {
+            behind.push_front(entry);
+        } else {
+            self.runs.insert(place, VecDeque::from([entry]));
         }
     }
 
@@ -67,10 +71,29 @@ impl Due {
     pub fn remove(&mut self, entry: Entry) {
         let place = self.run(entry);
         let Some(run) = self.runs.get_mut(place) else { return };
-        if let Ok(within) = run.binary_search(&entry) {
-            run.remove(within);
-            if run.is_empty() {
+        let Ok(within) = run.binary_search(&entry) else { return };
+        run.remove(within);
+        if run.len() < RUN / 4 {
+            self.merge(place);
+        }
+    }
+
+    /// Makes one run of two neighbours of which little is left.
+    fn merge(&mut self, place: usize) {
+        let is_short = |run: &VecDeque<Entry>| run.len() < RUN / 4;
+        let before = place.saturating_sub(1);
+        for place in [place, before] {
+            if self.runs[place].is_empty() {
                 self.runs.remove(place);
+                return;
+            }
+            if self.runs.get(place + 1).is_some_and(is_short)
+                && is_short(&self.runs[place])
+                && let Some(mut next) = self.runs.remove(place + 1)
+            {
+                self.runs[place].append(&mut next);
+                self.runs[place].shrink_to(RUN / 2);
+                return;
             }
         }
     }
@@ -118,13 +141,37 @@ mod tests {
         }
     }
 
+    fn numbered(numbers: std::ops::Range<u64>, time: impl Fn(u64) -> u64) -> impl Iterator<Item = Entry> {
+        numbers.map(move |number| (Timestamp(time(number)), number))
+    }
+
     #[test]
-    fn runs_are_full_where_all_comes_in_order() {
+    fn runs_are_full_where_nearly_all_comes_in_order() {
+        let runs_of = |entries: &mut dyn Iterator<Item = Entry>| {
+            let mut due = Due::default();
+            entries.for_each(|entry| due.insert(entry));
+            check(&due, &due.runs.iter().flatten().copied().collect());
+            due.runs.len()
+        };
+        let full = 100_000usize.div_ceil(RUN);
+        assert_eq!(runs_of(&mut numbered(0..100_000, |number| number / 3)), full);
+        // Two windows, of which one ends before the other begins.
+        let two = runs_of(&mut numbered(0..100_000, |number| number + number % 2 * 1_000_000));
+        assert!(two <= full + full / 20, "{two} of {full}");
+        // One in a hundred comes late.
+        let late =
+            runs_of(&mut numbered(0..100_000, |number| 10_000 + number - if number % 100 == 0 { 9_999 } else { 0 }));
+        assert!(late <= 2 * full + 2, "{late} of {full}");
+    }
+
+    #[test]
+    fn runs_of_which_little_is_left_become_one() {
         let mut due = Due::default();
-        (0..10_000).for_each(|number| due.insert((Timestamp(number / 3), number)));
-        assert_eq!(due.runs.len(), 10_000usize.div_ceil(RUN));
-        check(&due, &(0..10_000).map(|number| (Timestamp(number / 3), number)).collect());
-        (0..10_000).for_each(|number| due.remove((Timestamp(number / 3), number)));
+        numbered(0..100_000, |number| number).for_each(|entry| due.insert(entry));
+        numbered(0..100_000, |number| number).filter(|(_, number)| number % 50 > 0).for_each(|entry| due.remove(entry));
+        check(&due, &numbered(0..100_000, |number| number).filter(|(_, number)| number % 50 == 0).collect());
+        assert!(due.runs.len() <= 2_000 / (RUN / 8), "{} runs of 2,000 entries", due.runs.len());
+        numbered(0..100_000, |number| number).for_each(|entry| due.remove(entry));
         assert_eq!((due.first(), due.runs.len()), (None, 0));
     }
 }

@@ -113,7 +113,7 @@ impl Entries {
         Entries(Vec::with_capacity(bytes))
     }
 
-    /// None, with room for so many bytes that the system has given already: to write there waits for nothing, as whoever
+    /// None, with room for so many bytes that the system has given already: to write there waits for nothing, as who
     /// holds a lock must not.
     pub fn with_memory(bytes: usize) -> Entries {
         // Zeros would be had without touching the memory.

@@ -36,6 +36,11 @@ impl Forgotten {
         }
     }
 
+    /// Ids that are remembered; one that was forgotten twice counts twice.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Whether a person that was scored at a moment has been forgotten since, or may have been.
     pub fn covers(&self, user: UserKey, scored_at: Timestamp) -> bool {
         scored_at <= self.nobody_before || self.since.get(&user).is_some_and(|forgotten_at| scored_at <= *forgotten_at)

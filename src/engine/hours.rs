@@ -2,8 +2,9 @@
 //!
 //! An hour is a list, not a set: whoever is seen again in a later hour is put on its list and stays on the earlier one,
 //! and who reads an entry asks the profile whether it still holds. So a change of hours costs one step at the end of a
-//! list, where a set wants two searches in memory that lies anywhere, and a profile costs 8 bytes instead of some 20.
-//! Entries that hold no more are swept out bit by bit once they are as many as those that do.
+//! list, where a set wants two searches in memory that lies anywhere, and a profile costs 8 to 16 bytes instead of
+//! some 20. Entries that hold no more are swept out bit by bit once they are as many as there are profiles. Those of
+//! somebody who was forgotten may stay until their hour is read: in memory alone, hashed, with nothing behind them.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ const PARTS: usize = 64;
 /// Entries looked at when one is added and there are too many: were it one, as many would come as go.
 const SWEPT_AT_ONCE: usize = 4;
 /// Entries that are never too many.
-const FEW: usize = 8_192;
+const FEW: usize = if cfg!(test) { 16 } else { 8_192 };
 
-/// Profiles last seen in one hour, some of them in a later one since, in no order.
+/// Profiles seen in one hour; some were seen elsewhere since, or are gone. In no order.
 #[derive(Debug)]
 pub(super) struct Hour {
     parts: Box<[Vec<ProfileKey>; PARTS]>,
@@ -53,9 +54,14 @@ impl Hour {
 
     /// Takes any entry out.
     pub fn pop(&mut self) -> Option<ProfileKey> {
-        let key = self.parts.iter_mut().find_map(Vec::pop)?;
+        let part = self.parts.iter_mut().find(|part| !part.is_empty())?;
+        let key = part.pop();
+        if part.is_empty() {
+            // All of them at once would take long to give back.
+            *part = Vec::new();
+        }
         self.len -= 1;
-        Some(key)
+        key
     }
 
     fn push(&mut self, key: ProfileKey) {
@@ -99,8 +105,13 @@ impl Hours {
     }
 
     /// The earliest hour.
-    pub fn first(&self) -> Option<(u32, &Hour)> {
-        self.hours.first_key_value().map(|(hour, list)| (*hour, list))
+    pub fn first(&self) -> Option<u32> {
+        self.hours.first_key_value().map(|(hour, _)| *hour)
+    }
+
+    /// Entries of the longest among so many of the earliest hours.
+    pub fn longest(&self, of: usize) -> usize {
+        self.hours.values().take(of).map(Hour::len).max().unwrap_or(0)
     }
 
     /// Takes the earliest hour out.
@@ -110,9 +121,10 @@ impl Hours {
         Some((hour, list))
     }
 
-    /// Where more than every other entry of so many profiles holds no more, drops some of those: `seen_in` says in
-    /// which hour a profile was seen last.
-    pub fn bound(&mut self, profiles: usize, seen_in: impl Fn(ProfileKey) -> Option<u32>) {
+    /// Where there are more than two entries for each of so many profiles, looks at some, and drops those that hold no
+    /// more: `seen_in` says in which hour a profile was seen last. An entry that stands twice, as of somebody who was
+    /// forgotten and came back, holds twice, until they are seen in another hour.
+    pub fn sweep_if_many(&mut self, profiles: usize, seen_in: impl Fn(ProfileKey) -> Option<u32>) {
         if self.entries <= 2 * profiles + FEW {
             return;
         }
@@ -189,7 +201,7 @@ mod tests {
             for user in 0..USERS {
                 seen.insert(key(user), hour);
                 hours.push(hour, key(user));
-                hours.bound(USERS as usize, |key| seen.get(&key).copied());
+                hours.sweep_if_many(USERS as usize, |key| seen.get(&key).copied());
                 assert!(hours.entries() <= 2 * USERS as usize + FEW + 1, "{} entries", hours.entries());
             }
         }

@@ -240,7 +240,7 @@ impl Impressions {
 
     /// Moves all impressions of one id and goal to another.
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
-        for id in self.by_user.take(PursuitKey::of(from, goal)) {
+        for id in self.by_user.rename(PursuitKey::of(from, goal), PursuitKey::of(to, goal)) {
             let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
             let before = impression.crowd();
             impression.user = Some(to);
@@ -248,7 +248,6 @@ impl Impressions {
                 leave(&mut self.crowds, before);
                 *self.crowds.get_or_insert(crowd, 0) += 1;
             }
-            self.by_user.insert(PursuitKey::of(to, goal), id);
         }
     }
 }

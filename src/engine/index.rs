@@ -76,8 +76,24 @@ impl<K: Copy + Eq + Hash> Index<K> {
         }
     }
 
-    /// Takes all numbers of a key out.
-    pub fn take(&mut self, key: K) -> Numbers {
+    /// Moves all numbers of a key to another; those that were moved.
+    pub fn rename(&mut self, from: K, to: K) -> Numbers {
+        let moved = self.take(from);
+        let mut all = self.take(to);
+        all.extend_from_slice(&moved);
+        all.sort_unstable();
+        match all[..] {
+            [] => {}
+            [number] => drop(self.first.insert(to, number)),
+            [..] => {
+                self.first.insert(to, SEVERAL);
+                self.several.insert(to, all);
+            }
+        }
+        moved
+    }
+
+    fn take(&mut self, key: K) -> Numbers {
         match self.first.remove(&key) {
             None => Numbers::new(),
             Some(SEVERAL) => self.several.remove(&key).unwrap_or_default(),
@@ -93,27 +109,36 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     proptest! {
+        /// Each number is under one key at most, as those of a person and goal are.
         #[test]
         fn is_a_map_of_sets(steps in proptest::collection::vec((0u64..6, 0u64..6, 0u8..6), 0..200)) {
             let (mut index, mut plain) = (Index::<u64>::default(), BTreeMap::<u64, BTreeSet<u64>>::new());
-            for (key, number, what) in steps {
+            for (number, (key, other, what)) in (0u64..).zip(steps) {
                 let known = plain.entry(key).or_default();
                 match what {
-                    0 => {
-                        let taken = index.take(key).into_vec();
-                        prop_assert_eq!(taken, std::mem::take(known).into_iter().collect::<Vec<_>>());
+                    0 if key != other => {
+                        let moved = std::mem::take(known);
+                        prop_assert_eq!(index.rename(key, other).into_vec(), moved.iter().copied().collect::<Vec<_>>());
+                        plain.entry(other).or_default().extend(moved);
                     }
                     1 | 2 => {
-                        index.remove(key, number);
-                        known.remove(&number);
+                        let gone = known.iter().nth(other as usize).copied().unwrap_or(number);
+                        index.remove(key, gone);
+                        known.remove(&gone);
                     }
-                    _ if known.insert(number) => index.insert(key, number),
-                    _ => {}
+                    _ => {
+                        // Not always the highest of all.
+                        let number = number ^ 3;
+                        known.insert(number);
+                        index.insert(key, number);
+                    }
                 }
-                prop_assert_eq!(index.get(key).into_vec(), known.iter().copied().collect::<Vec<_>>());
-                prop_assert_eq!(index.contains(key), !known.is_empty());
-                let several = plain.values().filter(|numbers| numbers.len() > 1).count();
-                prop_assert_eq!((0..6).filter(|key| index.several.get(key).is_some()).count(), several);
+                for key in 0..6 {
+                    let known: Vec<u64> = plain.get(&key).into_iter().flatten().copied().collect();
+                    prop_assert_eq!(index.get(key).into_vec(), known.clone());
+                    prop_assert_eq!(index.contains(key), !known.is_empty());
+                    prop_assert_eq!(index.several.get(&key).is_some(), known.len() > 1);
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::hash::KeyHasher;
 
 /// Parts of a map: one step of the growth of 10 million entries moves 40,000 of them.
 const PARTS: usize = 256;
+
 /// A hash map in parts.
 #[derive(Debug)]
 pub(super) struct PartedMap<K, V> {

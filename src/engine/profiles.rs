@@ -15,12 +15,14 @@ use crate::units::Tick;
 /// Seconds of the hours by which profiles are given up.
 pub(super) const HOUR_S: u32 = 3_600;
 /// Entries of an hour put in order at one tick, in view of giving them up: a millisecond or two.
-const ORDERED_PER_TICK: usize = 4_096;
+const ORDERED_PER_TICK: usize = if cfg!(test) { 8 } else { 4_096 };
 /// Entries of an hour put in order whenever a profile is given up, or is about to be.
-const ORDERED_PER_EVICTION: usize = 32;
-/// An hour is begun to be put in order when so many times fewer profiles are left of those before it than it lists, or
-/// as few as one tick does: so it is done before the first of it is given up, though most of it may have moved on.
+const ORDERED_PER_EVICTION: usize = if cfg!(test) { 2 } else { 32 };
+/// An hour is begun to be put in order when so many times fewer profiles are left of those before it than the longest
+/// of the next [`LOOKED_AT`] lists has, or as few as one tick does: so as a rule it is done before the first of it is
+/// given up, though most of it may have moved on.
 const LEAD: usize = 8;
+const LOOKED_AT: usize = 4;
 /// From this part of the limit on, profiles are put in order in view of it.
 const NEARLY_FULL: f64 = 7.0 / 8.0;
 
@@ -122,8 +124,9 @@ impl Profiles {
         let profile = self.shared.remove(key)?.get();
         self.count -= 1;
         let seen = profile.last_seen();
-        if !self.unfile(key, seen) {
-            self.hours.remove(seen.0 / HOUR_S, key);
+        match self.is_old(seen) {
+            true => drop(self.oldest.remove(&(seen, key))),
+            false => self.hours.remove(seen.0 / HOUR_S, key),
         }
         Some(profile)
     }
@@ -131,7 +134,8 @@ impl Profiles {
     /// Gives up the profile that was unseen for longest, if it was last seen before a tick. False when there is none.
     pub fn evict_before(&mut self, before: Tick) -> bool {
         self.prepare_some(before, ORDERED_PER_EVICTION);
-        while !self.is_certain() {
+        // Who was last seen before the hour that is being put in order is in order.
+        while self.oldest_hour * HOUR_S < before.0 && !self.is_certain() {
             self.put_in_order(usize::MAX);
             if !self.begin_hour(before) {
                 break;
@@ -169,9 +173,8 @@ impl Profiles {
 
     /// Begins to put the earliest hour in order, once the one before it is, if it began before a tick and it is time.
     fn begin_hour(&mut self, before: Tick) -> bool {
-        let is_due = |(hour, listed): (u32, &Hour)| {
-            hour * HOUR_S < before.0 && self.oldest.len() <= (listed.len() / LEAD).max(ORDERED_PER_TICK)
-        };
+        let few = (self.hours.longest(LOOKED_AT) / LEAD).max(ORDERED_PER_TICK);
+        let is_due = |hour: u32| hour * HOUR_S < before.0 && (hour <= self.oldest_hour || self.oldest.len() <= few);
         if !self.hours.first().is_some_and(is_due) {
             return false;
         }
@@ -200,35 +203,32 @@ impl Profiles {
         self.shared.walk()
     }
 
+    /// Whether who was last seen then is, or will be, among `oldest`, and on no list of `hours`.
+    fn is_old(&self, seen: Tick) -> bool {
+        seen.0 / HOUR_S <= self.oldest_hour
+    }
+
     /// Notes when a profile was last seen.
     fn file(&mut self, key: ProfileKey, seen: Tick) {
-        let hour = seen.0 / HOUR_S;
-        if hour <= self.oldest_hour {
+        if self.is_old(seen) {
             self.oldest.insert((seen, key));
             return;
         }
-        self.hours.push(hour, key);
+        self.hours.push(seen.0 / HOUR_S, key);
         let shared = &self.shared;
-        self.hours.bound(self.count, |key| shared.read(key, Packed::last_seen).map(|seen| seen.0 / HOUR_S));
+        self.hours.sweep_if_many(self.count, |key| shared.read(key, Packed::last_seen).map(|seen| seen.0 / HOUR_S));
     }
 
-    /// Notes that a profile was last seen at another time.
+    /// Notes that a profile was last seen at another time. On a list it stays.
     fn refile(&mut self, key: ProfileKey, before: Tick, after: Tick) {
-        self.unfile(key, before);
+        if self.is_old(before) {
+            self.oldest.remove(&(before, key));
+        }
         // Who goes back to an earlier hour may be on its list.
         if after < before {
             self.hours.remove(after.0 / HOUR_S, key);
         }
         self.file(key, after);
-    }
-
-    /// Forgets when a profile was last seen, unless that is a matter of lists, whose entries need not hold.
-    fn unfile(&mut self, key: ProfileKey, seen: Tick) -> bool {
-        let is_old = seen.0 / HOUR_S <= self.oldest_hour;
-        if is_old {
-            self.oldest.remove(&(seen, key));
-        }
-        is_old
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
         /// Whoever is seen when, and however much was put in order before: the longest unseen goes first.
         #[test]
         fn it_is_always_the_longest_unseen(
-            seen in proptest::collection::vec((0u64..60, 0u32..40, 0u8..8), 1..300),
+            seen in proptest::collection::vec((0u64..60, 0u32..40, 0u8..10), 1..300),
         ) {
             let mut profiles = Profiles::default();
             let mut known = BTreeMap::new();
@@ -281,17 +281,35 @@ mod tests {
                     }
                     4 => prop_assert_eq!(profiles.remove(key).is_some(), known.remove(&key).is_some()),
                     _ => {
-                        // Some of what arrives happened before.
+                        // Some of what arrives happened before, and some is taken back.
                         let at = Tick(now - if what == 5 { 5_000 } else { 0 });
-                        let latest = known.entry(key).or_insert(at);
-                        *latest = at.max(*latest);
-                        profiles.update(key, |profile| profile.show(at, None, None));
+                        profiles.update(key, |profile| match what {
+                            8 => profile.convert(at),
+                            9 => profile.retract(),
+                            _ => profile.show(at, None, None),
+                        });
+                        known.insert(key, profiles.get(key).expect("just changed").last_seen());
                     }
                 }
                 prop_assert_eq!(profiles.len(), known.len());
                 prop_assert!(known.keys().all(|key| profiles.get(*key).is_some()));
             }
         }
+    }
+
+    #[test]
+    fn an_hour_is_put_in_order_bit_by_bit() {
+        let mut profiles = Profiles::default();
+        for user in 0..1_000 {
+            let key = ProfileKey::of(UserKey(user), AdvertiserCode(0));
+            profiles.update(key, |profile| profile.show(Tick(8 * HOUR_S), None, None));
+        }
+        profiles.prepare(Tick(9 * HOUR_S));
+        assert!(!profiles.evict_before(Tick(1)), "nobody was seen that long ago");
+        let left = 1_000 - ORDERED_PER_TICK - ORDERED_PER_EVICTION;
+        assert_eq!((profiles.unordered.len(), profiles.oldest.len()), (left, 1_000 - left));
+        assert!(profiles.evict_before(Tick(u32::MAX)), "who is the first shows when all are in order");
+        assert_eq!((profiles.unordered.len(), profiles.oldest.len()), (0, 999));
     }
 
     #[test]

@@ -271,13 +271,15 @@ impl Engine {
         self.impressions.open(goal)
     }
 
-    /// Profiles, impressions and conversions that are kept.
-    pub fn sizes(&self) -> [(&'static str, usize); 4] {
+    /// Entries of the tables that grow and shrink: profiles, impressions and conversions that are kept, people in
+    /// quarantine, and ids that were forgotten, as long as tokens of before are accepted.
+    pub fn sizes(&self) -> [(&'static str, usize); 5] {
         [
             ("profiles", self.profiles.len()),
             ("live_impressions", self.impressions.len()),
             ("kept_conversions", self.conversions.len()),
             ("quarantined", self.guards.len()),
+            ("forgotten", self.forgotten.len()),
         ]
     }
 }

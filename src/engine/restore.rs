@@ -175,6 +175,10 @@ fn take(
     Ok(())
 }
 
+/// Impressions or conversions that an engine counts in its life, as far as an image is believed: a million a second for
+/// 140,000 years.
+const NUMBERS_MAX: u64 = 1 << 62;
+
 const TWICE: Fault = Fault { offset: 0, what: "it comes twice" };
 
 fn wrong(kind: Kind, number: u64, fault: Fault) -> RestoreError {
@@ -303,6 +307,9 @@ impl Engine {
         let next = |bytes: &mut Reader<'_>| Ok((bytes.long()?, bytes.long()?, bytes.tick()?));
         let (next_impression, next_conversion, looked): (_, _, Tick) = others.one(Kind::Next, 0, next)?;
         self.guards.restore_looked(looked);
+        if next_impression.max(next_conversion) > NUMBERS_MAX {
+            return Err(wrong(Kind::Next, 0, fault("so many numbers were never given")));
+        }
         let (goals, advertisers) = (self.goals.len(), self.advertisers.len());
         for (id, impression) in &impressions {
             if *id >= next_impression || impression.goal.index() >= goals {

@@ -14,14 +14,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use smallvec::SmallVec;
 
+use super::Engine;
 use super::entries::{Entries, Kind};
 use super::packed::Packed;
 use super::profiles::ProfileKey;
 use crate::hash::KeyHasher;
 
 const SHARDS: usize = 4_096;
-/// Profiles read at once without memory of their own being found for it.
-const AT_ONCE: usize = 16;
 /// Bytes that memory is read by.
 const LINE_BYTES: usize = 64;
 
@@ -59,7 +58,8 @@ enum Aside {
     Unwanted,
     /// Nothing has changed. To begin a walk takes no memory: new memory for all maps at once could take milliseconds.
     Nothing,
-    Some(Box<Map<Option<Packed>>>),
+    /// What they were.
+    Kept(Box<Map<Option<Packed>>>),
 }
 
 impl Default for Shards {
@@ -83,9 +83,9 @@ impl Profiles {
     /// To be called before a profile changes, comes or goes.
     fn keep(&mut self, key: ProfileKey) {
         if matches!(self.aside, Aside::Nothing) {
-            self.aside = Aside::Some(Box::default());
+            self.aside = Aside::Kept(Box::default());
         }
-        if let Aside::Some(aside) = &mut self.aside
+        if let Aside::Kept(aside) = &mut self.aside
             && let Place::Vacant(place) = aside.entry(key)
         {
             place.insert(self.map.get(&key).cloned());
@@ -103,14 +103,15 @@ impl Shards {
         self.shard(key).read().map.get(&key).map(look)
     }
 
-    /// Reads profiles, each wait for memory beside the others; something of what they hold.
+    /// Reads profiles, at most [`Engine::AHEAD`], each wait for memory beside the others; something of what they hold.
     ///
     /// A lock ends what the processor does ahead, so all are taken first. One that is not free is passed over, as
     /// nobody may wait for a lock while holding another.
     pub fn prefetch(&self, keys: &[ProfileKey]) -> u8 {
         let free = |key: &ProfileKey| Some((*key, self.shard(*key).0.try_read().ok()?));
-        let shards: SmallVec<[_; AT_ONCE]> = keys.iter().filter_map(free).collect();
-        let found: SmallVec<[&Packed; AT_ONCE]> = shards.iter().filter_map(|(key, shard)| shard.map.get(key)).collect();
+        let shards: SmallVec<[_; Engine::AHEAD]> = keys.iter().filter_map(free).collect();
+        let found = shards.iter().filter_map(|(key, shard)| shard.map.get(key));
+        let found: SmallVec<[&Packed; Engine::AHEAD]> = found.collect();
         found.iter().flat_map(|profile| profile.as_bytes().iter().step_by(LINE_BYTES)).fold(0, |sum, byte| sum ^ byte)
     }
 
@@ -185,7 +186,7 @@ impl ProfileWalk {
         let Some(shard) = self.shards.shards.get(self.next) else { return false };
         let profiles = shard.read();
         let aside = match &profiles.aside {
-            Aside::Some(aside) => Some(&**aside),
+            Aside::Kept(aside) => Some(&**aside),
             Aside::Nothing | Aside::Unwanted => None,
         };
         let mut write = |key: &ProfileKey, profile: &Packed| {

@@ -36,7 +36,7 @@ impl Audit<'_> {
         let kept = (self.reference.kept().count(), self.reference.kept_conversions().count());
         let sizes = self.engine.sizes().map(|(_, size)| size);
         let expected = [self.reference.histories.len(), kept.0, kept.1, self.reference.quarantine.len()];
-        assert_eq!(sizes, expected, "profiles, impressions, conversions, quarantined");
+        assert_eq!(sizes[..4], expected, "profiles, impressions, conversions, quarantined");
     }
 
     pub fn whole(&self) {

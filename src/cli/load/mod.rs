@@ -185,12 +185,13 @@ impl Load {
             None => format!("closed loop, {} ahead", self.ahead),
         };
         format!(
-            "{}: {} × {} a {}, {how}, {}\n",
+            "{}: {} × {} a {}, {how}, {}, seed {}\n",
             plan.call.name(),
             words::several(self.connections as usize, "connection"),
             words::several(plan.items as usize, plan.call.item()),
             plan.call.message(),
-            self.span
+            self.span,
+            self.seed
         )
     }
 
