@@ -2,8 +2,8 @@
 //!
 //! An hour is a list, not a set: whoever is seen again in a later hour is put on its list and stays on the earlier one,
 //! and who reads an entry asks the profile whether it still holds. So a change of hours costs one step at the end of a
-//! list, where a set wants two searches in memory that lies anywhere, and a profile costs 8 to 16 bytes instead of
-//! some 20. Entries that hold no more are swept out bit by bit once they are as many as there are profiles. Those of
+//! list, where a set wants two searches in memory that lies anywhere, and a profile costs 8 to 16 bytes, where a set
+//! takes 10 to 20. Entries that hold no more are swept out bit by bit once they are as many as there are profiles. Those of
 //! somebody who was forgotten may stay until their hour is read: in memory alone, hashed, with nothing behind them.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::profiles::ProfileKey;
 
 /// Lists of an hour: of one, and of no more, is looked for somebody who is to be taken off.
 const PARTS: usize = 64;
-/// Entries looked at when one is added and there are too many: were it one, as many would come as go.
+/// Entries looked at when one is added and there are too many: of two, one would go where every other one holds.
 const SWEPT_AT_ONCE: usize = 4;
 /// Entries that are never too many.
 const FEW: usize = if cfg!(test) { 16 } else { 8_192 };
