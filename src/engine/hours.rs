@@ -3,8 +3,9 @@
 //! An hour is a list, not a set: whoever is seen again in a later hour is put on its list and stays on the earlier one,
 //! and who reads an entry asks the profile whether it still holds. So a change of hours costs one step at the end of a
 //! list, where a set wants two searches in memory that lies anywhere, and a profile costs 8 to 16 bytes, where a set
-//! takes 10 to 20. Entries that hold no more are swept out bit by bit once they are as many as there are profiles. Those of
-//! somebody who was forgotten may stay until their hour is read: in memory alone, hashed, with nothing behind them.
+//! takes 10 to 20. Entries that hold no more are swept out bit by bit once they are as many as there are profiles.
+//! Those of somebody who was forgotten may stay until their hour is read: in memory alone, hashed, with nothing behind
+//! them.
 
 use std::collections::BTreeMap;
 
