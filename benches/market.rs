@@ -1,13 +1,19 @@
-//! Auctions a second of recorded auctions played again, by policy; the engine in the loop last.
+//! Auctions a second, by policy: recorded auctions played again, and a made-up market with its people. The engine in the
+//! loop comes last of each.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use inkling::hash;
 use inkling::market::draws::Draws;
+use inkling::market::driven::{BaseBid, settings_of};
+use inkling::market::policy::Policy;
 use inkling::market::recorded::{
     Auction, BID_MAX, Bidder, Constant, Inkling, Linear, Ortb, Paced, Random, Rule, Truthful,
 };
+use inkling::market::run::Market;
+use inkling::market::scenario::Scenario;
+use inkling::market::truth::Truth;
 
 const MEAN: f64 = 0.001;
 
@@ -51,5 +57,25 @@ fn policies(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, policies);
+/// One seed of `simulations/retail.toml`, by one policy alone, on one thread: all that people do, and what becomes of
+/// bids. Who the people are and when they come is drawn before.
+fn made_up(criterion: &mut Criterion) {
+    let text = include_str!("../simulations/retail.toml");
+    let scenario = Scenario::parse("retail.toml", text).expect("the scenario is read by tests too");
+    let (truth, settings) = (Truth::new(&scenario), settings_of(&scenario));
+    let market = Market::new(&scenario, &truth, None, &settings, 1);
+    let auctions: u64 = market.play(Policy::Flat, 1.0, false).days.iter().map(|day| day.auctions).sum();
+    let mut group = criterion.benchmark_group("a made-up market");
+    group.throughput(Throughput::Elements(auctions)).sample_size(10);
+    let inkling = [BaseBid::Flat, BaseBid::Context, BaseBid::Stated].map(Policy::Inkling);
+    let simple = [Policy::Flat, Policy::Random, Policy::LinearPaced, Policy::Ortb, Policy::Filtering];
+    for policy in simple.into_iter().chain(inkling) {
+        group.bench_function(policy.name(), |bencher| {
+            bencher.iter(|| black_box(market.play(policy, 1.0, false)).all);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, policies, made_up);
 criterion_main!(benches);
