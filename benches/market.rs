@@ -1,5 +1,5 @@
-//! Auctions a second, by policy: recorded auctions played again, and a made-up market with its people. The engine in the
-//! loop comes last of each.
+//! Auctions a second, by policy: recorded auctions played again, and a made-up market with its people. The engine in
+//! the loop comes last of each.
 
 use std::hint::black_box;
 

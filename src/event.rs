@@ -141,6 +141,15 @@ pub enum Converter {
         /// The user, where the sender knows: otherwise the impression's.
         user: Option<UserKey>,
     },
+    /// The same, as a token says: somebody who was forgotten since it was sealed is nobody.
+    Token {
+        /// The opportunity.
+        opportunity: OpportunityKey,
+        /// The user, where the token knows.
+        user: Option<UserKey>,
+        /// When it was scored.
+        scored_at: Timestamp,
+    },
 }
 
 /// A conversion is taken back.

@@ -54,10 +54,22 @@ pub struct GoalScore {
     pub logit: f32,
     /// The calibrated probability.
     pub p: f32,
-    /// The bid multiplier. In the control arm, where 1 was answered, the one that a treated user would have got.
+    /// The bid multiplier. In the control arm, where 1 was answered, the one that a treated user would have got. 0
+    /// where a campaign's combined factor stood for it and another goal leads that: see [`GoalScore::bid`].
     pub multiplier: f32,
     /// Whether that multiplier was drawn instead of taken at its mean, and answered. Never in another arm than treated.
     pub is_explored: bool,
+}
+
+/// [`GoalScore::multiplier`] of a goal that was not bid by.
+pub const NOT_BID: f64 = 0.0;
+
+impl GoalScore {
+    /// The multiplier that was bid by, or would have been for a treated user; `None` where another goal led what was
+    /// bid.
+    pub fn bid(&self) -> Option<f64> {
+        Some(f64::from(self.multiplier)).filter(|multiplier| *multiplier > NOT_BID)
+    }
 }
 
 /// Group of an experiment a user belongs to.

@@ -1,5 +1,6 @@
 //! The command line of Inkling: parse, dispatch, print the error once.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
             // A configuration may have several mistakes, one a line; what begins with spaces belongs to the one above.
             for line in causes.join(": caused by ").lines() {
                 let prefix = if line.starts_with(' ') { "" } else { "error: " };
-                eprintln!("{prefix}{line}");
+                // Where nobody can read it, the exit code still tells.
+                let _ = writeln!(std::io::stderr(), "{prefix}{line}");
             }
             ExitCode::FAILURE
         }

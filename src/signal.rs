@@ -76,6 +76,11 @@ pub struct Signal {
 pub struct Combined {
     /// Factor on the value of an impression, as that of a [`Signal`].
     pub multiplier: f64,
+    /// The one that a treated user would get.
+    pub treated_multiplier: f64,
+    /// The goal with the largest weight: its exponent, bounds and spend factor are those of the combined factor, and it
+    /// learns what that spends.
+    pub lead: GoalCode,
     /// How `multiplier` was drawn: where that of the goal with the largest weight was.
     pub explored: Option<Explored>,
     /// Do not bid at all, and why: where that is said for every goal.

@@ -4,10 +4,11 @@
 
 use inkling::exposure::Arm;
 use inkling::journey::{Discovery, Line};
+use inkling::learn::calibration::Calibrator;
 use inkling::market::stream::{Delays, Made, Micro, Stream};
 use inkling::math;
 use inkling::replay::Player;
-use inkling::units::Timestamp;
+use inkling::units::{Span, Timestamp};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -116,4 +117,23 @@ fn intervals_hold_the_truth_about_as_often_as_they_say() {
     }
     // Wider than they need be where steps tell, and as narrow as they may be where nothing but rare places tells.
     assert!(held.iter().all(|holds| *holds >= 0.88), "{held:?}");
+}
+
+/// A tracker whose clock runs an hour ahead: each of its impressions comes before the tick that begins its cohort.
+#[test]
+fn a_sender_ahead_of_time_keeps_no_cohort_from_counting() {
+    const HOUR_MS: u64 = 3_600_000;
+    let window = Span::days(30);
+    let shift = |ahead: u64| {
+        let mut calibrator = Calibrator::new(window);
+        // Twice as many conversions as predicted, each soon after its impression.
+        for at in (0..2 * window.0).step_by(HOUR_MS as usize) {
+            calibrator.advance(at);
+            calibrator.show(at + ahead, -1.0, 1.0);
+            calibrator.convert(at, at + 1, 2.0 * math::sigmoid(-1.0), 1.0);
+        }
+        calibrator.curve().shift(-1.0)
+    };
+    assert!(shift(0) > 0.4, "{}", shift(0));
+    assert!((shift(HOUR_MS) - shift(0)).abs() < 0.05, "{}, not {}", shift(HOUR_MS), shift(0));
 }

@@ -97,6 +97,13 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
     assert!(service.explain("alice").await.user.is_some(), "a restart forgets nobody");
     service.admin().forget(pb::ForgetRequest { user: "alice".into() }).await.unwrap();
     assert!(service.explain("alice").await.user.is_none(), "forgotten at once");
+    // Tokens of before bring nobody back, by whatever notice.
+    let token = &scored.results[0].token;
+    let by_token = pb::conversion::By::Token(token.clone());
+    let bought = pb::Conversion { by: Some(by_token), goal: "purchase".into(), ..Default::default() };
+    let bought = pb::Event { body: Some(pb::event::Body::Conversion(bought)), ..Default::default() };
+    service.track(vec![at(impression(token), 6), at(bought, 7)]).await;
+    assert!(service.explain("alice").await.user.is_none(), "a token of before is nobody's");
     // Tokens that were sealed before are refused for as long as tokens are accepted: so long the key is remembered.
     let mut seconds = 3_600;
     let_snapshots_pass(&service, 1 + KEPT as u64 + 1, &mut seconds).await;

@@ -286,6 +286,13 @@ fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {
     };
     writeln!(out, "\nSERVICE")?;
     line(out, "listens", format_args!("gRPC on {}, HTTP on {}; {workers}, {clock}", server.grpc, server.http))?;
+    if [server.grpc, server.http].iter().any(|address| !address.ip().is_loopback()) {
+        line(
+            out,
+            "",
+            "other machines can reach that: `inkling serve` does it with --insecure only, without TLS and keys",
+        )?;
+    }
     line(
         out,
         "answers",

@@ -1,5 +1,6 @@
 //! What the commands share that work on a data directory.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +34,11 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
     Ok(ground)
 }
 
-/// Tells the operator on standard error, at once.
+/// Tells the operator on standard error, at once. A service whose words nobody can read any more works on.
 pub fn teller() -> Tell {
-    Arc::new(|what| eprintln!("inkling: {what}"))
+    Arc::new(|what| {
+        let _ = writeln!(std::io::stderr(), "inkling: {what}");
+    })
 }
 
 /// Where and how surely events are kept, in words.

@@ -49,6 +49,12 @@ fn free(log: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where a log stands until it is whole: half a log would be taken for a whole one. The ending says how it is packed.
+fn unfinished(log: &Path) -> PathBuf {
+    let name = log.file_name().unwrap_or_default().to_string_lossy();
+    log.with_file_name(format!(".unfinished-{name}"))
+}
+
 fn name(text: &str) -> Result<Id, String> {
     Id::new(text).map_err(|error| error.to_string())
 }
@@ -66,23 +72,27 @@ impl Export {
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
+        ensure!(selection.from <= selection.to, "--from is later than --to: nothing lies between them");
         free(&self.log)?;
-        let mut writer = JourneyWriter::create(&self.log)?;
+        let unfinished = unfinished(&self.log);
+        let mut writer = JourneyWriter::create(&unfinished)?;
         let exported = export(engine, || directory.reader(after), &mut writer, &selection);
         let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
             writer.finish()?;
+            std::fs::rename(&unfinished, &self.log)?;
             Ok(exported)
         });
         if finished.is_err() {
-            // Half a log would be taken for a whole one.
-            let _ = std::fs::remove_file(&self.log);
+            let _ = std::fs::remove_file(&unfinished);
         }
         let exported = finished.with_context(|| format!("{}: not exported", self.directory.display()))?;
         let text = format!(
-            "{}: {}; left out: {} that a journey log has no word for, {} of people who were forgotten\n",
+            "{}: {}; left out: {} that a journey log has no word for, {} that changed nothing when they came, {} \
+             of people who were forgotten\n",
             self.log.display(),
             words::several(exported.lines as usize, "line"),
             words::several(exported.wordless as usize, "record"),
+            words::count(exported.refused as usize),
             words::count(exported.forgotten as usize),
         );
         super::print(&text).context("cannot write to standard output")

@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use super::json::{self, JsonError, Named};
+use crate::journey::BYTE_ORDER_MARK;
 
 /// Most bytes of one object: more than that, a service with default limits does not take as one message.
 pub const OBJECT_BYTES_MAX: usize = 1 << 20;
@@ -152,6 +153,9 @@ impl Objects {
                 return Ok(None);
             }
             self.line += 1;
+            if self.line == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
             if bytes.len() > OBJECT_BYTES_MAX {
                 if bytes.last() != Some(&b'\n') {
                     self.reader.skip_until(b'\n').map_err(|error| self.unreadable(error))?;

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 
 use crate::units::Span;
@@ -15,11 +15,17 @@ use crate::units::Span;
 #[derive(Debug, Clone, Args)]
 pub struct Remote {
     /// Where the service listens for gRPC
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7610")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7610", value_parser = address)]
     address: String,
     /// Give up when the connection or an answer takes longer
     #[arg(long, value_name = "SPAN", default_value = "20s", value_parser = patience)]
     timeout: Span,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let wrong = || "is not a host and a port, such as 127.0.0.1:7610".to_owned();
+    let uri: Uri = format!("http://{text}").parse().map_err(|_| wrong())?;
+    if uri.port().is_none() || uri.path() != "/" { Err(wrong()) } else { Ok(text.to_owned()) }
 }
 
 fn patience(text: &str) -> Result<Span, String> {
@@ -47,13 +53,7 @@ impl Remote {
     /// # Errors
     /// When nobody answers, with what to do about it.
     pub async fn connect(&self) -> anyhow::Result<Channel> {
-        let address = &self.address;
-        let wrong = || format!("--address {address}: not a host and a port, such as 127.0.0.1:7610");
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).with_context(wrong)?;
-        if endpoint.uri().port().is_none() || endpoint.uri().path() != "/" {
-            bail!(wrong());
-        }
-        let endpoint = endpoint
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?
             .tcp_nodelay(true)
             .connect_timeout(self.timeout())
             // A peer that has vanished without a word is noticed even while nothing is asked of it.

@@ -2,6 +2,7 @@
 //! with their tokens, conversions learned.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -74,7 +75,7 @@ pub async fn play(
             Err(error @ JourneyError::Line { .. }) => {
                 lines.bad += 1;
                 if lines.bad <= BAD_LINES_SHOWN {
-                    eprintln!("  {error}");
+                    let _ = writeln!(std::io::stderr(), "  {error}");
                 }
             }
             Err(error) => return Err(error.into()),

@@ -3,12 +3,27 @@
 //!
 //! *Invariants.* Everything that is shown came over the wire: the demo has no other way to the engine.
 
+/// Says something on standard output. A demo that nobody listens to any more (`| head`) goes on to its end.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
+/// The same, without a new line behind it.
+macro_rules! show {
+    ($($words:tt)*) => {{
+        let _ = write!(std::io::stdout(), $($words)*);
+    }};
+}
+
 pub mod client;
 pub mod journey;
 mod shop;
 mod shoppers;
 mod show;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,8 +128,8 @@ fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
 /// When the log cannot be read, or the service fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     match &options.journey {
-        None => println!("seed {}: {} made-up shoppers over {} days", options.seed, options.shoppers, options.days),
-        Some(path) => println!("{}: looking for its advertisers, goals and actions", path.display()),
+        None => say!("seed {}: {} made-up shoppers over {} days", options.seed, options.shoppers, options.days),
+        Some(path) => say!("{}: looking for its advertisers, goals and actions", path.display()),
     }
     let settings = match &options.journey {
         Some(path) => journey::settings(path, options.window)?,
@@ -126,7 +141,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     };
     let data = options.data.as_deref().or(temporary.as_ref().map(TempDir::path)).expect("one of the two is there");
     let service = Service::start(settings.clone(), data)?;
-    println!("service on gRPC {}, HTTP {}; its clock follows the events", service.grpc, service.http);
+    say!("service on gRPC {}, HTTP {}; its clock follows the events", service.grpc, service.http);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let played = runtime.block_on(async {
         let play = async {
@@ -145,7 +160,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
         if options.keep {
-            println!("\nThe service goes on at {} until you press Ctrl-C.", service.grpc);
+            say!("\nThe service goes on at {} until you press Ctrl-C.", service.grpc);
             tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
         }
         anyhow::Ok(())
@@ -161,7 +176,7 @@ async fn play_shop(options: &Options, client: &mut Client) -> anyhow::Result<()>
     let started = Stopwatch::start();
     let bids = shop::play(&mut world, client, options.seed).await?;
     let elapsed = started.elapsed();
-    println!(
+    say!(
         "{} events of shoppers tracked, among them {} purchases; every opportunity scored over ScoreStream",
         crate::report::table::count(bids.actions as f64),
         crate::report::table::count(bids.purchases as f64),
@@ -226,7 +241,7 @@ const PERSONAS: [Persona; 7] = [
 /// Scores the personas, with the reasons in words.
 async fn show_personas(options: &Options, client: &mut Client) -> anyhow::Result<()> {
     let now_ms = START_MS + options.days * 24 * HOUR_MS;
-    println!("\nSIGNALS for seven users, with the three strongest reasons each");
+    say!("\nSIGNALS for seven users, with the three strongest reasons each");
     let mut market = StdRng::seed_from_u64(options.seed);
     for (number, (who, visits)) in PERSONAS.into_iter().enumerate() {
         let user = format!("persona-{number}");

@@ -1,5 +1,6 @@
 //! What the demo prints: the service's own answers, in the words of the trade.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,7 +25,7 @@ pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
     let request = v1::GetFunnelRequest { advertiser: advertiser.to_owned() };
     let funnel = client.insight().get_funnel(request).await.context("GetFunnel")?.into_inner();
     let (sessions, users) = (count(funnel.sessions), count(funnel.users as f64));
-    println!("\nFUNNEL of {advertiser}: {sessions} sessions, {users} users (older ones fade)");
+    say!("\nFUNNEL of {advertiser}: {sessions} sessions, {users} users (older ones fade)");
     let mut table = Table::new(&[
         ("milestone", Align::Left),
         ("", Align::Left),
@@ -36,18 +37,18 @@ pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
         [action.action.clone(), action.words.clone(), count(action.count), rate]
     };
     funnel.actions.iter().filter(|action| action.position > 0).for_each(|action| table.row(row(action)));
-    print!("{table}");
+    show!("{table}");
     let others = funnel.actions.iter().filter(|action| action.position == 0);
     let others: Vec<_> = others.filter(|action| !QUARTILES.contains(&action.action.as_str())).take(6).collect();
     if !others.is_empty() {
         let words = others.iter().map(|action| format!("{} {:.1}", action.action, action.per_100_sessions));
-        println!("  beside the path, per 100 sessions: {}", words.collect::<Vec<_>>().join(", "));
+        say!("  beside the path, per 100 sessions: {}", words.collect::<Vec<_>>().join(", "));
     }
     let times = |name: &&str| funnel.actions.iter().find(|action| action.action == **name).map(|action| action.count);
     if let Some(started) = times(&QUARTILES[0]).filter(|started| *started > 0.0) {
         let reached = QUARTILES[1..].iter().filter_map(times).map(|times| percent(times / started));
         let reached = reached.collect::<Vec<_>>().join(", ");
-        println!("  of {} videos started, watched to 25/50/75/100 %: {reached}", count(started));
+        say!("  of {} videos started, watched to 25/50/75/100 %: {reached}", count(started));
     }
     Ok(())
 }
@@ -59,7 +60,7 @@ pub async fn funnel(client: &Client, advertiser: &str) -> anyhow::Result<()> {
 pub async fn segments(client: &Client, advertiser: &str, goal: &str) -> anyhow::Result<()> {
     let request = v1::GetSegmentsRequest { advertiser: advertiser.to_owned(), goal: goal.to_owned() };
     let segments = client.insight().get_segments(request).await.context("GetSegments")?.into_inner();
-    print!("\n{}", segment_report(&segments, goal));
+    show!("\n{}", segment_report(&segments, goal));
     Ok(())
 }
 
@@ -114,7 +115,7 @@ pub async fn actions(client: &Client, advertiser: &str, goal: &str) -> anyhow::R
     let mut effects = client.insight().get_actions(request).await.context("GetActions")?.into_inner().actions;
     let times = |effect: &v1::ActionEffect| effect.action.as_ref().map_or(0.0, |action| action.count);
     effects.sort_by(|one, other| times(other).total_cmp(&times(one)));
-    println!("\nACTIONS by frequency, and what impressions to people who had done them before led to ({goal})");
+    say!("\nACTIONS by frequency, and what impressions to people who had done them before led to ({goal})");
     let mut table = Table::new(&[
         ("action", Align::Left),
         ("users", Align::Right),
@@ -141,7 +142,7 @@ pub async fn actions(client: &Client, advertiser: &str, goal: &str) -> anyhow::R
             interval,
         ]);
     }
-    print!("{table}");
+    show!("{table}");
     Ok(())
 }
 
@@ -164,7 +165,7 @@ pub fn signal(who: &str, signal: &v1::Signal) {
         v1::NeutralReason::ControlArm => ", in the control arm".to_owned(),
         other => format!(", neutral: {}", other.as_str_name()),
     };
-    println!(
+    say!(
         "  {who:<36} × {:.2}   p {} ({} … {}), base bid pays for {}{neutral}",
         signal.multiplier,
         percent(signal.p_conversion),
@@ -174,13 +175,13 @@ pub fn signal(who: &str, signal: &v1::Signal) {
     );
     for reason in &signal.reasons {
         let flag = if reason.collided { " (shares its slot)" } else { "" };
-        println!("  {:<38} {}{flag}", "", reason.words);
+        say!("  {:<38} {}{flag}", "", reason.words);
     }
 }
 
 /// What came of bids with small and large multipliers.
 pub fn bands(bids: &Bids) {
-    println!("\nBIDS by multiplier: did those who were bid up come back to buy?");
+    say!("\nBIDS by multiplier: did those who were bid up come back to buy?");
     let mut table = Table::new(&[
         ("multiplier", Align::Left),
         ("opportunities", Align::Right),
@@ -210,27 +211,27 @@ pub fn bands(bids: &Bids) {
             each,
         ]);
     }
-    print!("{table}");
+    show!("{table}");
 }
 
 /// What went over the wire, and how fast.
 pub fn traffic(traffic: &Traffic, elapsed: Duration) {
     let calls = traffic.accepted + traffic.duplicates + traffic.rejected + traffic.scored;
-    println!(
+    say!(
         "\nTRAFFIC over gRPC, one bidder in step with its events: {} events and {} scores in {:.1} s, {} a second",
         count((traffic.accepted + traffic.duplicates + traffic.rejected) as f64),
         count(traffic.scored as f64),
         elapsed.as_secs_f64(),
         count(calls as f64 / elapsed.as_secs_f64().max(1e-9)),
     );
-    println!(
+    say!(
         "  a score took p50 {:.0} µs, p99 {:.0} µs from question to answer; {} events refused, {} repeated",
         traffic.wait_us(50.0),
         traffic.wait_us(99.0),
         count(traffic.rejected as f64),
         count(traffic.duplicates as f64),
     );
-    traffic.refusals.iter().for_each(|refusal| println!("  refused: {refusal}"));
+    traffic.refusals.iter().for_each(|refusal| say!("  refused: {refusal}"));
 }
 
 /// What was in a journey log, and what the service made of it.
@@ -259,9 +260,9 @@ pub async fn journey(client: &Client, lines: &Lines) -> anyhow::Result<()> {
         let cell = |number: Option<u64>| number.map(|number| count(number as f64)).unwrap_or_default();
         table.row([what.to_owned(), cell(from_log), cell(applied)]);
     }
-    println!();
-    print!("{table}");
-    println!("  digest of the state after frame {}: {}", state.seq, state.digest);
+    say!();
+    show!("{table}");
+    say!("  digest of the state after frame {}: {}", state.seq, state.digest);
     Ok(())
 }
 
@@ -273,15 +274,15 @@ pub async fn goal(client: &Client, advertiser: &str, goal: &str) -> anyhow::Resu
     let request = v1::GetGoalRequest { advertiser: advertiser.to_owned(), goal: goal.to_owned() };
     let report = client.insight().get_goal(request).await.context("GetGoal")?.into_inner();
     let sum = |pick: fn(&v1::ArmReport) -> f64| report.arms.iter().map(pick).sum::<f64>();
-    println!("\nGOAL {goal} of {advertiser}");
-    println!(
+    say!("\nGOAL {goal} of {advertiser}");
+    say!(
         "  {} impressions, {} conversions credited to them, {} without any; base bid pays for {}",
         count(report.impressions),
         count(report.conversions),
         count(report.organic_conversions),
         percent(report.baseline),
     );
-    println!(
+    say!(
         "  answered probabilities promised {} conversions, {} came so far ({} impressions still wait)",
         count(sum(|arm| arm.predicted)),
         count(sum(|arm| arm.positives)),

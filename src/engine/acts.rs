@@ -5,6 +5,7 @@ use super::apply::Refused;
 use super::conversions::Conversion;
 use super::outcomes::Reached;
 use super::paths::Noted;
+use super::people::LINKED_MAX;
 use super::profile::Act;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
@@ -152,7 +153,12 @@ impl Engine {
         if self.people.members(one).len() + self.people.members(other).len() > limit {
             return Err(Rejection::LinkFull { limit }.into());
         }
-        let (root, other) = self.oldest_first(one, other);
+        if !self.people.has_room() {
+            return Err(Rejection::Full { what: "linked ids", limit: LINKED_MAX }.into());
+        }
+        // Which of two ids becomes the person's decides the arm. Nothing that an ad does may move that, as it would if
+        // it were the one that acted first: only who was shown an ad can have clicked it.
+        let (root, other) = (one.min(other), one.max(other));
         for advertiser in 0..self.advertisers.len() {
             self.merge_profiles(AdvertiserCode(advertiser as u16), root, other);
             self.advertisers[advertiser].support.iter_mut().for_each(|support| support.rename(other.0, root.0));
@@ -170,16 +176,6 @@ impl Engine {
         self.tally.links += 1;
         self.changed();
         Ok(())
-    }
-
-    /// The two ids, first the one that acted first with anyone; of equals the smaller key.
-    fn oldest_first(&self, one: UserKey, other: UserKey) -> (UserKey, UserKey) {
-        let first_acted = |user| {
-            let keys = (0..self.advertisers.len()).map(|code| ProfileKey::of(user, AdvertiserCode(code as u16)));
-            let acted = keys.filter_map(|key| self.profiles.get(key)).map(|profile| profile.first_acted);
-            acted.filter(|tick| *tick != Tick(0)).min().unwrap_or(Tick(u32::MAX))
-        };
-        if (first_acted(other), other) < (first_acted(one), one) { (other, one) } else { (one, other) }
     }
 
     fn merge_profiles(&mut self, advertiser: AdvertiserCode, root: UserKey, other: UserKey) {

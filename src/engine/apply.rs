@@ -160,7 +160,8 @@ impl Engine {
             is_changed |= goal.calibrator.advance(self.now.0);
             is_changed |= match entry.in_force.as_ref().is_some_and(|goal| goal.setting.multiplier.spend_control) {
                 true => goal.spend.advance(self.now.tick()),
-                false => goal.spend.stop(self.now.tick()),
+                // Not learned meanwhile, an old factor would be out of date when the control is switched on again.
+                false => goal.spend.stop(self.now.tick()) | goal.centre.forget_factor(),
             };
         }
         if is_changed {

@@ -40,10 +40,8 @@ pub(super) struct Centre {
 impl Centre {
     /// How much an impression counts: as if all had been bid for alike.
     pub fn weight(arm: Arm, answered: Option<GoalScore>) -> f64 {
-        match answered {
-            Some(answered) if arm == Arm::Treated => {
-                (1.0 / f64::from(answered.multiplier)).clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1)
-            }
+        match answered.and_then(|answered| answered.bid()) {
+            Some(multiplier) if arm == Arm::Treated => (1.0 / multiplier).clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1),
             _ => 1.0,
         }
     }
@@ -81,6 +79,11 @@ impl Centre {
     pub fn add_multiplier(&mut self, multiplier: f64, weight: f64) {
         let ln_factor = self.ln_factor - (multiplier - 1.0) * weight / MEMORY;
         self.ln_factor = ln_factor.clamp(-LN_FACTOR_BOUND, LN_FACTOR_BOUND);
+    }
+
+    /// Multipliers are no longer made 1 in the mean; true where they were moved.
+    pub fn forget_factor(&mut self) -> bool {
+        std::mem::take(&mut self.ln_factor) != 0.0
     }
 
     /// Appends its canonical bytes.

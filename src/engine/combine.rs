@@ -2,10 +2,11 @@
 
 use super::exploration::Draw;
 use super::multiplier::factor;
+use crate::exposure::Arm;
 use crate::ids::GoalCode;
 use crate::math;
 use crate::settings::Multiplier;
-use crate::signal::{Combined, NEUTRAL, Part, Signal, Suppression};
+use crate::signal::{Combined, NEUTRAL, Neutral, Part, Signal, Suppression};
 
 /// One goal of an objective, as it was scored.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,18 @@ pub(super) struct Doubt {
     pub variance: f64,
     /// How the opportunity is explored, where it is.
     pub draw: Option<Draw>,
+    /// Why the goal is neutral by itself, whatever arm the person is in.
+    pub neutral: Option<Neutral>,
+}
+
+impl Scored<'_> {
+    /// Why the goal would be neutral if the person were treated.
+    fn neutral(&self) -> Option<Neutral> {
+        match self.signal.neutral {
+            Some(Neutral::ControlArm) => self.doubt.neutral,
+            by_itself => by_itself,
+        }
+    }
 }
 
 /// Combines the expected worth of several goals, Σ w p, never their factors: each of those would pay for the same
@@ -38,36 +51,42 @@ pub(super) struct Doubt {
 /// `weight` is that of the person's segments. `None` where no goal is given.
 pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     let lead = goals.iter().rev().max_by(|one, other| one.weight.total_cmp(&other.weight))?;
-    let believed = |goal: &Scored<'_>| match goal.signal.neutral {
+    let believed = |goal: &Scored<'_>| match goal.neutral() {
         None => goal.signal.p_conversion,
         Some(_) => goal.signal.baseline,
     };
     let sum = |of: &dyn Fn(&Scored<'_>) -> f64| goals.iter().map(|goal| goal.weight * of(goal)).sum::<f64>();
     let (worth, baseline) = (sum(&believed), sum(&|goal| goal.signal.baseline));
-    let doubt = |goal: &Scored<'_>| match goal.signal.neutral {
+    let doubt = |goal: &Scored<'_>| match goal.neutral() {
         None => believed(goal) / worth * (1.0 - goal.signal.p_conversion) * goal.doubt.variance.sqrt(),
         Some(_) => 0.0,
     };
     let doubt = sum(&doubt);
-    let neutral = goals.iter().all(|goal| goal.signal.neutral.is_some()).then_some(lead.signal.neutral).flatten();
+    let neutral = goals.iter().all(|goal| goal.neutral().is_some()).then_some(lead.neutral()).flatten();
     let ln_ratio = math::ln(worth) - math::ln(baseline);
     let part = |goal: &Scored<'_>| Part {
         goal: goal.signal.goal,
         weight: goal.weight,
-        gain: goal.weight * (believed(goal) - goal.signal.baseline) / baseline,
+        gain: match goal.signal.neutral {
+            None => goal.weight * (goal.signal.p_conversion - goal.signal.baseline) / baseline,
+            Some(_) => 0.0,
+        },
     };
-    let (multiplier, explored) = match neutral {
+    let (treated_multiplier, explored) = match neutral {
         Some(_) => (NEUTRAL, None),
         None => factor(lead.settings, (ln_ratio, doubt * doubt), (weight, lead.signal.spend_factor), lead.doubt.draw),
     };
+    let is_control = lead.signal.arm == Arm::Control;
     Some(Combined {
-        multiplier,
-        explored,
+        multiplier: if is_control { NEUTRAL } else { treated_multiplier },
+        treated_multiplier,
+        lead: lead.signal.goal,
+        explored: explored.filter(|_| !is_control),
         suppress: suppression(goals),
         expected: sum(&|goal| goal.signal.p_conversion),
         interval: (sum(&|goal| goal.signal.interval.0), sum(&|goal| goal.signal.interval.1)),
         baseline,
-        neutral,
+        neutral: if is_control { Some(Neutral::ControlArm) } else { neutral },
         arm: lead.signal.arm,
         parts: goals.iter().map(part).collect(),
     })
@@ -86,8 +105,7 @@ pub(super) type Objective = Vec<(GoalCode, f64)>;
 mod tests {
     use super::*;
     use crate::engine::multiplier::{Base, multiplier};
-    use crate::exposure::Arm;
-    use crate::signal::{Neutral, Readiness};
+    use crate::signal::Readiness;
     use crate::units::Micros;
     use proptest::prelude::*;
 
@@ -116,7 +134,7 @@ mod tests {
     }
 
     fn unexplored(variance: f64) -> Doubt {
-        Doubt { variance, draw: None }
+        Doubt { variance, ..Doubt::default() }
     }
 
     /// Goals as (probability, baseline, variance, weight).
@@ -170,7 +188,7 @@ mod tests {
         let combined = |draws: [Option<Draw>; 2]| {
             let scored = |(signal, (draw, weight))| Scored {
                 signal,
-                doubt: Doubt { variance: 0.3, draw },
+                doubt: Doubt { variance: 0.3, draw, neutral: None },
                 weight,
                 settings: &settings,
             };
@@ -183,7 +201,9 @@ mod tests {
         let from_mean = math::ln(plain.multiplier) - told.ln_deviation * told.ln_deviation / 2.0;
         assert!((told.ln_mean - from_mean).abs() < 1e-12 && told.share == 0.01, "{told:?}");
         assert!((math::ln(lead.multiplier) - (told.ln_mean + 0.4 * told.ln_deviation)).abs() < 1e-12, "{lead:?}");
-        assert_eq!(Combined { multiplier: plain.multiplier, explored: None, ..lead }, plain, "all else stays");
+        let (multiplier, treated_multiplier) = (plain.multiplier, plain.treated_multiplier);
+        assert_eq!(lead.multiplier, lead.treated_multiplier);
+        assert_eq!(Combined { multiplier, treated_multiplier, explored: None, ..lead }, plain, "all else stays");
     }
 
     #[test]

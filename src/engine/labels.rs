@@ -81,8 +81,8 @@ impl Engine {
         let weight = Centre::weight(arm, answered);
         state.centre.add(corrected(logit), weight);
         if !of_person.is_empty() {
-            if let Some(answered) = answered.filter(|_| is_evened_out) {
-                state.centre.add_multiplier(f64::from(answered.multiplier) / state.spend.factor(), weight);
+            if let Some(multiplier) = answered.and_then(|answered| answered.bid()).filter(|_| is_evened_out) {
+                state.centre.add_multiplier(multiplier / state.spend.factor(), weight);
             }
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
             state.centre.add_person(corrected(logit), corrected(alone + state.centre.gap()), weight);
@@ -237,23 +237,24 @@ impl Engine {
         self.look_again(id, 0.0);
         for _ in 0..LOOKS_MAX {
             let Some(other) = self.goals[goal.index()].latest.next() else { break };
-            if !self.look_again(other, LOOK_WORTH) {
+            if self.look_again(other, LOOK_WORTH) == Looked::Little {
                 break;
             }
         }
     }
 
     /// Learns what an impression's label asks for under the current weights, p − y, less what was learned of it
-    /// before, head by head; where no head's step is as large as `worth`, it learns nothing and says false.
+    /// before, head by head; where no head's step is as large as `worth`, it learns nothing.
     ///
     /// While the weights stay, this is −1 for a first conversion, +1 for its retraction, and 0 for any other. When many
     /// conversions come at once, the weights do not stay: p rises for impressions that did not convert too. Those then
     /// pull back, as they would have, had they come in between (the stochastic average gradient of Schmidt, Le Roux and
     /// Bach, 2017, keeps the last gradient of each example for the same purpose).
-    fn look_again(&mut self, id: ImpressionId, worth: f64) -> bool {
+    fn look_again(&mut self, id: ImpressionId, worth: f64) -> Looked {
         let now = self.now.tick();
-        let Some(impression) = self.impressions.get_mut(id) else { return false };
-        let Some(features) = impression.features.as_ref().filter(|_| !impression.lesson.waits) else { return false };
+        let Some(impression) = self.impressions.get_mut(id) else { return Looked::Gone };
+        let learned = impression.features.as_ref().filter(|_| !impression.lesson.waits);
+        let Some(features) = learned else { return Looked::Gone };
         let state = &mut self.goals[impression.goal.index()];
         let label = if impression.standing > 0 { 1.0 } else { 0.0 };
         let (first, lesson) = (state.intercept.unwrap_or_default(), &mut impression.lesson);
@@ -263,11 +264,11 @@ impl Engine {
         let p = heads(&lanes, word).map(|logit| probability(intercept, logit));
         let steps: [f64; HEADS] = std::array::from_fn(|head| p[head] - label - f64::from(lesson.pulls[head]));
         if steps.iter().all(|step| step.abs() < worth) {
-            return false;
+            return Looked::Little;
         }
         state.learner.learn(features, scaled(steps, lesson.share), now);
         lesson.pulls.iter_mut().zip(steps).for_each(|(pull, step)| *pull += step as f32);
-        true
+        Looked::Learned
     }
 
     /// Gives the credit for a conversion to the joined impression that was touched last, to all that are joined, or to
@@ -443,6 +444,17 @@ impl Engine {
         self.impressions.remove(id);
         self.tally.impressions_evicted += 1;
     }
+}
+
+/// What a second look at an impression came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// It is not kept any more, or was never learned.
+    Gone,
+    /// The weights have hardly moved since it was learned.
+    Little,
+    /// It was learned again.
+    Learned,
 }
 
 /// Gradients of the heads, times a share, for a learner; the ladder's lane stays.

@@ -30,6 +30,7 @@ mod forgotten;
 mod ghosts;
 mod guards;
 mod hours;
+mod id_set;
 mod image;
 mod impressions;
 mod index;

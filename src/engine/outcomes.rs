@@ -102,7 +102,7 @@ impl Engine {
             let share = Lesson::share(notice.user.map_or(0, of_user));
             let seen = Seen { shown_at, share, arm: notice.arm, answered };
             let lesson = self.learn_negative(goal, notice.features.as_deref(), seen);
-            let class = answered.map(|answered| multiplier_class(answered.multiplier));
+            let class = answered.map(|answered| multiplier_class(&answered));
             let learned = Learned { answered: class, lesson };
             self.keep_impression(&notice, goal, learned, &before, shown_at);
             notice.user.iter().for_each(|root| self.reach(goal, *root, shown_at));
@@ -122,7 +122,8 @@ impl Engine {
             let goal = self.catalog.goals().get(score.goal.index());
             goal.is_some_and(|goal| goal.advertiser == exposure.advertiser && goal.in_force.is_some())
         };
-        let is_remembered = |user: &UserKey| !self.forgotten.covers(*user, exposure.scored_at);
+        // Of somebody who was forgotten since, the ad was shown to nobody, and nothing is learned of it.
+        let is_forgotten = exposure.user.is_some_and(|user| self.forgotten.covers(user, exposure.scored_at));
         let scores = exposure.goals.iter().filter(is_known).map(|score| (score.goal, Some(*score)));
         let goals: SmallVec<_> = once_each(scores, |(goal, _)| *goal);
         if goals.is_empty() {
@@ -131,12 +132,12 @@ impl Engine {
         Ok(Notice {
             opportunity: exposure.opportunity,
             advertiser: exposure.advertiser,
-            user: exposure.user.filter(is_remembered).map(|user| self.people.root(user)),
+            user: exposure.user.filter(|_| !is_forgotten).map(|user| self.people.root(user)),
             item: exposure.item,
             category: exposure.category,
             arm: exposure.arm,
-            externals: once_each(exposure.externals.iter().copied(), |segment| *segment),
-            features: Some(Arc::from(exposure.features.as_slice())),
+            externals: once_each(exposure.externals.iter().copied().filter(|_| !is_forgotten), |segment| *segment),
+            features: (!is_forgotten).then(|| Arc::from(exposure.features.as_slice())),
             goals,
             is_ghost: false,
         })
@@ -281,6 +282,9 @@ impl Engine {
         let (opportunity, user) = match event.by {
             Converter::User(user) => (None, Some(user)),
             Converter::Opportunity { opportunity, user } => (Some(opportunity), user),
+            Converter::Token { opportunity, user, scored_at } => {
+                (Some(opportunity), user.filter(|user| !self.forgotten.covers(*user, scored_at)))
+            }
         };
         let goal = self.goal(advertiser, &event.goal)?;
         let shown_to = || {
@@ -420,13 +424,14 @@ impl Engine {
             statistics.label(of, &before.done, change);
         }
         if let (Some(answered), Some(_)) = (answered, &notice.features) {
-            statistics.watch(notice.arm, multiplier_class(answered.multiplier), |watched| {
+            statistics.watch(notice.arm, multiplier_class(&answered), |watched| {
                 watched.outcome.impressions.add(1.0, tick, half_life);
                 watched.predicted.add(f64::from(answered.p), tick, half_life);
             });
         }
-        if let (Some(answered), Some(user), Some(cost)) = (answered, notice.user, cost) {
-            let (amount, multiplier) = (cost.amount.0 as f64, f64::from(answered.multiplier));
+        let multiplier = answered.and_then(|answered| answered.bid());
+        if let (Some(multiplier), Some(user), Some(cost)) = (multiplier, notice.user, cost) {
+            let amount = cost.amount.0 as f64;
             self.goals[goal.index()].spend.spend(notice.arm, user, amount, multiplier, self.now.tick());
         }
     }

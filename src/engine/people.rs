@@ -13,8 +13,10 @@ use crate::ids::UserKey;
 
 /// More ids than any settings let be one person.
 const LINKED_IDS_MAX: usize = 1 << 20;
+/// Ids that are linked with another, of all people: from there on a further link is refused.
+pub(super) const LINKED_MAX: usize = if cfg!(test) { 1_000 } else { 20_000_000 };
 
-/// From each linked id to its group's oldest one, the root. Shared with scorers; ids that are not linked are absent.
+/// From each linked id to its group's smallest one, the root. Shared with scorers; ids that are not linked are absent.
 #[derive(Debug, Default)]
 pub(super) struct Roots {
     roots: DashMap<UserKey, UserKey, KeyHasher>,
@@ -53,6 +55,16 @@ impl People {
 
     pub fn root(&self, user: UserKey) -> UserKey {
         self.roots.root(user)
+    }
+
+    /// Whether further ids may be linked.
+    pub fn has_room(&self) -> bool {
+        self.roots.roots.len() < LINKED_MAX
+    }
+
+    /// The ids of each person who has several, in no order.
+    pub fn linked(&self) -> impl Iterator<Item = &[UserKey]> {
+        self.groups.iter().map(|(_, members)| members.as_slice())
     }
 
     /// All ids of a person, given the root.
@@ -98,6 +110,22 @@ impl People {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Timestamp;
+
+    #[test]
+    fn links_have_a_bound() {
+        use crate::engine::{Applied, Engine};
+        use crate::event::{Event, Record};
+        let mut engine = Engine::new();
+        let mut link = |pair: u64| {
+            let event = Event::Link([2 * pair, 2 * pair + 1].map(UserKey));
+            engine.apply(&Record { at: Timestamp(1), occurred_at: Timestamp(1), event_id: None, event })
+        };
+        let pairs = LINKED_MAX as u64 / 2;
+        assert!((0..pairs).all(|pair| link(pair) == Applied::Done));
+        let refused = link(pairs);
+        assert!(matches!(&refused, Applied::Rejected(why) if why.label() == "full"), "{refused:?}");
+    }
 
     #[test]
     fn groups_grow_and_dissolve() {

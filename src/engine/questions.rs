@@ -271,6 +271,11 @@ impl Engine {
         self.impressions.open(goal)
     }
 
+    /// The ids of each person who has several, in no order.
+    pub fn linked(&self) -> impl Iterator<Item = &[UserKey]> {
+        self.people.linked()
+    }
+
     /// Entries of the tables that grow and shrink: profiles, impressions and conversions that are kept, people in
     /// quarantine, and ids that were forgotten, as long as tokens of before are accepted.
     pub fn sizes(&self) -> [(&'static str, usize); 5] {

@@ -3,7 +3,7 @@
 use super::bytes::{Bytes, Read, Reader};
 use super::entries::{Entries, Kind};
 use super::fifo::Fifo;
-use super::parted::PartedMap;
+use super::id_set::IdSet;
 
 /// Ids of one entry of an image.
 const PIECE_IDS: usize = 8_192;
@@ -12,37 +12,37 @@ const PIECE_IDS: usize = 8_192;
 #[derive(Debug, Default)]
 pub(super) struct RecentEvents {
     order: Fifo<u64>,
-    known: PartedMap<u64, ()>,
+    known: IdSet,
 }
 
 impl RecentEvents {
     /// Whether an id was not seen lately; from now on it was.
     pub fn is_new(&mut self, id: u64) -> bool {
-        let is_new = self.known.insert(id, ()).is_none();
+        let is_new = self.known.insert(id);
         if is_new {
             self.order.push(id);
         }
         is_new
     }
 
-    /// Looks at where new ids will stand, and at those that they will drive out; how many of them are known.
-    pub fn prefetch(&self, new: &[u64], max: usize) -> usize {
+    /// Looks at where new ids will stand, and at those that they will drive out; something of what stands there.
+    pub fn prefetch(&self, new: &[u64], max: usize) -> u64 {
         let beyond = (self.order.len() + new.len()).saturating_sub(max).min(new.len());
         let leaving = self.order.iter().take(beyond);
-        new.iter().copied().chain(leaving).filter(|id| self.known.get(id).is_some()).count()
+        self.known.look(new.iter().copied()) ^ self.known.look(leaving)
     }
 
     /// Takes back the latest [`RecentEvents::is_new`], which was true.
     pub fn take_back(&mut self) {
         let latest = self.order.take_back();
-        self.known.remove(&latest.expect("it was noted just before"));
+        self.known.remove(latest.expect("it was noted just before"));
     }
 
     /// Forgets the oldest beyond `max`.
     pub fn bound(&mut self, max: usize) {
         while self.order.len() > max {
             let oldest = self.order.pop();
-            self.known.remove(&oldest.expect("there are more than `max`"));
+            self.known.remove(oldest.expect("there are more than `max`"));
         }
     }
 
@@ -83,7 +83,7 @@ impl RecentEvents {
     pub fn restore(&mut self, mut bytes: Reader<'_>) -> Read<()> {
         while !bytes.is_at_end() {
             let (id, fault) = (bytes.long()?, bytes.fault("an id comes twice"));
-            if self.known.insert(id, ()).is_some() {
+            if !self.known.insert(id) {
                 return Err(fault);
             }
             self.order.push(id);

@@ -19,7 +19,7 @@ use super::profile::Profile;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
 use super::shards::Shards;
-use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, sort_into};
+use crate::exposure::{Arm, EXPOSED_SEGMENTS_MAX, Exposure, FEATURE_SCHEMA, GoalScore, NOT_BID, sort_into};
 use crate::hash;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, OpportunityKey, SegmentCode, UserKey};
 use crate::learn::PerLane;
@@ -185,7 +185,7 @@ impl Scoring<'_> {
         let scored = goals.iter().map(|goal| self.signal(*goal, person, &seen));
         let (signals, doubts): (Vec<Signal>, ArrayVec<Doubt, GOALS_PER_TARGET_MAX>) = scored.unzip();
         let combined = self.combined(target, in_force, &signals, &doubts, person.weight);
-        let mut exposure = Box::new(self.exposure(person, &seen, &signals));
+        let mut exposure = Box::new(self.exposure(person, &seen, &signals, combined.as_deref()));
         sort_into(&mut exposure.features, &set.features);
         Ok(Scored { signals, combined, exposure: Some(exposure) })
     }
@@ -300,6 +300,7 @@ impl Scoring<'_> {
         let factor = || multiplier(settings, estimate.p, base, (person.weight, spend_factor), draw);
         let (treated_multiplier, explored) = if neutral.is_some() { (NEUTRAL, None) } else { factor() };
         let is_control = person.arm == Arm::Control;
+        let doubt = Doubt { variance: base.variance, draw, neutral };
         let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
         let signal = Signal {
             goal,
@@ -322,7 +323,7 @@ impl Scoring<'_> {
             intercept: view.intercept,
             reasons: self.reasons(view, seen),
         };
-        (signal, Doubt { variance: base.variance, draw })
+        (signal, doubt)
     }
 
     /// The strongest contributions, as many as were asked for.
@@ -359,15 +360,23 @@ impl Scoring<'_> {
         }
     }
 
-    /// What to seal, but for the features.
-    fn exposure(&self, person: &Person, seen: &Seen<'_>, signals: &[Signal]) -> Exposure {
+    /// What to seal, but for the features. Where one factor stands for several goals, it is the lead's.
+    fn exposure(&self, person: &Person, seen: &Seen<'_>, signals: &[Signal], combined: Option<&Combined>) -> Exposure {
         let target = seen.target;
-        let score = |signal: &Signal| GoalScore {
-            goal: signal.goal,
-            logit: signal.logit as f32,
-            p: signal.p_conversion as f32,
-            multiplier: signal.treated_multiplier as f32,
-            is_explored: signal.explored.is_some(),
+        let combined = |goal: GoalCode| combined.filter(|combined| combined.parts.iter().any(|part| part.goal == goal));
+        let score = |signal: &Signal| {
+            let (multiplier, explored) = match combined(signal.goal) {
+                None => (signal.treated_multiplier, signal.explored),
+                Some(combined) if combined.lead == signal.goal => (combined.treated_multiplier, combined.explored),
+                Some(_) => (NOT_BID, None),
+            };
+            GoalScore {
+                goal: signal.goal,
+                logit: signal.logit as f32,
+                p: signal.p_conversion as f32,
+                multiplier: multiplier as f32,
+                is_explored: explored.is_some(),
+            }
         };
         Exposure {
             schema: FEATURE_SCHEMA,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::action_set::ActionSet;
 use super::segments::RuleSegments;
-use crate::exposure::Arm;
+use crate::exposure::{Arm, GoalScore};
 use crate::hash;
 use crate::ids::{ActionCode, SegmentCode, UserKey};
 use crate::settings::{RULE_SEGMENTS_MAX, SUPPORT_MAX};
+use crate::signal::NEUTRAL;
 use crate::stats::beta::{Rate, STRENGTH};
 use crate::stats::decay::{Decayed, HalfLife};
 use crate::stats::hyperloglog::Distinct;
@@ -84,9 +85,10 @@ pub(super) struct Cell {
 /// Upper bounds of the classes of multipliers, exclusive; the last class has none.
 pub const MULTIPLIER_CLASSES: [f64; 9] = [0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 2.0, 2.8, 4.0];
 
-/// The class of a multiplier: its place among [`MULTIPLIER_CLASSES`].
-pub(super) fn multiplier_class(multiplier: f32) -> u8 {
-    MULTIPLIER_CLASSES.partition_point(|bound| *bound <= f64::from(multiplier)) as u8
+/// The class of a multiplier: its place among [`MULTIPLIER_CLASSES`]. That of 1 where another goal led what was bid.
+pub(super) fn multiplier_class(answered: &GoalScore) -> u8 {
+    let multiplier = answered.bid().unwrap_or(NEUTRAL);
+    MULTIPLIER_CLASSES.partition_point(|bound| *bound <= multiplier) as u8
 }
 
 /// Predicted against observed, of one arm or of one class of multipliers.

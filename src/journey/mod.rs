@@ -31,6 +31,9 @@ pub use packed::{clearer, unpack};
 pub use reader::JourneyReader;
 pub use writer::JourneyWriter;
 
+/// What some editors on Windows put before a text in UTF-8. It is no part of it.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Longest line in bytes, without its end. A longer one is a bad line and is passed over without being kept.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 

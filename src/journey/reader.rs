@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::packed::{clearer, unpack};
-use super::{JourneyError, LINE_BYTES_MAX, Line, LineFault};
+use super::{BYTE_ORDER_MARK, JourneyError, LINE_BYTES_MAX, Line, LineFault};
 use crate::units::Timestamp;
 
 /// Streams the lines of a log with their numbers, from 1.
@@ -80,6 +80,9 @@ impl JourneyReader {
             return Ok(None);
         }
         self.line += 1;
+        if self.line == 1 && self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.buffer.drain(..BYTE_ORDER_MARK.len());
+        }
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
         }

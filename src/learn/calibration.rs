@@ -146,10 +146,16 @@ impl Calibrator {
     }
 
     /// Counts an impression with its log-odds before correction. `share` is how much it counts, 0 to 1.
+    ///
+    /// One that is ahead of the present, as its sender's clock may be, counts for the cohort that is being filled: only
+    /// [`advance`](Calibrator::advance) begins another, and so sees every one that fills.
     pub fn show(&mut self, shown_ms: u64, logit: f64, share: f64) {
         let number = shown_ms / self.cohort_ms;
-        self.begin(number);
-        if let Some(cohort) = self.cohort(number) {
+        if self.cohorts.is_empty() {
+            self.begin(number);
+        }
+        let newest = self.oldest + self.cohorts.len() as u64 - 1;
+        if let Some(cohort) = self.cohort(number.min(newest)) {
             cohort.predicted += share * math::sigmoid(logit);
         }
     }

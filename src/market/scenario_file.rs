@@ -41,6 +41,9 @@ impl Scenario {
 }
 
 fn read(mut root: Table<'_>) -> Scenario {
+    if root.entries().is_empty() {
+        root.refuse("says nothing of a market: see simulations/retail.toml for what can be said");
+    }
     let mut scenario = Scenario::default();
     if let Some(text) = root.take("question").and_then(|value| value.text()) {
         scenario.question = text.to_owned();

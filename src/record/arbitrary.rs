@@ -143,11 +143,14 @@ fn click() -> impl Strategy<Value = Click> {
 }
 
 fn conversion() -> impl Strategy<Value = Conversion> {
-    let by = prop_oneof![
-        user().prop_map(Converter::User),
-        (opportunity(), option::of(user()))
-            .prop_map(|(opportunity, user)| Converter::Opportunity { opportunity, user }),
-    ];
+    let by =
+        prop_oneof![
+            user().prop_map(Converter::User),
+            (opportunity(), option::of(user()))
+                .prop_map(|(opportunity, user)| Converter::Opportunity { opportunity, user }),
+            (opportunity(), option::of(user()), timestamp())
+                .prop_map(|(opportunity, user, scored_at)| Converter::Token { opportunity, user, scored_at }),
+        ];
     let of = (id(), id(), option::of(id()), option::of(id()));
     (by, of, option::of(money()), option::of(id())).prop_map(
         |(by, (advertiser, goal, item, category), value, conversion_id)| Conversion {

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::rule;
 use crate::action::ActionKind;
-use crate::event::{Event, Record, Shown};
+use crate::event::{Converter, Event, Record, Shown};
 use crate::exposure::{Exposure, GoalScore};
 use crate::opportunity::GOALS_PER_TARGET_MAX;
 use crate::settings::{
@@ -30,7 +30,12 @@ pub(super) fn check(record: &Record) -> Result<(), Fault> {
             }
         }
         Event::GhostImpression(exposure) => check_exposure(exposure),
-        Event::Conversion(conversion) => money("value", conversion.value),
+        Event::Conversion(conversion) => {
+            if let Converter::Token { scored_at, .. } = conversion.by {
+                moment("scored_at", scored_at)?;
+            }
+            money("value", conversion.value)
+        }
         Event::Configured(settings) => check_settings(settings),
         Event::Click(_) | Event::Retraction(_) | Event::Link(_) | Event::Forget(_) | Event::Tick => Ok(()),
     }

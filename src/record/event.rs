@@ -143,13 +143,15 @@ fn read_click(click: pb::Click) -> Result<Click, Fault> {
 }
 
 fn write_conversion(conversion: &Conversion) -> pb::Conversion {
-    let (opportunity, user) = match conversion.by {
-        Converter::User(user) => (None, Some(user.0)),
-        Converter::Opportunity { opportunity, user } => (Some(opportunity.0), user.map(|user| user.0)),
+    let (opportunity, user, scored_at) = match conversion.by {
+        Converter::User(user) => (None, Some(user), None),
+        Converter::Opportunity { opportunity, user } => (Some(opportunity), user, None),
+        Converter::Token { opportunity, user, scored_at } => (Some(opportunity), user, Some(scored_at)),
     };
     pb::Conversion {
-        opportunity,
-        user,
+        opportunity: opportunity.map(|opportunity| opportunity.0),
+        user: user.map(|user| user.0),
+        scored_at_ms: scored_at.map(|moment| moment.0),
         advertiser: text(&conversion.advertiser),
         goal: text(&conversion.goal),
         item: optional_text(&conversion.item),
@@ -161,9 +163,10 @@ fn write_conversion(conversion: &Conversion) -> pb::Conversion {
 
 fn read_conversion(conversion: pb::Conversion) -> Result<Conversion, Fault> {
     let user = conversion.user.map(UserKey);
-    let by = match conversion.opportunity.map(OpportunityKey) {
-        Some(opportunity) => Converter::Opportunity { opportunity, user },
-        None => Converter::User(required("user", user)?),
+    let by = match (conversion.opportunity.map(OpportunityKey), conversion.scored_at_ms) {
+        (Some(opportunity), Some(scored_at)) => Converter::Token { opportunity, user, scored_at: Timestamp(scored_at) },
+        (Some(opportunity), None) => Converter::Opportunity { opportunity, user },
+        (None, _) => Converter::User(required("user", user)?),
     };
     Ok(Conversion {
         by,

@@ -40,14 +40,15 @@ impl Progress {
         let left = self.started.elapsed().as_secs_f64() * (1.0 - share) / share;
         let at_most = if self.is_at_most { "at most " } else { "" };
         // Some 30 letters, and blanks over what is left of a longer line.
-        eprint!("\r  {:>3.0} %, {at_most}{} left    ", share * 100.0, told(left));
-        let _ = std::io::stderr().flush();
+        let mut terminal = std::io::stderr();
+        let _ = write!(terminal, "\r  {:>3.0} %, {at_most}{} left    ", share * 100.0, told(left));
+        let _ = terminal.flush();
     }
 
     /// Clears the line.
     pub fn done(&self) {
         if self.shown.is_some() {
-            eprint!("\r{:40}\r", "");
+            let _ = write!(std::io::stderr(), "\r{:40}\r", "");
         }
     }
 }

@@ -48,7 +48,7 @@ impl AdminApi {
             (seq, engine.now(), digest.unwrap_or_default())
         };
         let (seq, now, digest) = self.0.queue.ask(PATIENCE, question).await?;
-        let lines = self.0.counter_lines().await?;
+        let lines = self.0.counter_lines().await;
         Ok(pb::State {
             seq: seq.0,
             now_ms: now.0,

@@ -24,11 +24,13 @@ use crate::ids::Seq;
 use crate::journal::{Journal, JournalError};
 use crate::record::{FrameBuilder, RecordError};
 use crate::rejection::Rejection;
-use crate::storage::{self, Ground, RecoveryError, Watch};
-use crate::units::Timestamp;
+use crate::storage::{self, Ground, RecoveryError, Tell, Watch};
+use crate::units::{Span, Timestamp};
 
 /// Events taken from the queue at once: bounds how long the first of them waits for the last.
 const TURN_EVENTS_MAX: usize = 16_384;
+/// So much the journal's clock may be ahead of the machine's without a word.
+const CLOCK_AHEAD_MAX: Span = Span::minutes(1);
 /// Bytes that may be in the journal without being applied: well below what a journal in memory holds. Their records,
 /// which are kept meanwhile, take some five times as much.
 const UNREAD_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -118,7 +120,7 @@ pub fn start(
     let (queue, mut jobs) = queue::bounded(events_max);
     let failure = queue.failure_cell();
     let applied = queue.applied_cell();
-    let Ground { engine, after, mut journal, mut watch, snapshots, .. } = ground;
+    let Ground { engine, after, mut journal, mut watch, snapshots, tell } = ground;
     journal.on_durable(queue.waker());
     let applier = Applier {
         stamped: engine.now(),
@@ -135,7 +137,7 @@ pub fn start(
         counters,
     };
     let run = move || {
-        let result = applier.run(&mut watch, &mut jobs);
+        let result = applier.run(&mut watch, &tell, &mut jobs);
         if let Err(error) = &result {
             // Said before the jobs are dropped, by which everybody else hears of it.
             let _ = failure.set(chain(error));
@@ -153,8 +155,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Applier {
-    fn run(mut self, watch: &mut Watch, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<(), ApplierError> {
-        self.recover(watch)?;
+    fn run(
+        mut self,
+        watch: &mut Watch,
+        tell: &Tell,
+        jobs: &mut mpsc::UnboundedReceiver<Job>,
+    ) -> Result<(), ApplierError> {
+        self.recover(watch, tell)?;
         while let Some(first) = self.next(jobs)? {
             let mut events = first.events();
             let mut taken = vec![first];
@@ -193,7 +200,7 @@ impl Applier {
     }
 
     /// Applies what is in the journal already.
-    fn recover(&mut self, watch: &mut Watch) -> Result<(), ApplierError> {
+    fn recover(&mut self, watch: &mut Watch, tell: &Tell) -> Result<(), ApplierError> {
         let last = self.journal.stored_last();
         if last > self.seq {
             let (journal, mut at) = (&mut self.journal, self.seq);
@@ -210,6 +217,15 @@ impl Applier {
             self.seq = storage::recover(&mut self.engine, first, next, watch)?.seq;
         }
         self.stamped = self.engine.now();
+        let ahead = self.stamped.since(self.clock.now());
+        if self.clock.is_wall() && ahead > CLOCK_AHEAD_MAX {
+            tell(&format!(
+                "the journal's clock is {:.1} hours ahead of this machine's: until that has caught up no time passes, \
+                 no window closes and events that state when they occurred may be refused; set this machine's clock \
+                 right, or, if the journal's is wrong, restore a backup of before",
+                ahead.0 as f64 / 3.6e6
+            ));
+        }
         self.show();
         Ok(())
     }

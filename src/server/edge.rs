@@ -170,8 +170,8 @@ impl Edge {
             conversion::By::Token(token) => {
                 let exposure = self.open(&token, around)?;
                 let advertiser = around.catalog.advertiser_name(exposure.advertiser).cloned();
-                let (opportunity, user) = (exposure.opportunity, exposure.user);
-                (Converter::Opportunity { opportunity, user }, advertiser)
+                let (opportunity, user, scored_at) = (exposure.opportunity, exposure.user, exposure.scored_at);
+                (Converter::Token { opportunity, user, scored_at }, advertiser)
             }
             conversion::By::Opportunity(named) => {
                 let (advertiser, opportunity) = opportunity(named.advertiser, named.opportunity_id)?;

@@ -17,9 +17,9 @@ use crate::pb::v1::event_service_server::EventService;
 use crate::rejection::Rejection;
 
 /// Messages of one stream that wait for their acknowledgement; beyond that the stream is not read.
-pub const MESSAGES_AHEAD_MAX: usize = 64;
+pub const MESSAGES_AHEAD_MAX: usize = 16;
 /// Acknowledgements of one stream that wait to be sent.
-const ANSWERS_AHEAD_MAX: usize = 16;
+const ANSWERS_AHEAD_MAX: usize = 4;
 
 /// The service behind `EventService`.
 pub struct EventApi(pub Arc<Shared>);

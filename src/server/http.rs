@@ -74,10 +74,7 @@ async fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes
             ),
             Stage::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
         },
-        "/metrics" => match shared.counter_lines().await {
-            Ok(lines) => text(StatusCode::OK, prometheus(&lines, cpu_time())),
-            Err(refused) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n")),
-        },
+        "/metrics" => text(StatusCode::OK, prometheus(&shared.counter_lines().await, cpu_time())),
         _ => text(
             StatusCode::NOT_FOUND,
             "there is /health/live, /health/ready and /metrics here; gRPC has a port of its own\n".to_owned(),

@@ -197,14 +197,18 @@ async fn serve(
     let grpc = tokio::net::TcpListener::from_std(listeners.grpc)?;
     let http = tokio::spawn(http::serve(Arc::clone(shared), tokio::net::TcpListener::from_std(listeners.http)?));
     let dealer = tokio::spawn(workers::deal(Arc::clone(shared), grpc, crew.hands()));
-    let ticker = tokio::spawn(pass_time(shared.queue.clone(), shared.clock.is_wall()));
+    let ticker = tokio::spawn(pass_time(Arc::clone(shared)));
 
-    let configured = configure(&shared.queue, settings).await;
-    if configured.is_ok() {
+    let mut shutdown = pin!(shutdown);
+    let configured = tokio::select! {
+        configured = configure(&shared.queue, settings) => configured.map(|()| true),
+        // Told to stop while the journal is applied: that is finished first.
+        () = &mut shutdown => Ok(false),
+    };
+    if matches!(configured, Ok(true)) {
         shared.set_stage(Stage::Ready);
         report(&health, ServingStatus::Serving).await;
         ready();
-        let mut shutdown = pin!(shutdown);
         tokio::select! {
             () = &mut shutdown => {}
             () = shared.queue.ended() => score_on(shared, &health, tell, shutdown).await,
@@ -228,13 +232,13 @@ async fn serve(
 /// that this service is no longer ready.
 async fn score_on(shared: &Shared, health: &HealthReporter, tell: &Tell, shutdown: impl Future<Output = ()>) {
     shared.set_stage(Stage::Degraded);
+    report(health, ServingStatus::NotServing).await;
     tell(&format!(
         "{}; from now on no event is taken and the service is not ready; bids are answered from memory for {}, then it \
          ends: start it again when the cause is mended, all that was acknowledged is kept",
         shared.queue.failure().unwrap_or("the applier thread panicked"),
         shared.limits.drain,
     ));
-    report(health, ServingStatus::NotServing).await;
     tokio::select! {
         () = shutdown => {}
         () = tokio::time::sleep(Duration::from_millis(shared.limits.drain.0)) => {}
@@ -258,16 +262,16 @@ async fn configure(queue: &Queue, settings: Settings) -> anyhow::Result<()> {
     }
 }
 
-/// Lets the wall clock reach the engine while no event comes.
-async fn pass_time(queue: Queue, wall: bool) {
-    if !wall {
-        return;
-    }
+/// Lets time pass while nothing comes: for the engine where the wall clock counts, and for remembered scores.
+async fn pass_time(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        queue.tick();
+        if shared.clock.is_wall() {
+            shared.queue.tick();
+        }
+        shared.edge.memory.expire(shared.clock.now());
     }
 }
 

@@ -51,6 +51,11 @@ impl ScoreMemory {
         (now.since(exposure.scored_at) <= self.age_max).then(|| exposure.clone())
     }
 
+    /// Lets go of what is too old at `now`.
+    pub fn expire(&self, now: Timestamp) {
+        self.lock().expire(now - self.age_max);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries> {
         // Whoever panicked while holding the lock left two containers that may differ: both are only a cache.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,6 +120,8 @@ mod tests {
         let memory = ScoreMemory::new(3, Span(100));
         assert_eq!(known(&memory, &[(0, 0), (1, 50)], 100), [0, 1]);
         assert_eq!(known(&memory, &[], 101), [1]);
+        memory.expire(Timestamp(101));
+        assert_eq!(memory.lock().exposures.len(), 1, "gone, not only hidden");
         assert_eq!(known(&memory, &[(2, 151)], 151), [2]);
         assert_eq!(memory.lock().exposures.len(), 1);
     }

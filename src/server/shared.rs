@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::clock::ServiceClock;
 use super::convert::CallError;
@@ -13,11 +14,14 @@ use super::counters::{Count, CounterLine, Counters};
 use super::edge::Edge;
 use super::queue::{Queue, Refused};
 use crate::config::ServerConfig;
-use crate::engine::Scorer;
+use crate::engine::{Engine, Scorer};
 use crate::insight;
 
 /// How long a call waits for room in the queue before it is told to come again.
 pub const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a look at the counters waits for the engine's.
+const COUNTERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the service stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,17 +121,18 @@ impl Shared {
         error
     }
 
-    /// All counters: the service's own, then the engine's, if it has not stopped.
-    ///
-    /// # Errors
-    /// When the engine cannot be asked in time.
-    pub async fn counter_lines(&self) -> Result<Vec<CounterLine>, Refused> {
-        let engine = match self.queue.ask(PATIENCE, |engine, _| insight::counters(engine)).await {
-            Err(Refused::Stopped) => Vec::new(),
-            asked => asked?,
-        };
+    /// All counters: the service's own, then the engine's, if it answers in time. Under load, in a recovery or after a
+    /// failure it does not; then the service's own are needed most.
+    pub async fn counter_lines(&self) -> Vec<CounterLine> {
         let mut lines = self.counters.lines();
-        lines.extend(engine.into_iter().map(CounterLine::from));
-        Ok(lines)
+        let question = |engine: &Engine, _| (insight::counters(engine), engine.now());
+        if let Ok(Ok((counters, now))) = timeout(COUNTERS_PATIENCE, self.queue.ask(PATIENCE, question)).await {
+            lines.extend(counters.into_iter().map(CounterLine::from));
+            if self.clock.is_wall() {
+                let value = now.since(self.clock.now()).0;
+                lines.push(CounterLine { name: "inkling_clock_ahead_ms".into(), label: None, value });
+            }
+        }
+        lines
     }
 }

@@ -19,7 +19,7 @@ use crate::rejection::Rejection;
 /// Targets of one `ScoreBatch` in all: bounds how long other clients of the same worker wait behind it.
 const BATCH_TARGETS_MAX: usize = 2_000;
 /// Answers of one stream that wait to be sent.
-const ANSWERS_AHEAD_MAX: usize = 64;
+const ANSWERS_AHEAD_MAX: usize = 16;
 
 /// The service behind `SignalService`.
 pub struct SignalApi(pub Arc<Shared>);

@@ -48,6 +48,29 @@ fn only_this_machine_may_connect_unless_told_otherwise() {
     assert!(listeners.http().unwrap().ip().is_unspecified());
 }
 
+#[tokio::test]
+async fn who_says_little_gives_up_the_connection() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let config = config();
+    let listeners = Listeners::bind(&config.server, false).unwrap();
+    let grpc = listeners.grpc().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let shutdown = async { drop(stopped.await) };
+    let secrets = Secrets::in_memory(Identity::new([0; 32]));
+    let tell = || ready.send(()).unwrap();
+    let service =
+        std::thread::spawn(move || run(config, Ground::in_memory(), secrets, listeners, shutdown, tell).unwrap());
+    is_ready.await.unwrap();
+    for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut socket = tokio::net::TcpStream::connect(grpc).await.unwrap();
+        socket.write_all(said).await.unwrap();
+        assert_eq!(socket.read(&mut [0; 1]).await.unwrap_or(0), 0, "closed, and nothing answered");
+    }
+    stop.send(()).unwrap();
+    service.join().unwrap();
+}
+
 #[test]
 fn an_address_in_use_is_named() {
     let mut config = config();

@@ -31,8 +31,12 @@ use crate::pb::v1::insight_service_server::InsightServiceServer;
 const SOCKETS_AHEAD_MAX: usize = 16;
 /// Pause after the system refused a connection, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a new connection may say nothing; then it is closed.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// What every HTTP/2 client says first (RFC 9113, section 3.4): "PRI * HTTP/2.0" and what follows.
+const PREFACE_BYTES: usize = 24;
+/// How long a new connection may take for that; then it is closed.
+const PREFACE_TIME_MAX: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
+/// Pause between two looks at a preface that comes in pieces.
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of the headers of one call.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 
@@ -151,15 +155,27 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// Hands a connection to its worker once the client has said something; a silent one is closed, so that it cannot
-/// hold a place for ever.
+/// Hands a connection to its worker once the client has begun to speak HTTP/2; one that does not is closed, so that it
+/// cannot hold a place for ever: the server waits for the preface without limit.
 async fn hand_over(socket: TcpStream, place: OwnedSemaphorePermit, hand: mpsc::Sender<Dealt>) {
-    if !matches!(tokio::time::timeout(SILENCE_MAX, socket.readable()).await, Ok(Ok(()))) {
+    if !matches!(tokio::time::timeout(PREFACE_TIME_MAX, preface(&socket)).await, Ok(Ok(true))) {
         return;
     }
     if let Ok(socket) = socket.into_std() {
         // A worker ends early only when its server fails; the others go on.
         let _ = hand.send((socket, place)).await;
+    }
+}
+
+/// Waits until as many bytes have come as a preface has; false where the client leaves before.
+async fn preface(socket: &TcpStream) -> io::Result<bool> {
+    let mut seen = [0; PREFACE_BYTES];
+    loop {
+        match socket.peek(&mut seen).await? {
+            0 => return Ok(false),
+            PREFACE_BYTES => return Ok(true),
+            _ => tokio::time::sleep(PREFACE_PAUSE).await,
+        }
     }
 }
 

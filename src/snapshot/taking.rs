@@ -50,7 +50,7 @@ pub type Wake = Box<dyn Fn() + Send>;
 pub type Behind = Box<dyn FnOnce() -> bool + Send>;
 
 /// A part of what the engine's own thread hands out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slice {
     entries: Entries,
     /// Without this one there is no snapshot: who hands slices out may go before.
@@ -111,12 +111,7 @@ impl Taking {
             }
         }
         let Some(slices) = &self.slices else { return Progress::Waiting };
-        let slice = self.held.take().unwrap_or_else(|| {
-            // An entry may end a little behind the slice.
-            let mut slice = Slice { entries: Entries::with_room(SLICE_BYTES * 3 / 2), is_last: false };
-            slice.is_last = engine.image_slice(SLICE_BYTES, &mut slice.entries);
-            slice
-        });
+        let slice = self.held.take().unwrap_or_else(|| next_slice(engine));
         let is_last = slice.is_last;
         match slices.try_send(slice) {
             Ok(()) if is_last => {
@@ -133,22 +128,31 @@ impl Taking {
         }
     }
 
-    /// Hands out the rest at once, and waits until the snapshot is whole and durable.
+    /// Hands out the rest, as fast as it is written, and waits until the snapshot is whole and durable.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn end(mut self, engine: &mut Engine) -> Result<Written, SnapshotError> {
         if let Some(slices) = self.slices.take() {
-            let mut rest = self.held.take().unwrap_or_default();
-            engine.image_slice(usize::MAX, &mut rest.entries);
-            rest.is_last = true;
-            // If the thread has failed, it says why below.
-            let _ = slices.send(rest);
+            let mut is_open = true;
+            while is_open {
+                let slice = self.held.take().unwrap_or_else(|| next_slice(engine));
+                is_open = !slice.is_last;
+                // If the thread has failed, it says why below.
+                is_open &= slices.send(slice).is_ok();
+            }
         }
         let outcome = self.outcome.recv();
         engine.stop_image();
         outcome.unwrap_or(Err(SnapshotError::Thread))
     }
+}
+
+fn next_slice(engine: &mut Engine) -> Slice {
+    // An entry may end a little behind the slice.
+    let mut slice = Slice { entries: Entries::with_room(SLICE_BYTES * 3 / 2), is_last: false };
+    slice.is_last = engine.image_slice(SLICE_BYTES, &mut slice.entries);
+    slice
 }
 
 impl Work {

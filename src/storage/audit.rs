@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use super::ground::check_base;
 use super::{Directory, Recovered, RecoveryError, StorageError, recover};
 use crate::engine::{Digest, Engine};
 use crate::ids::Seq;
@@ -64,6 +65,7 @@ pub fn audit(directory: &Directory, mut watch: impl FnMut(Seq)) -> Result<Audit,
     let files = directory.journal_files()?;
     let snapshots = shelf.list().map_err(StorageError::from)?;
     let found = shelf.newest(fingerprint, THREADS).map_err(StorageError::from)?;
+    check_base(directory, &found)?;
     let mut faults: Vec<AuditError> = found.damaged.into_iter().map(AuditError::Passed).collect();
     let start = found.loaded.as_ref().map(|loaded| loaded.covers.seq);
     for seq in snapshots.iter().filter(|seq| start.is_some_and(|start| **seq < start)) {

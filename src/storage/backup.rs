@@ -68,8 +68,7 @@ fn is_free(from: &Path, to: &Path) -> Result<(), StorageError> {
 fn fill(from: &Path, to: &Path, fingerprint: Fingerprint, made: &mut Vec<PathBuf>) -> Result<Backup, StorageError> {
     let backup = copy_snapshot(from, to, fingerprint, made)?;
     for name in [IDENTITY, TOKEN, FORMAT] {
-        made.push(to.join(name));
-        copy(&from.join(name), &to.join(name))?;
+        copy(&from.join(name), &to.join(name), made)?;
         sync_directory(to).map_err(at(to))?;
     }
     Ok(backup)
@@ -89,8 +88,7 @@ fn copy_snapshot(
         let Some(seq) = all.iter().rev().find(untried).copied() else { break };
         tried.push(seq);
         let copied = copies.path(seq);
-        made.push(copied.clone());
-        match copy(&shelf.path(seq), &copied) {
+        match copy(&shelf.path(seq), &copied, made) {
             // A newer one has taken its place meanwhile.
             Err(StorageError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result?,
@@ -99,6 +97,7 @@ fn copy_snapshot(
             Ok((covers, _)) if covers.fingerprint != fingerprint => {
                 return Err(SnapshotError::ForeignKey { path: shelf.path(seq) }.into());
             }
+            Ok((covers, _)) if covers.seq != seq => fs::remove_file(&copied).map_err(at(&copied))?,
             Ok((covers, _)) => {
                 let bytes = fs::metadata(&copied).map_err(at(&copied))?.len();
                 return Ok(Backup { covers, bytes });
@@ -110,12 +109,14 @@ fn copy_snapshot(
     Err(StorageError::NoSnapshot { path: from.to_owned() })
 }
 
-/// Copies a file, makes it durable, and lets nobody see more of it than of the first.
-fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
+/// Copies a file, makes it durable, and lets nobody see more of it than of the first. It is noted as made once it is:
+/// one that was there before is another's.
+fn copy(from: &Path, to: &Path, made: &mut Vec<PathBuf>) -> Result<(), StorageError> {
     let mut source = File::open(from).map_err(at(from))?;
     let mode = source.metadata().map_err(at(from))?.permissions().mode();
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(to);
     let mut target = opened.map_err(at(to))?;
+    made.push(to.to_owned());
     io::copy(&mut source, &mut target).and_then(|_| target.sync_all()).map_err(at(to))
 }
 
@@ -167,6 +168,22 @@ mod tests {
         assert_eq!(key, 0o600, "others cannot read the key");
         let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();
         assert_eq!((ground.after, ground.journal.stored_last()), (Seq(9), Seq(9)));
+        drop((ground, copy));
+        // A copy that is damaged is refused as it is: started empty, it would be taken for good.
+        let other = place.path().join("other");
+        back_up(&from, &other).unwrap();
+        let image = Shelf::new(&other).path(Seq(9));
+        fs::write(&image, "damaged").unwrap();
+        let copy = Directory::open(&other).unwrap();
+        let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {}));
+        let told = ground.map(|ground| ground.after).unwrap_err().to_string();
+        assert!(told.contains("no journal in it, and no sound snapshot") && image.exists(), "{told}");
+        let told = crate::storage::audit(&copy, |_| {}).unwrap_err().to_string();
+        assert!(told.contains("no journal in it, and no sound snapshot"), "{told}");
+        // Nor does a copy clear away what another one has made meanwhile.
+        let mut made = Vec::new();
+        assert!(fill(&from, &other, directory.identity().fingerprint(), &mut made).is_err());
+        assert!(!made.contains(&image) && image.exists(), "{made:?}");
         let before = fs::read_dir(&to).unwrap().count();
         let told = back_up(&from, &to).unwrap_err().to_string();
         assert!(told.contains("is a data directory already, perhaps an earlier backup"), "{told}");

@@ -104,6 +104,18 @@ pub enum StorageError {
         /// The first frame that is needed.
         from: u64,
     },
+    /// All that a start could go on from is damaged.
+    #[error(
+        "{}: there is no journal in it, and no sound snapshot ({damage}): a start would be an empty one; copy the \
+         backup again, or another one",
+        path.display()
+    )]
+    NothingSound {
+        /// Which directory.
+        path: PathBuf,
+        /// What is wrong with the newest snapshot.
+        damage: String,
+    },
     /// A copy would not stand alone.
     #[error(
         "{}: is {what} ('{found}' is in it): name a directory that does not exist yet, or is empty", path.display(),

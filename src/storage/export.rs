@@ -1,17 +1,18 @@
 //! From the journal to a journey log: what happened, in the open format that `replay` and the market read.
 //!
 //! What a journey log has no word for is left out and counted: clicks, retractions, links, ghost impressions, settings,
-//! ticks, impressions without a user. A scored impression becomes an opportunity and an impression for each of its
-//! goals, named by its key and the goal; its context holds the features that it was scored on, opened, by their slots.
-//! Users are keys. The events of a person who was forgotten are left out up to that moment, as are those of all ids
-//! linked to theirs.
+//! ticks, impressions without a user. So is what changed nothing when it came: events that were refused, or came again.
+//! A scored impression becomes an opportunity and an impression for each of its goals, named by its key and the goal;
+//! its context holds the features that it was scored on, opened, by their slots. Users are keys. The events of a person
+//! who was forgotten are left out up to that moment, later ones too where they go by a token of before, as are those of
+//! all ids linked to theirs.
 
 use std::collections::{BTreeSet, HashMap};
 
 use thiserror::Error;
 
 use super::RecoveryError;
-use crate::engine::Engine;
+use crate::engine::{Applied, Engine};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use crate::exposure::{Exposure, GoalScore};
 use crate::hash::item_key;
@@ -45,6 +46,8 @@ pub struct Exported {
     pub wordless: u64,
     /// Records of people who were forgotten later.
     pub forgotten: u64,
+    /// Records that changed nothing when they came: refused, or known already.
+    pub refused: u64,
 }
 
 /// Why a journal cannot be exported.
@@ -67,7 +70,7 @@ pub enum ExportError {
 }
 
 /// Writes what is selected of a journal. `open` gives its frames, twice; `engine` has seen those before them, if any,
-/// and is asked for names only.
+/// and is brought to the journal's end.
 ///
 /// Lines stand at the time at which the service got to know of them, as the engine's clock has it.
 ///
@@ -79,7 +82,7 @@ pub fn export(
     writer: &mut JourneyWriter,
     selection: &Selection,
 ) -> Result<Exported, ExportError> {
-    let mut forgetting = Forgetting::default();
+    let mut forgetting = Forgetting::linked(engine.linked());
     let mut known: BTreeSet<Id> = names(engine.catalog().settings()).collect();
     each(&open, |number, record| {
         forgetting.see(number, &record);
@@ -94,15 +97,16 @@ pub fn export(
     }
     let mut exporter = Exporter { engine, items: HashMap::new(), done: Exported::default() };
     each(&open, |number, record| {
-        if let Event::Configured(_) = record.event {
-            // Codes of advertisers and goals come from settings alone.
-            exporter.engine.apply(&record);
-        }
+        let applied = exporter.engine.apply(&record);
         exporter.remember(&record.event);
         if record.at < selection.from || record.at >= selection.to {
             return Ok(());
         }
-        if user(&record.event).is_some_and(|user| forgetting.is_forgotten(user, number)) {
+        if applied != Applied::Done {
+            exporter.done.refused += 1;
+            return Ok(());
+        }
+        if user(&record.event).is_some_and(|(user, known_at)| forgetting.is_forgotten(user, number, known_at)) {
             exporter.done.forgotten += 1;
             return Ok(());
         }
@@ -137,13 +141,25 @@ fn each<E: From<RecoveryError>>(
 /// Who is forgotten, and as of which record.
 #[derive(Default)]
 struct Forgetting {
-    until: HashMap<UserKey, u64>,
+    /// The number of the latest record that forgets, and its time.
+    until: HashMap<UserKey, (u64, Timestamp)>,
     /// Linked ids: the group of each, and the ids of each group.
     groups: HashMap<UserKey, u64>,
     members: HashMap<u64, Vec<UserKey>>,
 }
 
 impl Forgetting {
+    /// Nobody yet, of people whose ids are linked in these groups.
+    fn linked<'a>(linked: impl Iterator<Item = &'a [UserKey]>) -> Forgetting {
+        let mut known = Forgetting::default();
+        for members in linked {
+            let Some(first) = members.first() else { continue };
+            known.groups.extend(members.iter().map(|member| (*member, first.0)));
+            known.members.insert(first.0, members.to_vec());
+        }
+        known
+    }
+
     fn see(&mut self, number: u64, record: &Record) {
         match &record.event {
             Event::Link(pair) => {
@@ -160,7 +176,7 @@ impl Forgetting {
                 let group = self.group(*user);
                 for member in self.members.remove(&group).unwrap_or_default() {
                     self.groups.remove(&member);
-                    self.until.insert(member, number);
+                    self.until.insert(member, (number, record.at));
                 }
             }
             _ => {}
@@ -173,19 +189,25 @@ impl Forgetting {
         group
     }
 
-    fn is_forgotten(&self, user: UserKey, number: u64) -> bool {
-        self.until.get(&user).is_some_and(|until| number < *until)
+    /// Whether a record is of somebody whom a later one forgets, or goes by what was known of them before.
+    fn is_forgotten(&self, user: UserKey, number: u64, known_at: Option<Timestamp>) -> bool {
+        let is_before = |(until, at): &(u64, Timestamp)| number < *until || known_at.is_some_and(|known| known <= *at);
+        self.until.get(&user).is_some_and(is_before)
     }
 }
 
-fn user(event: &Event) -> Option<UserKey> {
+/// Whom an event is of; and where a token says so, since when.
+fn user(event: &Event) -> Option<(UserKey, Option<Timestamp>)> {
     match event {
-        Event::Action(action) => Some(action.user),
-        Event::Impression(Impression { of: Shown::Scored(exposure), .. }) => exposure.user,
-        Event::Impression(Impression { of: Shown::Named(unscored), .. }) => Some(unscored.user),
+        Event::Action(action) => Some((action.user, None)),
+        Event::Impression(Impression { of: Shown::Scored(exposure), .. }) => {
+            exposure.user.map(|user| (user, Some(exposure.scored_at)))
+        }
+        Event::Impression(Impression { of: Shown::Named(unscored), .. }) => Some((unscored.user, None)),
         Event::Conversion(conversion) => match conversion.by {
-            Converter::User(user) => Some(user),
-            Converter::Opportunity { user, .. } => user,
+            Converter::User(user) => Some((user, None)),
+            Converter::Opportunity { user, .. } => user.map(|user| (user, None)),
+            Converter::Token { user, scored_at, .. } => user.map(|user| (user, Some(scored_at))),
         },
         _ => None,
     }
@@ -299,7 +321,9 @@ impl Exporter {
     fn conversion(&self, time: Timestamp, conversion: &Conversion) -> Option<(Id, Line)> {
         let (user, id) = match conversion.by {
             Converter::User(user) => (user, None),
-            Converter::Opportunity { opportunity, user } => (user?, of_goal(&key(opportunity), &conversion.goal)),
+            Converter::Opportunity { opportunity, user } | Converter::Token { opportunity, user, .. } => {
+                (user?, of_goal(&key(opportunity), &conversion.goal))
+            }
         };
         let line = Line::Conversion(journey::Conversion {
             time,

@@ -8,7 +8,7 @@ use super::{Directory, StorageError};
 use crate::engine::Engine;
 use crate::ids::Seq;
 use crate::journal::{Journal, MemoryJournal, Options};
-use crate::snapshot::{Fingerprint, Shelf};
+use crate::snapshot::{Fingerprint, Found, Shelf};
 
 /// Follows a recovery: so many of so many frames are applied.
 pub type Watch = Box<dyn FnMut(u64, u64) + Send>;
@@ -70,6 +70,7 @@ impl Ground {
         let (shelf, fingerprint) = (directory.shelf(), directory.identity().fingerprint());
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(LOAD_THREADS_MAX);
         let found = shelf.newest(fingerprint, threads)?;
+        check_base(directory, &found)?;
         for error in &found.damaged {
             tell(&format!("{error}: it is set aside, and the start goes on from an older one or the journal alone"));
             shelf.set_aside(error)?;
@@ -82,6 +83,19 @@ impl Ground {
         let (interval, kept) = (SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT);
         let snapshots = Some(SnapshotPlan { shelf, fingerprint, interval, kept, tell: Arc::clone(&tell) });
         Ok(Ground { engine, after, journal, watch, snapshots, tell })
+    }
+}
+
+/// That there is something to start from. Damaged snapshots without a journal, as in a copy, are not the same as an
+/// empty directory.
+///
+/// # Errors
+/// When there is not, with what is damaged.
+pub(super) fn check_base(directory: &Directory, found: &Found) -> Result<(), StorageError> {
+    let (None, Some(error)) = (&found.loaded, found.damaged.first()) else { return Ok(()) };
+    match directory.journal_files()?.first() {
+        Some(_) => Ok(()),
+        None => Err(StorageError::NothingSound { path: directory.path().to_owned(), damage: error.to_string() }),
     }
 }
 

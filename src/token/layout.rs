@@ -183,7 +183,7 @@ fn check(exposure: &Exposure) -> Result<(), SealError> {
         if !(0.0..=1.0).contains(&score.p) {
             return Err(SealError::OutOfRange("p"));
         }
-        if !(score.multiplier > 0.0 && f64::from(score.multiplier) <= MULTIPLIER_BOUNDS.1) {
+        if !(score.multiplier >= 0.0 && f64::from(score.multiplier) <= MULTIPLIER_BOUNDS.1) {
             return Err(SealError::OutOfRange("multiplier"));
         }
     }

@@ -318,7 +318,7 @@ fn what_could_not_be_opened_is_not_sealed() {
         (scored(|score| score.logit = f32::INFINITY), SealError::OutOfRange("logit")),
         (scored(|score| score.p = f32::NAN), SealError::OutOfRange("p")),
         (scored(|score| score.p = 1.01), SealError::OutOfRange("p")),
-        (scored(|score| score.multiplier = 0.0), SealError::OutOfRange("multiplier")),
+        (scored(|score| score.multiplier = -0.1), SealError::OutOfRange("multiplier")),
         (scored(|score| score.multiplier = f32::NAN), SealError::OutOfRange("multiplier")),
         (scored(|score| score.multiplier = 10.1), SealError::OutOfRange("multiplier")),
     ];

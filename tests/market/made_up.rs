@@ -198,6 +198,8 @@ fn threads_make_no_difference_and_who_knows_more_gets_more() {
 fn mistakes_of_a_scenario_are_told_with_their_places() {
     let text = "days = 0\n[activity]\nads_per_day = \"many\"\n[[intent]]\nname = \"cold\"\nacts = { search = 2.0 }\n\
                 [[segment]]\nexternal = \"sport\"\n[[change]]\nday = 3\n[prices]\nauctoin = \"second\"\n";
+    let nothing = Scenario::parse("market.toml", "\n").unwrap_err().to_string();
+    assert!(nothing.contains("says nothing of a market"), "{nothing}");
     let error = Scenario::parse("market.toml", text).unwrap_err().to_string();
     for expected in [
         "market.toml:1:8: days = 0: must be between 1 and 366",

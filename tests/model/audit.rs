@@ -236,7 +236,7 @@ impl Audit<'_> {
         let is_below =
             |multiplier: f32, class: &ClassCounts| class.below.is_none_or(|below| f64::from(multiplier) < below);
         for one in shown {
-            if let Some((arm, p, multiplier)) = one.answered {
+            if let Some((arm, p, multiplier)) = one.answered.filter(|_| one.is_learned || one.is_ghost) {
                 let factors = fading.factors(one.shown_at / 1_000);
                 let add = |[impressions, positives, predicted]: &mut [Sum; 3]| {
                     impressions.add(factors, 1.0);
@@ -244,6 +244,8 @@ impl Audit<'_> {
                     predicted.add(factors, f64::from(p));
                 };
                 add(sums.entry(arm).or_default());
+                // A goal that another one led in what was bid counts as if it had asked for nothing.
+                let multiplier = if multiplier == 0.0 { 1.0 } else { multiplier };
                 let is_within = |class: &ClassCounts| class.from <= multiplier.into() && is_below(multiplier, class);
                 let class = classes.iter().position(is_within).unwrap();
                 if arm == Arm::Treated {

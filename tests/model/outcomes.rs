@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use inkling::event::{Click, Conversion, Converter, Impression, Shown as Notice};
 use inkling::exposure::{Arm, Exposure, FEATURE_SCHEMA};
-use inkling::ids::{Id, SegmentCode};
+use inkling::ids::{Id, SegmentCode, UserKey};
 use inkling::settings::{Goal, RULE_SEGMENTS_MAX};
-use inkling::units::Money;
+use inkling::units::{Money, Timestamp};
 
 use super::history::{Act, Entry};
 use super::reference::{Reference, item_key};
@@ -199,8 +199,11 @@ impl Reference {
         let (mut shown, goals) = match &impression.of {
             Notice::Scored(exposure) => {
                 let of = exposure.advertiser.index();
+                // Who was forgotten since does not come back with an old token, and nothing is learned of it.
+                let is_forgotten = exposure.user.is_some_and(|user| self.is_forgotten_since(user, exposure.scored_at));
                 let external = |code: &SegmentCode| self.of(of).externals[code.index() - RULE_SEGMENTS_MAX].id.clone();
-                let externals: Vec<Id> = exposure.externals.iter().map(external).collect();
+                let known = exposure.externals.iter().filter(|_| !is_forgotten);
+                let externals: Vec<Id> = known.map(external).collect();
                 let all = self.goals();
                 let named =
                     |code: usize| all.get(code).filter(|(whose, _)| *whose == of).map(|(_, goal)| goal.id.clone());
@@ -211,11 +214,11 @@ impl Reference {
                         named(score.goal.index()).map(|goal| (goal, Some((exposure.arm, score.p, score.multiplier))))
                     })
                     .collect();
-                // Who was forgotten since does not come back with an old token.
-                let is_forgotten = |user: &u64| self.forgotten.get(user).is_some_and(|at| exposure.scored_at.0 <= *at);
-                let user = exposure.user.filter(|user| !is_forgotten(&user.0)).map(|user| self.root(user));
+                let user = exposure.user.filter(|_| !is_forgotten).map(|user| self.root(user));
                 let keys = (exposure.item.map(|key| key.0), exposure.category.map(|key| key.0));
-                (self.shown(of, exposure.opportunity.0, user, at, keys, &externals), goals)
+                let mut shown = self.shown(of, exposure.opportunity.0, user, at, keys, &externals);
+                shown.is_learned = !is_forgotten;
+                (shown, goals)
             }
             Notice::Named(unscored) => {
                 let of = self.advertiser(&unscored.advertiser).unwrap();
@@ -246,7 +249,9 @@ impl Reference {
                 if let Some(person) = shown.user {
                     self.reach_person(shown.advertiser, &goal, person, at);
                 }
-                if let (Some((arm, ..)), Some(_), false) = (answered, shown.user, shown.is_ghost) {
+                // Of 0, another goal led what was bid.
+                let bid = answered.filter(|(.., multiplier)| *multiplier > 0.0);
+                if let (Some((arm, ..)), Some(_), false) = (bid, shown.user, shown.is_ghost) {
                     let (advertiser, goal, minute) = (shown.advertiser, goal.clone(), self.minute);
                     self.spent.push(Spent { advertiser, goal, arm, cost, minute });
                 }
@@ -259,6 +264,11 @@ impl Reference {
         if let Some(person) = shown.user.filter(|_| !shown.is_ghost) {
             self.remember(shown.advertiser, person, Entry::Shown(at / 1_000));
         }
+    }
+
+    /// Whether somebody who was scored at a moment was forgotten since.
+    fn is_forgotten_since(&self, user: UserKey, scored_at: Timestamp) -> bool {
+        self.forgotten.get(&user.0).is_some_and(|at| scored_at.0 <= *at)
     }
 
     /// The goals of a notice by name: all where it names none.
@@ -356,6 +366,11 @@ impl Reference {
             Converter::User(user) => (None, Some(self.root(user))),
             Converter::Opportunity { opportunity, user } => {
                 let shown_to = || self.kept_of(opportunity.0).iter().find_map(|one| self.impressions[*one].user);
+                (Some(opportunity.0), user.map(|user| self.root(user)).or_else(shown_to))
+            }
+            Converter::Token { opportunity, user, scored_at } => {
+                let shown_to = || self.kept_of(opportunity.0).iter().find_map(|one| self.impressions[*one].user);
+                let user = user.filter(|user| !self.is_forgotten_since(*user, scored_at));
                 (Some(opportunity.0), user.map(|user| self.root(user)).or_else(shown_to))
             }
         };

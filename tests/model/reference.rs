@@ -261,12 +261,7 @@ impl Reference {
     }
 
     fn link(&mut self, one: u64, other: u64) {
-        let first_acted = |person: u64| {
-            let theirs = self.histories.iter().filter(|((of, _), _)| *of == person);
-            theirs.filter_map(|(_, history)| history.life().first_acted()).min().unwrap_or(u64::MAX)
-        };
-        let (_, root) = (first_acted(one), one).min((first_acted(other), other));
-        let other = if root == one { other } else { one };
+        let (root, other) = (one.min(other), one.max(other));
         for of in 0..self.settings.advertisers.len() {
             if let Some(theirs) = self.histories.remove(&(other, of)) {
                 self.histories.entry((root, of)).or_default().push(Entry::Linked(theirs));
@@ -325,7 +320,7 @@ impl Reference {
         *self.tally.entry(what).or_default() += 1;
     }
 
-    /// The id under which a person is known: the group's oldest.
+    /// The id under which a person is known: the group's smallest.
     pub fn root(&self, user: UserKey) -> u64 {
         let group = self.groups.iter().find(|(_, members)| members.contains(&user.0));
         group.map_or(user.0, |(root, _)| *root)

@@ -65,7 +65,11 @@ fn check_answer(reference: &Reference, engine: &Engine, of: usize, request: &Sco
         let is_held = person.is_some_and(|person| reference.quarantined_until(of, person, tick).is_some());
         check_numbers(signal, &goal.multiplier, request.targets[0].base_p, is_held, person);
         let score = scored.exposure.as_ref().unwrap().goals.iter().find(|score| score.goal == signal.goal);
-        assert!(score.is_none_or(|score| score.is_explored == signal.explored.is_some()), "{signal:?}");
+        let parts = scored.combined.iter().flat_map(|combined| &combined.parts);
+        if parts.into_iter().all(|part| part.goal != signal.goal) {
+            let sealed = (signal.treated_multiplier as f32, signal.explored.is_some());
+            assert!(score.is_none_or(|score| (score.multiplier, score.is_explored) == sealed), "{signal:?}");
+        }
         let rest = goal.suppress_after_conversion.map(Span::whole_seconds);
         let latest = history.latest_by_goal.get(&goal.id);
         let is_resting = rest.zip(latest).is_some_and(|(rest, latest)| tick.saturating_sub(*latest) <= rest);
@@ -104,6 +108,16 @@ fn check_combined(reference: &Reference, engine: &Engine, of: usize, request: &S
     let within = (min..=max).contains(&combined.multiplier);
     assert!(if combined.neutral.is_some() { combined.multiplier == NEUTRAL } else { within }, "{combined:?}");
     assert_eq!(combined.explored.is_some(), lead.explored.is_some(), "{combined:?}: {lead:?}");
+    assert_eq!(combined.lead, lead.goal);
+    // The lead's bid was the combined one; what the others would have asked for was not bid.
+    for score in &scored.exposure.as_ref().unwrap().goals {
+        let of = combined.parts.iter().any(|part| part.goal == score.goal);
+        let is_lead = score.goal == combined.lead;
+        let bid = is_lead.then_some(f64::from(combined.treated_multiplier as f32));
+        assert!(!of || score.bid() == bid, "{score:?} of {combined:?}");
+        assert!(!of || score.is_explored == (is_lead && combined.explored.is_some()), "{score:?} of {combined:?}");
+    }
+    assert!(combined.neutral.is_some() || combined.multiplier == combined.treated_multiplier, "{combined:?}");
     let gains: f64 = combined.parts.iter().map(|part| part.gain).sum();
     let is_gained = goals.iter().all(|(signal, _)| signal.neutral.is_none());
     assert!(!is_gained || (1.0 + gains - expected / baseline).abs() < 1e-9 * expected / baseline, "{combined:?}");

@@ -144,7 +144,7 @@ impl Stories {
         let cost = self.dice.percent(70).then(|| self.money(100..=9_000));
         let opportunity = exposure.opportunity;
         let advertiser = id(ADVERTISERS[exposure.advertiser.index()]);
-        let user = exposure.user;
+        let (user, scored_at) = (exposure.user, exposure.scored_at);
         // Not every bidder obeys.
         let notice = match exposure.arm == Arm::Holdout && self.dice.percent(85) {
             true => Event::GhostImpression(exposure),
@@ -166,6 +166,7 @@ impl Stories {
             let gap = *self.dice.pick(&[1_000, 100_000, 3_000_000, DAY, 8 * DAY]);
             at += self.dice.below(gap);
             let by = match (self.dice.below(6), user) {
+                (0, user) if self.dice.percent(50) => Converter::Token { opportunity, user, scored_at },
                 (0, user) => Converter::Opportunity { opportunity, user },
                 (1, _) => Converter::Opportunity { opportunity, user: None },
                 (2, _) | (_, None) => Converter::User(self.user()),

@@ -168,6 +168,14 @@ fn bad_lines_are_counted_or_refused() {
     let (code, out, err) = replay(&[&arguments[..], &["--strict"]].concat());
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("log.ndjson:") && err.lines().count() <= 2, "{err}");
+    // A mark that editors on Windows make is no fault of the first line.
+    let marked = Log::text(&[b"\xef\xbb\xbf", text.as_slice()].concat());
+    let (_, out, err) = replay(&[path(&marked.path), "--window", "1h", "--resamples", "20"]);
+    assert!(out.contains("  2 lines could not be read"), "{out} {err}");
+    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+    let ruined = Log::text(&[text.as_slice(), &b"nonsense\n".repeat(lines)].concat());
+    let (code, _, err) = replay(&[path(&ruined.path), "--window", "1h", "--resamples", "20"]);
+    assert!(code == Some(1) && err.contains("lines are bad, so these figures are those of a small part"), "{err}");
 }
 
 #[test]

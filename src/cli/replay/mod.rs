@@ -6,6 +6,7 @@ mod json;
 mod page;
 mod show;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -205,6 +206,14 @@ impl Told {
     /// A replay that evaluated nothing has failed at what it was asked for.
     fn check(&self) -> anyhow::Result<()> {
         let (lines, evaluation) = (&self.played.lines, &self.evaluation);
+        if 2 * lines.bad > lines.total() {
+            bail!(
+                "{} of {} lines are bad, so these figures are those of a small part: see the bad lines above; where \
+                 they lie before an earlier line, that one's time is wrong",
+                lines.bad,
+                lines.total()
+            );
+        }
         if evaluation.evaluated.quality.opportunities > 0.0 {
             return Ok(());
         }
@@ -248,7 +257,7 @@ impl Watcher for Watch {
         self.bad_lines += 1;
         if self.bad_lines <= BAD_LINES_SHOWN {
             self.progress.done();
-            eprintln!("bad line: {error}");
+            let _ = writeln!(std::io::stderr(), "bad line: {error}");
         }
     }
 }
