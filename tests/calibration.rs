@@ -8,6 +8,7 @@ use inkling::learn::calibration::Calibrator;
 use inkling::market::stream::{Delays, Made, Micro, Stream};
 use inkling::math;
 use inkling::replay::Player;
+use inkling::stats::decay::HalfLife;
 use inkling::units::{Span, Timestamp};
 
 const DAY_MS: u64 = 86_400_000;
@@ -128,7 +129,7 @@ fn a_sender_ahead_of_time_keeps_no_cohort_from_counting() {
         let mut calibrator = Calibrator::new(window);
         // Twice as many conversions as predicted, each soon after its impression.
         for at in (0..2 * window.0).step_by(HOUR_MS as usize) {
-            calibrator.advance(at);
+            calibrator.advance(at, HalfLife::new(Span::days(14)));
             calibrator.show(at + ahead, -1.0, 1.0);
             calibrator.convert(at, at + 1, 2.0 * math::sigmoid(-1.0), 1.0);
         }

@@ -157,7 +157,8 @@ impl Engine {
         }
         let mut is_changed = false;
         for (goal, entry) in self.goals.iter_mut().zip(self.catalog.goals()) {
-            is_changed |= goal.calibrator.advance(self.now.0);
+            let half_life = entry.in_force.as_ref().map_or(AdvertiserStatistics::half_life(), |goal| goal.half_life);
+            is_changed |= goal.calibrator.advance(self.now.0, half_life);
             is_changed |= match entry.in_force.as_ref().is_some_and(|goal| goal.setting.multiplier.spend_control) {
                 true => goal.spend.advance(self.now.tick()),
                 // Not learned meanwhile, an old factor would be out of date when the control is switched on again.

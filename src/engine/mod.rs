@@ -275,7 +275,7 @@ impl Engine {
                 view.spend_factor = goal.spend.factor() * goal.centre.factor();
             }
             view.value = statistics.mean_value(in_force.setting.value.0, tick, half_life)
-                * statistics.credit_per_positive(tick, half_life);
+                * statistics.credit_per_positive(tick, half_life, goal.calibrator.left());
         }
         view
     }

@@ -310,9 +310,10 @@ impl GoalStatistics {
         if typical > 0.0 { value.min((typical * VALUE_CAP).max(1.0) as i64) } else { value }
     }
 
-    /// Credited conversions for each positive impression: more than 1 where people convert again.
-    pub fn credit_per_positive(&self, tick: Tick, half_life: HalfLife) -> f64 {
-        let conversions = self.everyone.conversions.at(tick, half_life).max(0.0);
+    /// Credited conversions for each positive impression: more than 1 where people convert again. Conversions fade from
+    /// when they come, impressions from when they are shown: `left` is what that makes of an impression in the mean.
+    pub fn credit_per_positive(&self, tick: Tick, half_life: HalfLife, left: f64) -> f64 {
+        let conversions = self.everyone.conversions.at(tick, half_life).max(0.0) * left;
         let positives = self.outcome.positives.at(tick, half_life).max(0.0);
         (conversions + STRENGTH) / (positives + STRENGTH)
     }

@@ -7,7 +7,7 @@
 //! ladder of actuaries: Mack, 1993). So cohorts count before their windows close, and the level follows a shift within
 //! days where waiting for closed windows takes weeks: observed ÷ (predicted × F), the latest conversions counting
 //! most. Nothing is known, and nothing corrected, until a first cohort has seen a whole window. F corrects the level
-//! and nothing else: learned labels never depend on it.
+//! and what conversions are worth, and nothing else: learned labels never depend on it.
 //!
 //! *Shape.* At the end of its window an impression counts for the bin of its log-odds: bins whose observed differs
 //! from the predicted beyond the level's are shifted, few observations little, the order of probabilities kept (pool
@@ -16,7 +16,8 @@
 use std::collections::VecDeque;
 
 use crate::math;
-use crate::units::Span;
+use crate::stats::decay::HalfLife;
+use crate::units::{Span, Tick};
 
 /// Cohorts that make up a label window.
 const COHORTS_PER_WINDOW: usize = 32;
@@ -33,6 +34,8 @@ const SHAPE_STRENGTH: f64 = 50.0;
 const SHAPE_MEMORY: f64 = 5_000.0;
 /// Most that is corrected, as a factor of the odds, either way.
 const FACTOR_MAX: f64 = 2.0;
+/// Least that is taken to be left of an impression when its conversion comes.
+const LEFT_MIN: f64 = 0.01;
 /// Bins of log-odds, each so wide, the first one's middle here.
 const BINS: usize = 12;
 const BIN_WIDTH: f64 = 0.75;
@@ -79,6 +82,8 @@ pub struct Calibrator {
     /// Logarithm of the level's factor.
     level: f64,
     curve: Curve,
+    /// See [`Calibrator::left`].
+    left: f64,
 }
 
 impl Default for Curve {
@@ -129,6 +134,7 @@ impl Calibrator {
             bins: [Bin::default(); BINS],
             level: 0.0,
             curve: Curve::default(),
+            left: 1.0,
         }
     }
 
@@ -143,6 +149,13 @@ impl Calibrator {
     /// The correction as of the last closed cohort.
     pub fn curve(&self) -> Curve {
         self.curve
+    }
+
+    /// What is left in the mean, when a conversion comes, of the impression that it is of: 2^(−delay ÷ half-life), 0.01
+    /// to 1, as of the last closed cohort. A count that fades from the conversion on is larger by 1 ÷ this
+    /// than one that fades from the impression on. 1 before a cohort has seen a whole window.
+    pub fn left(&self) -> f64 {
+        self.left
     }
 
     /// Counts an impression with its log-odds before correction. `share` is how much it counts, 0 to 1.
@@ -184,17 +197,21 @@ impl Calibrator {
         bin.count += share;
     }
 
-    /// Moves on to the present: cohorts that have filled count from now on. True when the correction has changed.
-    pub fn advance(&mut self, now_ms: u64) -> bool {
+    /// Moves on to the present: cohorts that have filled count from now on. `half_life` is that of counted impressions.
+    /// True when the correction has changed.
+    pub fn advance(&mut self, now_ms: u64, half_life: HalfLife) -> bool {
         let number = now_ms / self.cohort_ms;
         if self.cohorts.is_empty() || number < self.oldest + self.cohorts.len() as u64 {
             return false;
         }
         self.begin(number);
-        let before = self.curve;
-        self.level = self.level_now();
+        let before = (self.curve, self.left);
+        let came: Vec<ByAge> = self.cohorts.iter().map(Cohort::came).collect();
+        let arrived = self.arrived(&came);
+        self.level = arrived.map_or_else(|| self.settled_level(), |arrived| self.level_now(&came, &arrived));
+        self.left = arrived.map_or(1.0, |arrived| self.left_now(&arrived, half_life));
         self.curve = self.curve_now();
-        self.curve != before
+        (self.curve, self.left) != before
     }
 
     /// All that it holds, as numbers.
@@ -208,11 +225,20 @@ impl Calibrator {
         }
         self.bins.iter().flat_map(|bin| [bin.predicted, bin.positive, bin.count]).for_each(&mut *visit);
         self.curve.shifts.iter().for_each(|shift| visit(*shift));
+        // Before anything is known of it, an image is what it was when it was not told at all.
+        if self.left != 1.0 {
+            visit(self.left);
+        }
     }
 
     /// The calibrator of the numbers that [`Calibrator::numbers`] told; `None` where none comes to them.
     pub fn from_numbers(numbers: &[f64]) -> Option<Calibrator> {
         let ([cohort_ms, oldest, predicted, observed, level], rest) = numbers.split_first_chunk()?;
+        // Without what is left of conversions, that is 1.
+        let (rest, left) = match rest.len().checked_sub(4 * BINS)? % (1 + COHORTS_PER_WINDOW) {
+            0 => (rest, 1.0),
+            _ => rest.split_last().map(|(left, rest)| (rest, *left))?,
+        };
         let (rest, tail) = rest.split_at_checked(rest.len().checked_sub(4 * BINS)?)?;
         let (cohorts, []) = rest.as_chunks::<{ 1 + COHORTS_PER_WINDOW }>() else { return None };
         let is_whole = |number: f64| number >= 0.0 && number < (1u64 << 53) as f64 && number.fract() == 0.0;
@@ -220,6 +246,7 @@ impl Calibrator {
             && *cohort_ms >= 1.0
             && is_whole(*oldest)
             && cohorts.len() <= COHORTS_MAX
+            && (LEFT_MIN..=1.0).contains(&left)
             && numbers.iter().all(|number| number.is_finite());
         let cohort = |numbers: &[f64; 1 + COHORTS_PER_WINDOW]| Cohort {
             predicted: numbers[0],
@@ -237,6 +264,7 @@ impl Calibrator {
             }),
             level: *level,
             curve: Curve { shifts: std::array::from_fn(|bin| shifts[bin]) },
+            left,
         })
     }
 
@@ -307,9 +335,7 @@ impl Calibrator {
     }
 
     /// Logarithm of observed ÷ expected, the latest conversions counting most.
-    fn level_now(&self) -> f64 {
-        let came: Vec<ByAge> = self.cohorts.iter().map(Cohort::came).collect();
-        let Some(arrived) = self.arrived(&came) else { return self.settled_level() };
+    fn level_now(&self, came: &[ByAge], arrived: &ByAge) -> f64 {
         let (mut observed, mut expected, mut weight) = (LEVEL_STRENGTH, LEVEL_STRENGTH, 1.0);
         for (place, cohort) in self.cohorts.iter().enumerate().rev() {
             let age = self.age(place);
@@ -319,6 +345,17 @@ impl Calibrator {
             weight *= self.fading(due);
         }
         math::ln((observed + weight * self.settled.1) / (expected + weight * self.settled.0))
+    }
+
+    /// Mean of 2^(−delay ÷ half-life) over the delays that F tells.
+    fn left_now(&self, arrived: &ByAge, half_life: HalfLife) -> f64 {
+        let left = |age: usize| {
+            let seconds = (age as f64 + 0.5) * self.cohort_ms as f64 / 1_000.0;
+            half_life.factor(Tick(0), Tick(seconds as u32))
+        };
+        let steps = arrived.windows(2).enumerate();
+        let mean = steps.map(|(age, share)| (share[1] - share[0]) * left(age)).sum::<f64>() + arrived[0];
+        mean.clamp(LEFT_MIN, 1.0)
     }
 
     /// The level of the cohorts that are no longer kept, for when none of the kept ones can tell when conversions come.
@@ -365,133 +402,5 @@ fn pool(shifts: &mut [f64; BINS]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const WINDOW: Span = Span::days(30);
-    const HOUR: u64 = 3_600_000;
-
-    /// A small generator: the tests must not depend on a library's.
-    struct Dice(u64);
-
-    impl Dice {
-        fn unit(&mut self) -> f64 {
-            self.0 = crate::hash::mix(self.0, 99);
-            (self.0 >> 11) as f64 / (1u64 << 53) as f64
-        }
-
-        /// Criteo's delays: 35 % within an hour, 50 % within a day, 87 % within 14 days.
-        fn delay(&mut self) -> u64 {
-            let (draw, within) = (self.unit(), self.unit());
-            let (from, to) = match draw {
-                draw if draw < 0.35 => (0, 1),
-                draw if draw < 0.50 => (1, 24),
-                draw if draw < 0.87 => (24, 336),
-                _ => (336, 720),
-            };
-            ((from as f64 + within * (to - from) as f64) * HOUR as f64) as u64
-        }
-    }
-
-    /// Days of impressions with log-odds around −3; those that convert are `truth` of what is predicted. Returns
-    /// corrected predictions ÷ observed by day.
-    fn ratios(days: u64, truth: impl Fn(u64, f64) -> f64) -> Vec<f64> {
-        let mut dice = Dice(5);
-        let mut calibrator = Calibrator::new(WINDOW);
-        let mut events: std::collections::BTreeMap<u64, Vec<(u64, f64, bool)>> = Default::default();
-        let mut ratios = Vec::new();
-        for day in 0..days {
-            let (mut predicted, mut observed) = (0.0, 0.0);
-            for at in (0..5_000).map(|n| day * 24 * HOUR + n * 24 * HOUR / 5_000) {
-                for (time, due) in events.extract_if(..=at, |_, _| true).collect::<Vec<_>>() {
-                    for (shown, logit, label) in due {
-                        match time >= shown + WINDOW.0 {
-                            true => calibrator.close(logit, label, 1.0),
-                            false => calibrator.convert(shown, time, 1.0, 1.0),
-                        }
-                    }
-                }
-                calibrator.advance(at);
-                let logit = -3.0 + 2.0 * (dice.unit() - 0.5);
-                let p = truth(day, math::sigmoid(logit));
-                let label = dice.unit() < p;
-                predicted += math::sigmoid(logit + calibrator.curve().shift(logit));
-                observed += p;
-                calibrator.show(at, logit, 1.0);
-                if label {
-                    let converted = (at + dice.delay()).min(at + WINDOW.0 - 1);
-                    events.entry(converted).or_default().push((at, logit, true));
-                }
-                events.entry(at + WINDOW.0).or_default().push((at, logit, label));
-            }
-            ratios.push(predicted / observed);
-        }
-        ratios
-    }
-
-    fn mean(of: &[f64]) -> f64 {
-        of.iter().sum::<f64>() / of.len() as f64
-    }
-
-    #[test]
-    fn nothing_is_corrected_before_a_window_has_passed() {
-        let ratios = ratios(30, |_, p| p * 1.4);
-        assert!(ratios[..29].iter().all(|ratio| (ratio - 1.0 / 1.4).abs() < 1e-9), "{ratios:?}");
-    }
-
-    #[test]
-    fn the_level_comes_right_and_follows_a_shift_within_days() {
-        let ratios = ratios(90, |day, p| if day < 60 { p * 0.8 } else { p * 1.2 });
-        assert!((mean(&ratios[34..60]) - 1.0).abs() < 0.05, "{ratios:?}");
-        assert!(ratios[60] < 0.75, "nobody can know yet");
-        assert!((mean(&ratios[68..90]) - 1.0).abs() < 0.05, "{ratios:?}");
-    }
-
-    #[test]
-    fn the_shape_is_learned_where_windows_have_closed() {
-        let mut dice = Dice(3);
-        let mut calibrator = Calibrator::new(Span::hours(1));
-        for _ in 0..200_000 {
-            let logit = -6.0 + 4.0 * dice.unit();
-            // Too sure of itself: true log-odds are nearer to −3.
-            let label = dice.unit() < math::sigmoid(-3.0 + (logit + 3.0) * 0.7);
-            calibrator.close(logit, label, 1.0);
-        }
-        let shift = |logit| calibrator.curve_now().shift(logit);
-        // Relative to the middle: the level is the other part's.
-        let (low, high) = (shift(-5.25) - shift(-3.0), shift(-2.25) - shift(-3.0));
-        assert!((0.45..0.75).contains(&low), "{low}");
-        assert!((-0.35..-0.1).contains(&high), "{high}");
-    }
-
-    proptest! {
-        #[test]
-        fn corrections_are_bounded_and_keep_the_order(
-            events in proptest::collection::vec(
-                (0u8..4, 0u64..2_000_000_000, -30.0f64..30.0, 0.0f64..=1.0, any::<bool>()), 1..300),
-        ) {
-            let mut calibrator = Calibrator::new(Span::hours(1));
-            for (kind, at, logit, share, yes) in events {
-                match kind {
-                    0 => calibrator.show(at, logit, share),
-                    1 => calibrator.convert(at, at + (logit.abs() * 1e5) as u64, share, if yes { 1.0 } else { -1.0 }),
-                    2 => calibrator.close(logit, yes, share),
-                    _ => { calibrator.advance(at); }
-                }
-                let curve = calibrator.curve_now();
-                let corrected: Vec<f64> = (-100..100).map(|n| {
-                    let logit = f64::from(n) * 0.1;
-                    logit + curve.shift(logit)
-                }).collect();
-                prop_assert!(corrected.iter().all(|logit| logit.is_finite()));
-                prop_assert!(corrected.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9));
-                prop_assert!(curve.shifts.iter().all(|shift| shift.abs() < 2.0));
-                let mut numbers = Vec::new();
-                calibrator.numbers(&mut |number| numbers.push(number));
-                prop_assert_eq!(Calibrator::from_numbers(&numbers), Some(calibrator.clone()));
-                prop_assert_eq!(Calibrator::from_numbers(&numbers[1..]), None);
-            }
-        }
-    }
-}
+#[path = "calibration_tests.rs"]
+mod tests;

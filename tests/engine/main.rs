@@ -47,6 +47,27 @@ fn learns_from_what_converted_and_says_why() {
     assert!(abandoner.interval.0 < abandoner.p_conversion && abandoner.p_conversion < abandoner.interval.1);
 }
 
+/// Counts of conversions fade from when they come, those of impressions from when they are shown, a week before.
+#[test]
+fn a_conversion_that_comes_late_is_worth_no_more() {
+    let mut settings = settings();
+    let goal = &mut settings.advertisers[0].goals[0];
+    (goal.view_window, goal.click_window) = (Span::days(10), Span::days(10));
+    goal.value = Micros(40_000_000);
+    let mut shop = Shop::with(settings);
+    for user in 0..480 {
+        shop.act(user, "view_item");
+        shop.show(user);
+        if user >= 28 && user % 4 == 0 {
+            assert_eq!(shop.apply(conversion(user - 28, None)), Applied::Done);
+        }
+        shop.wait(6 * 60 * MINUTE);
+    }
+    let signal = shop.signal(1_000);
+    let worth = signal.expected_value.0 as f64 / signal.p_conversion / 40e6;
+    assert!((0.9..1.1).contains(&worth), "a conversion is taken to be worth {worth} times its value");
+}
+
 #[test]
 fn neutral_is_exactly_one_and_says_why() {
     let mut shop = Shop::new();

@@ -8,6 +8,7 @@ use inkling::learn::mixture::Mixture;
 use inkling::learn::{HEADS, LANES, heads, lanes};
 use inkling::math;
 use inkling::settings::Learner as Parameters;
+use inkling::stats::decay::HalfLife;
 use inkling::units::{Span, Tick};
 
 /// One thing to learn. Each learner takes from it what it needs.
@@ -215,7 +216,7 @@ impl Subject for Calibrated {
             self.0.convert(shown, converted, example.share, example.gradient.signum());
         }
         self.0.close(logit, example.label, example.share);
-        self.0.advance(shown);
+        self.0.advance(shown, HalfLife::new(Span::days(14)));
     }
 
     fn answer(&self, _: &[Feature]) -> Vec<f64> {
