@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use thiserror::Error;
 
 use super::RecoveryError;
+use super::recovery::check_clock;
 use crate::engine::{Applied, Engine};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use crate::exposure::{Exposure, GoalScore};
@@ -84,7 +85,8 @@ pub fn export(
 ) -> Result<Exported, ExportError> {
     let mut forgetting = Forgetting::linked(engine.linked());
     let mut known: BTreeSet<Id> = names(engine.catalog().settings()).collect();
-    each(&open, |number, record| {
+    let began = engine.now();
+    each(&open, began, |number, record| {
         forgetting.see(number, &record);
         if let Event::Configured(settings) = &record.event {
             known.extend(names(settings));
@@ -96,7 +98,7 @@ pub fn export(
         return Err(ExportError::Advertiser { name, known });
     }
     let mut exporter = Exporter { engine, items: HashMap::new(), done: Exported::default() };
-    each(&open, |number, record| {
+    each(&open, began, |number, record| {
         let applied = exporter.engine.apply(&record);
         exporter.remember(&record.event);
         if record.at < selection.from || record.at >= selection.to {
@@ -120,16 +122,20 @@ fn names(settings: &Settings) -> impl Iterator<Item = Id> {
     settings.advertisers.iter().map(|advertiser| advertiser.id.clone())
 }
 
-/// Visits all records with their numbers from 0.
+/// Visits all records with their numbers from 0. None may be from before `began`, or from before an earlier one.
 fn each<E: From<RecoveryError>>(
     open: &impl Fn() -> Result<Reader, JournalError>,
+    began: Timestamp,
     mut visit: impl FnMut(u64, Record) -> Result<(), E>,
 ) -> Result<(), E> {
     let failed = |after| move |source| RecoveryError::Journal { after, source };
     let mut reader = open().map_err(failed(Seq(0)))?;
-    let (mut after, mut number) = (Seq(0), 0);
+    let (mut after, mut number, mut before) = (Seq(0), 0, began);
     while let Some((at, frame)) = reader.next_frame().map_err(failed(after))? {
-        for record in decode_frame(&frame).map_err(|source| RecoveryError::Frame { at, source })? {
+        let records = decode_frame(&frame).map_err(|source| RecoveryError::Frame { at, source })?;
+        check_clock(before, at, &records)?;
+        before = records.last().map_or(before, |last| last.at);
+        for record in records {
             visit(number, record)?;
             number += 1;
         }

@@ -133,7 +133,7 @@ impl Failure {
 }
 
 /// Whether the time stamps of a frame only climb.
-fn check_clock(mut before: Timestamp, at: Seq, records: &[Record]) -> Result<(), RecoveryError> {
+pub(super) fn check_clock(mut before: Timestamp, at: Seq, records: &[Record]) -> Result<(), RecoveryError> {
     for (index, record) in records.iter().enumerate() {
         if record.at < before {
             return Err(RecoveryError::Clock { at, index, found: record.at, before });
