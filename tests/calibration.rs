@@ -120,7 +120,7 @@ fn intervals_hold_the_truth_about_as_often_as_they_say() {
     assert!(held.iter().all(|holds| *holds >= 0.88), "{held:?}");
 }
 
-/// A tracker whose clock runs an hour ahead: each of its impressions comes before the tick that begins its cohort.
+/// A tracker whose clock runs ahead: impressions, and their conversions, come before the tick that begins their cohort.
 #[test]
 fn a_sender_ahead_of_time_keeps_no_cohort_from_counting() {
     const HOUR_MS: u64 = 3_600_000;
@@ -131,10 +131,14 @@ fn a_sender_ahead_of_time_keeps_no_cohort_from_counting() {
         for at in (0..2 * window.0).step_by(HOUR_MS as usize) {
             calibrator.advance(at, HalfLife::new(Span::days(14)));
             calibrator.show(at + ahead, -1.0, 1.0);
-            calibrator.convert(at, at + 1, 2.0 * math::sigmoid(-1.0), 1.0);
+            calibrator.convert(at + ahead, at + ahead + 1, 2.0 * math::sigmoid(-1.0), 1.0);
         }
         calibrator.curve().shift(-1.0)
     };
     assert!(shift(0) > 0.4, "{}", shift(0));
-    assert!((shift(HOUR_MS) - shift(0)).abs() < 0.05, "{}, not {}", shift(HOUR_MS), shift(0));
+    // A cohort takes 22.5 hours.
+    for hours in [1, 45] {
+        let ahead = shift(hours * HOUR_MS);
+        assert!((ahead - shift(0)).abs() < 0.05, "{ahead}, not {}", shift(0));
+    }
 }

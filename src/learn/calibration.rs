@@ -159,16 +159,12 @@ impl Calibrator {
     }
 
     /// Counts an impression with its log-odds before correction. `share` is how much it counts, 0 to 1.
-    ///
-    /// One that is ahead of the present, as its sender's clock may be, counts for the cohort that is being filled: only
-    /// [`advance`](Calibrator::advance) begins another, and so sees every one that fills.
     pub fn show(&mut self, shown_ms: u64, logit: f64, share: f64) {
         let number = shown_ms / self.cohort_ms;
         if self.cohorts.is_empty() {
             self.begin(number);
         }
-        let newest = self.oldest + self.cohorts.len() as u64 - 1;
-        if let Some(cohort) = self.cohort(number.min(newest)) {
+        if let Some(cohort) = self.cohort(number) {
             cohort.predicted += share * math::sigmoid(logit);
         }
     }
@@ -303,8 +299,11 @@ impl Calibrator {
         self.settled = (predicted * kept + cohort.predicted, observed * kept + came);
     }
 
+    /// The cohort of a number, if it is kept. What is ahead of the present, as its sender's clock may be, is of the one
+    /// that is being filled: only [`advance`](Calibrator::advance) begins another, and so sees every one that fills.
     fn cohort(&mut self, number: u64) -> Option<&mut Cohort> {
-        self.cohorts.get_mut(usize::try_from(number.checked_sub(self.oldest)?).ok()?)
+        let newest = (self.oldest + self.cohorts.len() as u64).checked_sub(1)?;
+        self.cohorts.get_mut(usize::try_from(number.min(newest).checked_sub(self.oldest)?).ok()?)
     }
 
     /// Whole cohorts of delay that all impressions of a cohort have behind them.
