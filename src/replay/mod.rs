@@ -19,6 +19,7 @@ mod predictions;
 mod selection;
 mod source;
 mod traits;
+mod unused;
 mod waiting;
 
 pub use bootstrap::{Resamples, Sample, interval};
@@ -32,6 +33,7 @@ pub use predictions::{COLUMNS, Prediction, PredictionFile, ReplayError};
 pub use selection::{EvaluateFrom, MISSING_MAX, OpenWindows, Scope};
 pub use source::bytes_total;
 pub use traits::{Kind, Name, Trait, Traits};
+pub use unused::Unused;
 pub use waiting::Outcome;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::joins::Joined;
 use super::lines::{LineCounts, count};
 use super::predictions::{Prediction, PredictionFile, ReplayError, names_of};
 use super::traits::{Kind, TRAITS_MAX, Trait, Traits};
+use super::unused::Unused;
 use super::waiting::{Offer, Outcome, WaitingRoom};
 use crate::engine::{Applied, Catalog, Engine, Scorer, tick_due};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
@@ -30,6 +31,8 @@ pub struct Played {
     pub traits: Traits,
     /// Number of different users.
     pub users: u32,
+    /// Names of opportunities that no feature is made of.
+    pub unused: Unused,
     /// Lines by kind.
     pub lines: LineCounts,
     /// Time of the first line; that of the last where there is none.
@@ -59,6 +62,7 @@ pub struct Player {
     /// Predictions whose outcome is settled: the first so many.
     settled: usize,
     traits: Traits,
+    unused: Unused,
     lines: LineCounts,
     began_at: Option<Timestamp>,
     now: Timestamp,
@@ -104,6 +108,7 @@ impl Player {
             predictions: Vec::new(),
             settled: 0,
             traits: Traits::default(),
+            unused: Unused::default(),
             lines: LineCounts::default(),
             began_at: None,
             now: Timestamp(0),
@@ -153,6 +158,7 @@ impl Player {
         Played {
             predictions: self.predictions,
             traits: self.traits,
+            unused: self.unused,
             users: self.users.len() as u32,
             lines: self.lines,
             began_at: self.began_at.unwrap_or(self.now),
@@ -285,6 +291,7 @@ impl Player {
             traits: self.traits_of(&request, signal, exposure.advertiser),
         };
         self.predictions.push(prediction);
+        self.unused.note(&request, signal, self.engine.catalog(), exposure.advertiser);
         let window = self.engine.catalog().goal_setting(goal).map_or(Span::ZERO, |goal| goal.view_window);
         let Target { item, category, .. } = request.targets.swap_remove(0);
         let name = hash::text(request.opportunity.as_str());

@@ -238,3 +238,41 @@ fn a_log_comes_from_standard_input_where_a_configuration_is_given() {
     let output = run.wait_with_output().unwrap();
     assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().contains("60 opportunities"));
 }
+
+#[test]
+fn names_that_no_feature_is_made_of_are_told() {
+    let lines = delayed(60, 1, |_| true).into_iter().map(|line| match line {
+        Line::Opportunity(one) => Line::Opportunity(Opportunity {
+            context: (0..13).map(|number| (id(format!("c{number}")), id("x"))).collect(),
+            numbers: (0..8).map(|number| (id(format!("n{number}")), 1.0)).collect(),
+            segments: (0..9).map(|number| id(format!("p/{number}"))).collect(),
+            ..one
+        }),
+        line => line,
+    });
+    let log = Log::of(lines.collect());
+    let arguments = [path(&log.path), "--window", "2h", "--resamples", "20"];
+    let report = json(&[&arguments[..], &["--json"]].concat());
+    let unused = report["unused"].as_array().unwrap();
+    let names: Vec<&str> = unused.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["c12", "n6", "n7", "p/8"]);
+    assert!(unused.iter().all(|one| one["opportunities"] == 60), "{unused:?}");
+    let (_, out, _) = replay(&arguments);
+    assert!(out.contains("are context c12, number n6, number n7, segment p/8"), "{out}");
+}
+
+#[test]
+fn a_time_far_ahead_is_told_by_its_line() {
+    let mut text = fs::read(Log::of(delayed(60, 1, |_| true)).path).unwrap();
+    let ahead = |text: &mut Vec<u8>| {
+        action(at(9_000_000), 1, "view_item").write(text).unwrap();
+        text.push(b'\n');
+    };
+    let half = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(119).unwrap().0 + 1;
+    let mut rest = text.split_off(half);
+    ahead(&mut text);
+    text.append(&mut rest);
+    let (_, out, _) = replay(&[path(&Log::text(&text).path), "--window", "2h", "--resamples", "20"]);
+    assert!(out.contains("line 121 lies 624") && out.contains("d ahead of the 30 bad lines after it"), "{out}");
+    assert!(out.contains("30 lines could not be read, 19.9 % of the log"), "{out}");
+}

@@ -82,6 +82,9 @@ fn figures(told: &Told) -> Value {
             of.insert("day".to_owned(), json!(moment(*day)));
             of
         }).collect::<Vec<_>>(),
+        "unused": told.played.unused.names().into_iter().map(|(of, name, many)| {
+            json!({ "kind": kind(of), "name": name.as_str(), "opportunities": many })
+        }).collect::<Vec<_>>(),
         "reliability": evaluation.reliability.iter().map(band).collect::<Vec<_>>(),
         "suspects": evaluation.suspects.iter().map(suspect).collect::<Vec<_>>(),
         "too_good": evaluation.is_too_good,

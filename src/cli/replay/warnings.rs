@@ -2,6 +2,7 @@
 
 use super::{Told, json};
 use crate::cli::words;
+use crate::engine::{CONTEXT_USED_MAX, NUMBERS_USED_MAX, SEGMENTS_USED_MAX};
 use crate::ids::Id;
 use crate::replay::{Joined, LineCounts, MISSING_MAX};
 use crate::report::table::{count, percent};
@@ -16,12 +17,14 @@ const REASONS_SHOWN: usize = 4;
 const NOTHING_SHARE: f64 = 0.5;
 /// Goals without opportunities that are named.
 const GOALS_NAMED: usize = 5;
+/// Names without a feature that are shown, those of most opportunities; all are in the JSON.
+const UNUSED_SHOWN: usize = 6;
 /// A log from before this, in 1973, has its times in seconds.
 const MILLISECONDS_FROM: Timestamp = Timestamp(100_000_000_000);
 
 /// All of it, under its heading; empty where there is nothing.
 pub fn warnings(told: &Told) -> String {
-    let of = [bad_lines, times, conversions, windows, lost, leaks];
+    let of = [bad_lines, times, conversions, windows, lost, unused, leaks];
     let lines: Vec<String> = of.into_iter().flat_map(|of| of(told)).map(|line| format!("  {line}\n")).collect();
     if lines.is_empty() { String::new() } else { format!("\nTO BE SEEN TO\n{}", lines.concat()) }
 }
@@ -61,6 +64,9 @@ fn bad_lines(told: &Told) -> Vec<String> {
     let mut reasons: Vec<(&String, &u64)> = faults.by_reason.iter().collect();
     reasons.sort_by_key(|(why, many)| (std::cmp::Reverse(**many), *why));
     out.extend(reasons.iter().take(REASONS_SHOWN).map(|(why, many)| format!("  {}: {why}", count(**many as f64))));
+    if faults.by_reason.keys().any(|why| why.starts_with("time_ms is outside")) {
+        out.push("time_ms is in milliseconds since 1970: are some in microseconds?".to_owned());
+    }
     match faults.jump() {
         Some(ahead) => out.push(format!(
             "line {} lies {} ahead of the {} bad lines after it: either its time is wrong, or the log is not sorted by \
@@ -177,6 +183,23 @@ fn lost(told: &Told) -> Vec<String> {
     }
     out.extend(refused.iter().map(|(why, many)| format!("{} refused by the engine: {why}", count(*many as f64))));
     out
+}
+
+fn unused(told: &Told) -> Vec<String> {
+    let names = told.played.unused.names();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let shown = names.iter().take(UNUSED_SHOWN);
+    let mut shown: Vec<String> = shown.map(|(kind, name, _)| format!("{} {name}", json::kind(*kind))).collect();
+    if names.len() > UNUSED_SHOWN {
+        shown.push(format!("{} more", names.len() - UNUSED_SHOWN));
+    }
+    vec![format!(
+        "the first {CONTEXT_USED_MAX} context entries, {NUMBERS_USED_MAX} numbers and {SEGMENTS_USED_MAX} segments of \
+         an opportunity are looked at: put first what matters; not used, at least at times, are {}",
+        shown.join(", ")
+    )]
 }
 
 fn leaks(told: &Told) -> Vec<String> {
