@@ -156,6 +156,10 @@ fn seconds_are_not_taken_for_milliseconds_in_silence() {
     let (code, out, err) = replay(&[path(&Log::of(lines).path), "--window", "1m", "--resamples", "20"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("TO BE SEEN TO") && out.contains("these look like seconds"), "{out}");
+    let micros = r#"{"time_ms":1700000000000000,"kind":"impression","id":"o"}"#;
+    let (code, out, _) = replay(&[path(&Log::text(micros.as_bytes()).path), "--window", "1m", "--resamples", "20"]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("are some in microseconds?"), "{out}");
     let sound = Log::of(shoppers(60, 3));
     let (_, out, _) = replay(&[path(&sound.path), "--window", "1h", "--resamples", "20"]);
     assert!(!out.contains("look like seconds"), "{out}");
