@@ -73,12 +73,14 @@ impl Shoppers {
         for (number, person) in (0..).zip(&people) {
             let activity = activities[usize::from(person.class)];
             let visits = if person.is_bot { scenario.bots.visits } else { scenario.activity.visits * activity };
+            // Purchases count for ads for a window more, and come of visits; of programs nobody learns anything then.
+            let visits_end = scenario.end_ms() + if person.is_bot { 0 } else { scenario.window.0 };
             let rates = [
-                (MomentKind::Visit, Purpose::Visit, visits),
-                (MomentKind::Opportunity, Purpose::Opportunity, scenario.activity.ads * activity),
+                (MomentKind::Visit, Purpose::Visit, visits, visits_end),
+                (MomentKind::Opportunity, Purpose::Opportunity, scenario.activity.ads * activity, scenario.end_ms()),
             ];
-            for (kind, purpose, per_day) in rates {
-                arrivals(scenario.end_ms(), draws, (purpose, number), per_day, |at_ms, place| {
+            for (kind, purpose, per_day, end_ms) in rates {
+                arrivals(end_ms, draws, (purpose, number), per_day, |at_ms, place| {
                     moments.push(Moment { at_ms, person: number, kind, number: place });
                 });
             }
