@@ -154,6 +154,22 @@ mod tests {
     }
 
     #[test]
+    fn people_go_on_visiting_until_the_last_window_closes() {
+        let scenario = scenario();
+        let shoppers = Shoppers::new(&scenario, Draws(3));
+        let latest = |kind: MomentKind, is_bot: bool| {
+            let all = shoppers.moments.iter().filter(|moment| moment.kind == kind);
+            let of = all.filter(|moment| shoppers.people[moment.person as usize].is_bot == is_bot);
+            of.map(|moment| moment.at_ms).max().unwrap()
+        };
+        let (end, window) = (scenario.end_ms(), scenario.window.0);
+        let last_hour = |until: u64| until - 3_600_000..until;
+        assert!(last_hour(end + window).contains(&latest(MomentKind::Visit, false)));
+        assert!(last_hour(end).contains(&latest(MomentKind::Visit, true)));
+        assert!(last_hour(end).contains(&latest(MomentKind::Opportunity, false)));
+    }
+
+    #[test]
     fn activity_has_mean_1_and_a_heavy_tail() {
         let all: Vec<f64> = (0..CLASSES as u8).map(|class| activity_of(class, 1.0)).collect();
         assert!((all.iter().sum::<f64>() / 16.0 - 1.0).abs() < 1e-12 && all[15] > 4.0 && all[0] < 0.15, "{all:?}");

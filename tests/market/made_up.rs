@@ -64,23 +64,6 @@ fn as_many_ads_lead_to_a_purchase_as_the_truth_says() {
 }
 
 #[test]
-fn people_go_on_visiting_until_the_last_window_closes() {
-    // Most purchases come of visits: without any after the last day, many of its ads would have none.
-    let mut scenario = small(20_000);
-    scenario.activity.ads = 0.05;
-    let (mut positives, mut expected) = (0.0, 0.0);
-    for seed in 1..=3 {
-        let outcome = play(&scenario, Policy::Flat, seed);
-        for day in &outcome.days[scenario.days as usize - 2..scenario.days as usize] {
-            positives += day.positives as f64;
-            expected += day.expected;
-        }
-    }
-    let error = 2.0 * f64::sqrt(expected);
-    assert!((positives - expected).abs() < 3.0 * error, "{positives} of {expected:.1} ± {error:.1}");
-}
-
-#[test]
 fn late_notices_lose_no_clicks() {
     let mut scenario = Scenario::load("simulations/rich.toml".as_ref()).unwrap();
     (scenario.shoppers, scenario.notices.lost, scenario.notices.late) = (4_000, 0.0, 1.0);
