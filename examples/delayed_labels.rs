@@ -279,7 +279,7 @@ fn play(lines: Vec<Line>, window: Span, truth: &HashMap<Id, f64>) -> Result<Vec<
         }
         player.play(number, line)?;
     }
-    let played = player.finish()?;
+    let played = player.finish();
     ensure!(asked.len() == played.predictions.len(), "not every opportunity that was asked for was scored");
     let is_evaluated = evaluated_lines(&played);
     let shown = played.predictions.iter().zip(asked).filter_map(|(prediction, (exposure, truth))| {

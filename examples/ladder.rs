@@ -115,7 +115,7 @@ impl Log {
         for (number, line) in (0..).zip(&lines) {
             player.play(number, line.clone())?;
         }
-        let played = player.finish()?;
+        let played = player.finish();
         let label = |one: &inkling::replay::Prediction| Some((one.line, one.outcome.label()?));
         let positive = played.predictions.iter().filter_map(label).collect();
         let (mut numbers, mut people, mut brings) = (HashMap::new(), Vec::new(), Vec::new());
@@ -191,7 +191,7 @@ impl Log {
                 player.play(number, line)?;
             }
         }
-        let played = player.finish()?;
+        let played = player.finish();
         let asked = played.predictions.iter().filter(|one| one.time.0 >= first + later);
         let judged = |one: &inkling::replay::Prediction| {
             let positive = *self.positive.get(&one.line)?;

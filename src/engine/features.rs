@@ -21,11 +21,12 @@ use crate::signal::{RECENCY_BOUNDS_S, Scope};
 use crate::stats::decay::HalfLife;
 use crate::units::{Tick, Timestamp};
 
-/// Context entries, numbers and segments that are looked at, the first of each: so a long context leaves 33 of the 64
-/// features to the person.
-const CONTEXT_USED_MAX: usize = 12;
-const NUMBERS_USED_MAX: usize = 6;
-const SEGMENTS_USED_MAX: usize = 8;
+/// Context entries that are looked at, the first ones: so a long context leaves 33 of the 64 features to the person.
+pub const CONTEXT_USED_MAX: usize = 12;
+/// Numbers that are looked at, the first ones.
+pub const NUMBERS_USED_MAX: usize = 6;
+/// Segments that are looked at, the first ones.
+pub const SEGMENTS_USED_MAX: usize = 8;
 /// Numbers that are crossed with what the person did last.
 const NUMBERS_CROSSED_MAX: usize = 3;
 /// Greatest bucket of a count: 128 and more.

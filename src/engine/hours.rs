@@ -172,6 +172,11 @@ impl FromIterator<(u32, Vec<ProfileKey>)> for Hours {
     fn from_iter<T: IntoIterator<Item = (u32, Vec<ProfileKey>)>>(hours: T) -> Hours {
         let mut all = Hours::default();
         for (hour, keys) in hours {
+            // Found room for all at once, no list is moved again and again.
+            let mut lengths = [0; PARTS];
+            keys.iter().for_each(|key| lengths[part(*key)] += 1);
+            let list = all.hours.entry(hour).or_default();
+            list.parts.iter_mut().zip(lengths).for_each(|(part, length)| part.reserve_exact(length));
             keys.into_iter().for_each(|key| all.push(hour, key));
         }
         all

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::thread;
 
 use super::action_set::ActionSet;
 use super::bytes::{Bytes, Read, Reader};
@@ -81,11 +82,17 @@ pub(super) struct Impressions {
     deadlines: Due,
     /// When the ladder learns from an impression, where that is before its label window closes.
     climbs: Due,
-    /// Impressions whose label window is open, by goal code.
-    open: Vec<usize>,
-    /// Of those, how many one conversion would join together, by the hash of user, goal and what is advertised.
-    crowds: PartedMap<CrowdKey, u32>,
+    open: Open,
     next: ImpressionId,
+}
+
+/// Impressions whose label window is open.
+#[derive(Debug, Default)]
+struct Open {
+    /// How many, by goal code.
+    by_goal: Vec<usize>,
+    /// How many one conversion would join together, by the hash of user, goal and what is advertised.
+    crowds: PartedMap<CrowdKey, u32>,
 }
 
 impl Default for Impressions {
@@ -96,8 +103,7 @@ impl Default for Impressions {
             by_opportunity: Index::default(),
             deadlines: Due::default(),
             climbs: Due::default(),
-            open: Vec::new(),
-            crowds: PartedMap::default(),
+            open: Open::default(),
             next: 0,
         }
     }
@@ -137,25 +143,31 @@ impl Impressions {
         let id = self.next;
         self.next += 1;
         impression.awaits_climb = !impression.is_climbed && impression.climbs_at() < impression.deadline;
-        self.file(id, impression);
+        impression.enter_user(id, &mut self.by_user);
+        self.by_opportunity.insert(impression.opportunity, id);
+        impression.enter_times(id, &mut self.deadlines, &mut self.climbs);
+        self.open.enter(&impression);
+        self.kept.insert(id, Box::new(impression));
         id
     }
 
-    /// Puts impressions of an image back; `next` is the number that the next one gets.
-    pub fn restore(&mut self, mut all: Vec<(ImpressionId, Impression)>, next: ImpressionId) {
+    /// Impressions of an image; `next` is the number that the next one gets.
+    pub fn restored(mut all: Vec<(ImpressionId, Box<Impression>)>, next: ImpressionId) -> Impressions {
         // Indexes list impressions in the order of arrival.
         all.sort_unstable_by_key(|(id, _)| *id);
-        for (id, mut impression) in all {
-            // Goals of one opportunity share their features.
-            let shared = self.of_opportunity(impression.opportunity).first().and_then(|other| {
-                self.get(*other).and_then(|other| other.features.clone()).filter(|_| impression.features.is_some())
+        share_features(&mut all);
+        let mut restored = Impressions { next, ..Impressions::default() };
+        let Impressions { kept, by_user, by_opportunity, deadlines, climbs, open, .. } = &mut restored;
+        thread::scope(|scope| {
+            scope.spawn(|| all.iter().for_each(|(id, impression)| impression.enter_user(*id, by_user)));
+            scope.spawn(|| all.iter().for_each(|(_, impression)| open.enter(impression)));
+            all.iter().for_each(|(id, impression)| {
+                by_opportunity.insert(impression.opportunity, *id);
+                impression.enter_times(*id, deadlines, climbs);
             });
-            if shared.is_some() && shared == impression.features {
-                impression.features = shared;
-            }
-            self.file(id, impression);
-        }
-        self.next = next;
+        });
+        all.into_iter().for_each(|(id, impression)| drop(kept.insert(id, impression)));
+        restored
     }
 
     /// The number that the next impression gets.
@@ -163,50 +175,29 @@ impl Impressions {
         self.next
     }
 
-    fn file(&mut self, id: ImpressionId, impression: Impression) {
-        if let Some(user) = impression.user {
-            self.by_user.insert(PursuitKey::of(user, impression.goal), id);
-        }
-        self.by_opportunity.insert(impression.opportunity, id);
-        self.deadlines.insert((impression.deadline, id));
-        if impression.awaits_climb {
-            self.climbs.insert((impression.climbs_at(), id));
-        }
-        if !impression.is_closed {
-            self.open.resize(self.open.len().max(impression.goal.index() + 1), 0);
-            self.open[impression.goal.index()] += 1;
-            if let Some(crowd) = impression.crowd() {
-                *self.crowds.get_or_insert(crowd, 0) += 1;
-            }
-        }
-        self.kept.insert(id, Box::new(impression));
-    }
-
     /// Impressions with an open window that a conversion would join together with one of this user and goal: those of
     /// the same item, or, where none is advertised, of the same category.
     pub fn waiting(&self, user: UserKey, goal: GoalCode, item: Option<ItemKey>, category: Option<ItemKey>) -> u32 {
-        self.crowds.get(&CrowdKey::of(user, goal, item, category)).copied().unwrap_or(0)
+        self.open.crowds.get(&CrowdKey::of(user, goal, item, category)).copied().unwrap_or(0)
     }
 
     /// Closes an open label window; the impression as it closed, or `None` when it was closed before.
     pub fn close(&mut self, id: ImpressionId) -> Option<&Impression> {
         let impression = self.kept.get_mut(id).filter(|impression| !impression.is_closed)?;
         impression.is_closed = true;
-        self.open[impression.goal.index()] -= 1;
-        leave(&mut self.crowds, impression.crowd());
+        self.open.leave(impression);
         Some(impression)
     }
 
     /// Impressions of a goal whose label window is open.
     pub fn open(&self, goal: GoalCode) -> usize {
-        self.open.get(goal.index()).copied().unwrap_or(0)
+        self.open.by_goal.get(goal.index()).copied().unwrap_or(0)
     }
 
     pub fn remove(&mut self, id: ImpressionId) -> Option<Box<Impression>> {
         let impression = self.kept.remove(id)?;
         if !impression.is_closed {
-            self.open[impression.goal.index()] -= 1;
-            leave(&mut self.crowds, impression.crowd());
+            self.open.leave(&impression);
         }
         self.deadlines.remove((impression.deadline, id));
         self.climbs.remove((impression.climbs_at(), id));
@@ -242,12 +233,11 @@ impl Impressions {
     pub fn move_user(&mut self, from: UserKey, to: UserKey, goal: GoalCode) {
         for id in self.by_user.rename(PursuitKey::of(from, goal), PursuitKey::of(to, goal)) {
             let impression = self.kept.get_mut(id).expect("indexed impressions are kept");
-            let before = impression.crowd();
-            impression.user = Some(to);
-            if let Some(crowd) = impression.crowd().filter(|_| !impression.is_closed) {
-                leave(&mut self.crowds, before);
-                *self.crowds.get_or_insert(crowd, 0) += 1;
+            if !impression.is_closed {
+                self.open.leave(impression);
             }
+            impression.user = Some(to);
+            self.open.enter(impression);
         }
     }
 }
@@ -274,16 +264,59 @@ impl Hash for CrowdKey {
     }
 }
 
-fn leave(crowds: &mut PartedMap<CrowdKey, u32>, crowd: Option<CrowdKey>) {
-    if let Some(crowd) = crowd {
-        crowds.change_or_remove(&crowd, |waiting| {
-            *waiting -= 1;
-            *waiting == 0
-        });
+impl Open {
+    /// Counts an impression, if its window is open.
+    fn enter(&mut self, impression: &Impression) {
+        if impression.is_closed {
+            return;
+        }
+        self.by_goal.resize(self.by_goal.len().max(impression.goal.index() + 1), 0);
+        self.by_goal[impression.goal.index()] += 1;
+        if let Some(crowd) = impression.crowd() {
+            *self.crowds.get_or_insert(crowd, 0) += 1;
+        }
+    }
+
+    /// Counts one less that was counted.
+    fn leave(&mut self, impression: &Impression) {
+        self.by_goal[impression.goal.index()] -= 1;
+        if let Some(crowd) = impression.crowd() {
+            self.crowds.change_or_remove(&crowd, |waiting| {
+                *waiting -= 1;
+                *waiting == 0
+            });
+        }
+    }
+}
+
+/// Lets goals of one opportunity share their features, as they did when they arrived, one after the other.
+fn share_features(all: &mut [(ImpressionId, Box<Impression>)]) {
+    let mut before: Option<(OpportunityKey, Arc<[Feature]>)> = None;
+    for (_, impression) in all {
+        let Some(features) = &mut impression.features else { continue };
+        match &before {
+            Some((opportunity, shared)) if *opportunity == impression.opportunity && shared == features => {
+                *features = Arc::clone(shared);
+            }
+            _ => before = Some((impression.opportunity, Arc::clone(features))),
+        }
     }
 }
 
 impl Impression {
+    fn enter_user(&self, id: ImpressionId, by_user: &mut Index<PursuitKey>) {
+        if let Some(user) = self.user {
+            by_user.insert(PursuitKey::of(user, self.goal), id);
+        }
+    }
+
+    fn enter_times(&self, id: ImpressionId, deadlines: &mut Due, climbs: &mut Due) {
+        deadlines.insert((self.deadline, id));
+        if self.awaits_climb {
+            climbs.insert((self.climbs_at(), id));
+        }
+    }
+
     /// When the ladder learns from it, unless its label window closes before.
     fn climbs_at(&self) -> Timestamp {
         self.shown_at + CLIMB_WINDOW

@@ -69,6 +69,7 @@ pub use apply::Applied;
 pub use catalog::{AdvertiserEntry, Catalog, GoalEntry};
 pub use clock::tick_due;
 pub use entries::{Entries, Entry, Kind, NoEntry};
+pub use features::{CONTEXT_USED_MAX, NUMBERS_USED_MAX, SEGMENTS_USED_MAX};
 pub use image::{Digest, DigestSum};
 pub use questions::{ArmCounts, AudienceCounts, CellCounts, ClassCounts};
 pub use restore::{RestoreError, Restoring};

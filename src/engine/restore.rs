@@ -10,7 +10,7 @@ use super::catalog::{AdvertiserEntry, Catalog};
 use super::centre::Centre;
 use super::conversions::{Conversion, ConversionId};
 use super::entries::{Entries, Entry, Kind, NoEntry};
-use super::impressions::{Impression, ImpressionId};
+use super::impressions::{Impression, ImpressionId, Impressions};
 use super::latest::Latest;
 use super::packed::Packed;
 use super::profiles::{HOUR_S, ProfileKey, Profiles};
@@ -82,7 +82,8 @@ pub struct Restoring {
 struct Parts {
     /// Profiles by the hour they were last seen in.
     hours: BTreeMap<u32, Vec<ProfileKey>>,
-    impressions: Vec<(ImpressionId, Impression)>,
+    /// Boxed as they are kept: to sort them then moves little.
+    impressions: Vec<(ImpressionId, Box<Impression>)>,
     conversions: Vec<(ConversionId, Conversion)>,
     others: Vec<(Kind, u64, Box<[u8]>)>,
 }
@@ -168,7 +169,7 @@ fn take(
             profiles.push((key, packed));
             parts.hours.entry(last_seen.0 / HOUR_S).or_default().push(key);
         }
-        Kind::Impression => parts.impressions.push((number, Impression::read(Reader::new(bytes))?)),
+        Kind::Impression => parts.impressions.push((number, Box::new(Impression::read(Reader::new(bytes))?))),
         Kind::Conversion => parts.conversions.push((number, Conversion::read(Reader::new(bytes))?)),
         _ => parts.others.push((kind, number, bytes.into())),
     }
@@ -301,7 +302,7 @@ impl Engine {
     fn restore_tables(
         &mut self,
         others: &Others<'_>,
-        impressions: Vec<(ImpressionId, Impression)>,
+        impressions: Vec<(ImpressionId, Box<Impression>)>,
         conversions: Vec<(ConversionId, Conversion)>,
     ) -> Result<(), RestoreError> {
         let next = |bytes: &mut Reader<'_>| Ok((bytes.long()?, bytes.long()?, bytes.tick()?));
@@ -323,7 +324,7 @@ impl Engine {
             }
         }
         let counts = (impressions.len(), conversions.len());
-        self.impressions.restore(impressions, next_impression);
+        self.impressions = Impressions::restored(impressions, next_impression);
         self.conversions.restore(conversions, next_conversion);
         match (self.impressions.len(), self.conversions.len()) == counts {
             true => Ok(()),

@@ -17,9 +17,9 @@ impl Line {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Line, LineFault> {
-        // The parser would take an array of all fields for an object.
-        if !json.trim_ascii_start().starts_with(b"{") {
-            return Err(LineFault::Json { column: 1, problem: "a line is one JSON object, in braces".to_owned() });
+        if let Some(hint) = other_shape(json.trim_ascii()) {
+            let problem = format!("a line is one JSON object, in braces{hint}");
+            return Err(LineFault::Json { column: 1, problem });
         }
         let fields: Fields = serde_json::from_slice(json).map_err(|error| fault(&error))?;
         let line = fields.into_line()?;
@@ -130,6 +130,20 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
 impl<V: Serialize> Serialize for Pairs<'_, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// What a line that holds no object of its own probably belongs to, and what to do about it; `None` for an object. The
+/// parser would take an array of all fields for one.
+fn other_shape(line: &[u8]) -> Option<&'static str> {
+    let is_array = line == b"[" || line.starts_with(b"[{");
+    match line {
+        b"{" => Some(": this one goes on over other lines; `jq -c .` writes each object on a line of its own"),
+        [b'{', ..] => None,
+        _ if is_array => Some(": this begins an array; `jq -c '.[]'` writes each object on a line of its own"),
+        [b'"' | b'[' | b'}' | b']', ..] => Some(""),
+        _ if line.contains(&b',') => Some(": this looks like comma-separated values"),
+        _ => Some(""),
     }
 }
 

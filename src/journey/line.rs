@@ -180,6 +180,17 @@ pub enum LineFault {
 }
 
 impl LineFault {
+    /// What is wrong, without what differs from line to line: to count faults by.
+    pub fn reason(&self) -> String {
+        match self {
+            LineFault::BackInTime { .. } => "time_ms lies before that of an earlier line".to_owned(),
+            LineFault::OutOfRange { field, allowed, .. } => format!("{field} is outside of what is allowed: {allowed}"),
+            LineFault::TooMany { field, limit, .. } => format!("{field}: more than {limit} entries"),
+            LineFault::Twice { field, .. } => format!("{field}: a name stands twice"),
+            fault => fault.to_string(),
+        }
+    }
+
     /// Where in the line, in bytes from 1, if the parser knows.
     pub fn column(&self) -> Option<usize> {
         match self {

@@ -27,7 +27,7 @@ use thiserror::Error;
 
 pub use discover::{Discovery, DiscoveryError};
 pub use line::{Action, Conversion, Impression, Line, LineFault, Opportunity};
-pub use packed::{clearer, unpack};
+pub use packed::{clearer, is_standard_input, unpack};
 pub use reader::JourneyReader;
 pub use writer::JourneyWriter;
 

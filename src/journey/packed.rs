@@ -14,15 +14,25 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// What a file holds, unpacked while it is read, and the file's size; 0 for a pipe. The file is plain, gzip or zstd, as
-/// its first bytes tell. Bytes of the file are counted as they are read.
+/// Whether a log's name stands for standard input: `-`, as everywhere.
+pub fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What a file or standard input holds, unpacked while it is read, and the file's size; 0 for a pipe. It is plain, gzip
+/// or zstd, as its first bytes tell. Its bytes are counted as they are read.
 ///
 /// # Errors
 /// When the file cannot be opened or its first bytes cannot be read.
 pub fn unpack(path: &Path, bytes_read: Arc<AtomicU64>) -> io::Result<(Box<dyn BufRead + Send>, u64)> {
-    let file = File::open(path)?;
-    let bytes_total = file.metadata()?.len();
-    let mut packed = BufReader::with_capacity(BUFFER_BYTES, Counted { inner: file, bytes_read });
+    let (inner, bytes_total): (Box<dyn Read + Send>, u64) = if is_standard_input(path) {
+        (Box::new(io::stdin()), 0)
+    } else {
+        let file = File::open(path)?;
+        let bytes_total = file.metadata()?.len();
+        (Box::new(file), bytes_total)
+    };
+    let mut packed = BufReader::with_capacity(BUFFER_BYTES, Counted { inner, bytes_read });
     let first = packed.fill_buf()?;
     let input: Box<dyn BufRead + Send> = if first.starts_with(GZIP_MAGIC) {
         Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(packed)))

@@ -152,6 +152,17 @@ fn bad_lines_are_told_with_their_place() {
     let cases = [
         ("nonsense", "log:2:1: a line is one JSON object, in braces"),
         (r#"[5,"impression","o1"]"#, "log:2:1: a line is one JSON object, in braces"),
+        (
+            "{",
+            "log:2:1: a line is one JSON object, in braces: this one goes on over other lines; `jq -c .` writes each \
+             object on a line of its own",
+        ),
+        (
+            r#"[{"time_ms":5},"#,
+            "log:2:1: a line is one JSON object, in braces: this begins an array; `jq -c '.[]'` writes each object on \
+             a line of its own",
+        ),
+        ("time_ms,kind,id", "log:2:1: a line is one JSON object, in braces: this looks like comma-separated values"),
         (r#"{"time_ms":5"#, "log:2: the log is cut in the middle of this line"),
         (r#"{"time_ms":5,"kind":"impression","id":"o1"}x"#, "log:2:44: trailing characters"),
         (r#"{"kind":"impression","id":"o1"}"#, "log:2:31: missing field `time_ms`"),

@@ -15,10 +15,10 @@ pub const STATES_MAX: usize = INTENTS_MAX + DELAYS_MAX;
 /// One number for each state.
 pub type PerState = [f64; STATES_MAX];
 
-/// Longest step of the equations of what lies ahead, in milliseconds; its error is of the second order in it.
+/// Longest step of the equations, in milliseconds; their error is of the second order in it.
 const STEP_MS: f64 = 600_000.0;
-/// Steps at most, however long the window.
-const STEPS_MAX: f64 = 5_000.0;
+/// Longest step as a part of the mean time to the next visit or to forgetting: beyond 2 they would not even converge.
+const STEP_OF_CHANGE: f64 = 0.25;
 
 /// The chain of one scenario.
 #[derive(Debug, Clone)]
@@ -120,9 +120,9 @@ impl Chain {
     /// + visits × (h after a visit − h), of each part of the delay h = 1 − e^(−t ÷ mean); by the midpoint rule.
     pub fn ahead(&self, window_ms: u64, visits_per_day: f64) -> Ahead {
         let window = window_ms as f64;
-        let steps = (window / STEP_MS).ceil().clamp(1.0, STEPS_MAX);
-        let step = window / steps;
         let visits = visits_per_day / 86_400_000.0;
+        let steps = self.steps(window, visits);
+        let step = window / steps;
         let mut h = [0.0; STATES_MAX];
         for number in 0..steps as u64 {
             let start = number as f64 * step;
@@ -134,6 +134,12 @@ impl Chain {
         }
         let as_is = self.with_delays(h, window);
         Ahead { as_is, with_visit: self.visited(&as_is) }
+    }
+
+    /// Steps of equal length that a time is gone through in.
+    fn steps(&self, time_ms: f64, visits_per_ms: f64) -> f64 {
+        let changes = visits_per_ms + 1.0 / self.forgets_after_ms;
+        (time_ms / STEP_MS.min(STEP_OF_CHANGE / changes)).ceil().max(1.0)
     }
 
     fn with_delays(&self, mut h: PerState, t: f64) -> PerState {
@@ -173,10 +179,10 @@ impl Chain {
     /// The weights of the states of people who visit so often a day, after so long.
     pub fn usual(&self, after_ms: u64, visits_per_day: f64) -> PerState {
         let visits = visits_per_day / 86_400_000.0;
-        let steps = (after_ms as f64 / STEP_MS).clamp(1.0, STEPS_MAX) as u64;
-        let step = after_ms as f64 / steps as f64;
+        let steps = self.steps(after_ms as f64, visits);
+        let step = after_ms as f64 / steps;
         let mut weights = self.shares;
-        for _ in 0..steps {
+        for _ in 0..steps as u64 {
             let mut visited = weights;
             self.visit(&mut visited);
             let share = visits * step;
@@ -327,6 +333,19 @@ mod tests {
         }
         assert!((ahead.as_is[3] - 1.0).abs() < 1e-6 && (ahead.as_is[4] - 0.826).abs() < 1e-3, "{ahead:?}");
         assert!((0..3).all(|state| ahead.with_visit[state] > ahead.as_is[state]));
+    }
+
+    #[test]
+    fn however_soon_intent_is_forgotten_probabilities_stay_probabilities() {
+        let chain = Chain::new(&Scenario { forgets_after: Span::minutes(10), ..scenario() });
+        for visits in [0.0, 0.5, 100.0, 700.0] {
+            let ahead = chain.ahead(Span::days(7).0, visits);
+            let all = ahead.as_is.iter().chain(&ahead.with_visit);
+            assert!(all.clone().all(|p| (-1e-9..=1.0 + 1e-9).contains(p)), "{visits} visits a day: {ahead:?}");
+            let usual = chain.usual(Span::days(30).0, visits);
+            assert!(usual.iter().all(|weight| (-1e-9..=1.0 + 1e-9).contains(weight)), "{visits}: {usual:?}");
+            assert!((usual.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{visits}: {usual:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::tune::{Audience, audiences};
 use crate::settings::Settings;
 
 /// Seeds from here on are for tuning: none of those that are compared.
-const TUNING_SEEDS: u64 = 1 << 40;
+pub const TUNING_SEEDS: u64 = 1 << 40;
 /// Seeds on which policies that are not paced find their level.
 const TUNED_ON: u64 = 2;
 /// Quantile of the normal distribution that a fifth lies beyond: what is found four times of five.
@@ -61,10 +61,12 @@ pub struct Row {
     /// Means over seeds of what counted.
     pub mean: Means,
     /// Spend as a share of the flat bid's.
-    pub spend_share: f64,
+    pub spend_of_flat: f64,
+    /// Spend as a share of its base bid's.
+    pub spend_of_base: f64,
     /// Conversions beyond those of its base bid, as a share of these; `None` where the spend is not the same.
     pub gain: Option<Estimate>,
-    /// The same of expected conversions: by the true probabilities of what was bought, which chance moves less.
+    /// The same of [expected conversions](Tally::expected_conversions), which chance moves less.
     pub expected_gain: Option<Estimate>,
     /// Share of the filtering oracle's gain on the same base bid, in expected conversions.
     pub of_filter: Option<Estimate>,
@@ -98,7 +100,7 @@ pub struct Means {
     pub spend: f64,
     /// Conversions.
     pub conversions: f64,
-    /// Sum of the true probabilities of the ads shown.
+    /// Conversions to be expected, see [`Tally::expected_conversions`].
     pub expected: f64,
     /// Purchases of everybody.
     pub purchases: f64,
@@ -260,9 +262,9 @@ impl Contest<'_> {
         };
         let (base, flat, oracle) = (find(policy.base()), find(Policy::Flat), find(Policy::Filtering));
         let spend_of = |place: usize| of(place, &|outcome| outcome.all.spend()).iter().sum::<f64>();
-        let is_equal = (spend_of(place) / spend_of(base) - 1.0).abs() <= EQUAL;
-        let expected: &dyn Fn(&Outcome) -> f64 = &|outcome| outcome.all.expected;
-        let is_compared = is_equal && place != base;
+        let is_equal = |one: usize, other: usize| (spend_of(one) / spend_of(other) - 1.0).abs() <= EQUAL;
+        let expected: &dyn Fn(&Outcome) -> f64 = &|outcome| outcome.all.expected_conversions();
+        let is_compared = is_equal(place, base) && place != base;
         let of_filter = || {
             let base = of(base, expected);
             let ours: Vec<f64> = less(of(place, expected), &base);
@@ -281,10 +283,11 @@ impl Contest<'_> {
         Row {
             policy,
             mean: means(&mean),
-            spend_share: spend_of(place) / spend_of(flat),
+            spend_of_flat: spend_of(place) / spend_of(flat),
+            spend_of_base: spend_of(place) / spend_of(base),
             gain: is_compared.then(|| share_of(&|outcome| outcome.all.conversions as f64, base)).flatten(),
             expected_gain: is_compared.then(|| share_of(expected, base)).flatten(),
-            of_filter: (is_compared && place != oracle).then(of_filter).flatten(),
+            of_filter: (is_compared && place != oracle && is_equal(oracle, base)).then(of_filter).flatten(),
             incremental: if policy == Policy::NoAds { None } else { Estimate::of(&incremental) },
             regret: Regret::mean(&regrets),
             recovery: regret::recovery(self.scenario, &days, &oracle_days),
@@ -307,7 +310,7 @@ fn means(mean: &dyn Fn(Figure<'_>) -> f64) -> Means {
         clicks: mean(&|outcome| outcome.all.clicks as f64),
         spend: mean(&|outcome| outcome.all.spend()),
         conversions: mean(&|outcome| outcome.all.conversions as f64),
-        expected: mean(&|outcome| outcome.all.expected),
+        expected: mean(&|outcome| outcome.all.expected_conversions()),
         purchases: mean(&|outcome| outcome.purchases as f64),
         told_of_won: ratio(mean(&|outcome| outcome.all.told), mean(&|outcome| outcome.all.positives as f64)),
         told_of_all: ratio(mean(&|outcome| outcome.all.told_of_all), mean(&|outcome| outcome.all.expected_of_all)),

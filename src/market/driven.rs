@@ -55,8 +55,17 @@ pub struct Driven {
     request: ScoreRequest,
     /// What was scored last.
     latest: Option<Box<Exposure>>,
-    /// What was scored of ads whose notice is on its way, with their cost.
-    shown: HashMap<Ad, (Box<Exposure>, i64), KeyHasher>,
+    /// Ads whose notice is on its way.
+    shown: HashMap<Ad, Unnoticed, KeyHasher>,
+}
+
+/// An ad that was shown, of which the engine does not know yet.
+struct Unnoticed {
+    exposure: Box<Exposure>,
+    /// Paid.
+    nanos: i64,
+    /// When it was clicked: senders repeat a click that is refused until its impression is known.
+    clicked_ms: Option<u64>,
 }
 
 /// Names that the engine is told.
@@ -69,6 +78,8 @@ struct Names {
     segments: Vec<Id>,
     devices: [Id; 2],
     campaigns: Vec<Id>,
+    /// Mixed into the ids of people: each seed deals them into other arms.
+    seed: u64,
 }
 
 fn named(text: String) -> Id {
@@ -167,7 +178,7 @@ impl Driven {
         let (names, request) = (&self.names, &mut self.request);
         request.opportunity = named(format!("{}-{}", opportunity.person, opportunity.number));
         request.users.clear();
-        request.users.push(user(opportunity.person, opportunity.device));
+        request.users.push(names.user(opportunity.person, opportunity.device));
         request.context.clear();
         for (kind, context) in world.scenario.contexts.iter().enumerate() {
             let value = opportunity.contexts[kind] as usize;
@@ -186,7 +197,7 @@ impl Driven {
     /// The ad of what was scored last is shown; its notice will come.
     pub fn shown(&mut self, opportunity: &Opportunity, nanos: i64) {
         if let Some(exposure) = self.latest.take() {
-            self.shown.insert(opportunity.ad(), (exposure, nanos));
+            self.shown.insert(opportunity.ad(), Unnoticed { exposure, nanos, clicked_ms: None });
         }
     }
 
@@ -202,9 +213,10 @@ impl Driven {
         match *happening {
             Happening::Visit { person, device, by, acts } => {
                 if let Some(ad) = by {
-                    let name = format!("{}-{}", ad.person, ad.number);
-                    let key = hash::opportunity_key(self.names.advertiser.as_str(), &name);
-                    self.apply(now, None, Event::Click(Click::Opportunity(key)));
+                    match self.shown.get_mut(&ad) {
+                        Some(unnoticed) => unnoticed.clicked_ms = Some(now),
+                        None => self.click(now, now, ad),
+                    }
                 }
                 for _ in 0..acts.views {
                     let view = self.names.view.clone();
@@ -216,10 +228,14 @@ impl Driven {
                 }
             }
             Happening::Notice(ad) => {
-                if let Some((exposure, nanos)) = self.shown.remove(&ad) {
+                if let Some(Unnoticed { exposure, nanos, clicked_ms }) = self.shown.remove(&ad) {
                     let cost = Money { amount: Micros((nanos + 500) / 1_000), currency: None };
+                    let shown_at = exposure.scored_at;
                     let of = Shown::Scored(exposure);
-                    self.apply(now, None, Event::Impression(Impression { of, cost: Some(cost) }));
+                    self.apply_late(now, shown_at, None, Event::Impression(Impression { of, cost: Some(cost) }));
+                    if let Some(clicked_ms) = clicked_ms {
+                        self.click(now, clicked_ms, ad);
+                    }
                 }
             }
             Happening::Purchase { person, device, number } => {
@@ -231,23 +247,36 @@ impl Driven {
                 let advertiser = self.names.advertiser.clone();
                 self.apply(now, None, Event::Retraction(Retraction { advertiser, conversion_id }));
             }
-            Happening::Link { person } => self.apply(now, None, Event::Link([user(person, 0), user(person, 1)])),
+            Happening::Link { person } => {
+                self.apply(now, None, Event::Link([0, 1].map(|device| self.names.user(person, device))));
+            }
         }
     }
 
     fn act(&mut self, now: u64, event_id: Option<Id>, (person, device): (u32, u8), action: Id) {
         let advertiser = self.names.advertiser.clone();
-        let user = user(person, device);
+        let user = self.names.user(person, device);
         let action = Action { user, advertiser, action, item: None, category: None, value: None };
         self.apply(now, event_id, Event::Action(action));
     }
 
+    fn click(&mut self, now: u64, clicked_ms: u64, ad: Ad) {
+        let name = format!("{}-{}", ad.person, ad.number);
+        let key = hash::opportunity_key(self.names.advertiser.as_str(), &name);
+        self.apply_late(now, Timestamp(START_MS + clicked_ms), None, Event::Click(Click::Opportunity(key)));
+    }
+
     fn apply(&mut self, now: u64, event_id: Option<Id>, event: Event) {
+        self.apply_late(now, Timestamp(START_MS + now), event_id, event);
+    }
+
+    /// Tells now what happened at another time.
+    fn apply_late(&mut self, now: u64, occurred_at: Timestamp, event_id: Option<Id>, event: Event) {
         let at = Timestamp(START_MS + now).max(self.engine.now());
         if let Some(second) = tick_due(self.engine.now(), at) {
             self.engine.apply(&Record { at: second, occurred_at: second, event_id: None, event: Event::Tick });
         }
-        self.engine.apply(&Record { at, occurred_at: at, event_id, event });
+        self.engine.apply(&Record { at, occurred_at: occurred_at.min(at), event_id, event });
     }
 }
 
@@ -267,10 +296,11 @@ impl Names {
             segments: scenario.segments.iter().map(|segment| segment.id.clone()).collect(),
             devices: DEVICES.map(Id::literal),
             campaigns: scenario.campaigns.iter().map(|campaign| campaign.name.clone()).collect(),
+            seed: world.draws.0,
         }
     }
-}
 
-fn user(person: u32, device: u8) -> UserKey {
-    UserKey(hash::mix(u64::from(person), u64::from(device)))
+    fn user(&self, person: u32, device: u8) -> UserKey {
+        UserKey(hash::mix(hash::mix(u64::from(person), u64::from(device)), self.seed))
+    }
 }

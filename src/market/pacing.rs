@@ -3,7 +3,6 @@
 //! The same for all policies: what is compared is whom they bid on. Money is counted in nanos of the currency, which
 //! are micros per mille for one impression.
 
-use super::scenario::Scenario;
 use crate::math;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -51,9 +50,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// For a budget from the start of a market until `end_ms`, over so many auctions.
-    pub fn new(scenario: &Scenario, pacing: Pacing, budget: i64, end_ms: u64, auctions: f64) -> Pacer {
-        let median = scenario.prices.median_cpm.0 as f64;
+    /// For a budget from the start of a market until `end_ms`, over so many auctions of this median price.
+    pub fn new(median: f64, pacing: Pacing, budget: i64, end_ms: u64, auctions: f64) -> Pacer {
         Pacer {
             pacing,
             level: if let Pacing::Fixed(level) = pacing { level * median } else { median },

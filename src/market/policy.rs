@@ -10,6 +10,7 @@ use super::truth::Opportunity;
 use super::world::{Happening, Shown, World};
 use crate::ids::Id;
 use crate::settings::{Settings, WEIGHT_BOUNDS};
+use crate::units::Micros;
 
 /// A policy to be compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,12 +64,12 @@ impl Policy {
     }
 
     /// How the level of its bids is found; a fixed level is relative to the median price.
-    pub fn pacing(self, scenario: &super::scenario::Scenario, mean_p: f64, tuned: f64) -> Pacing {
+    pub fn pacing(self, value: Micros, median: f64, mean_p: f64, tuned: f64) -> Pacing {
         match self {
             Policy::Linear => Pacing::Fixed(tuned),
             Policy::Truthful => {
-                let per_mille = mean_p * scenario.value.0 as f64 * 1_000.0;
-                Pacing::Fixed(per_mille / scenario.prices.median_cpm.0 as f64)
+                let per_mille = mean_p * value.0 as f64 * 1_000.0;
+                Pacing::Fixed(per_mille / median)
             }
             Policy::Dual => Pacing::Dual,
             _ => Pacing::Hourly,

@@ -79,7 +79,7 @@ pub struct Tally {
     pub conversions: u64,
     /// Ads with a purchase within their window.
     pub positives: u64,
-    /// Sum of the true probabilities of the ads shown.
+    /// Sum of the true probabilities of the ads shown: positives to be expected.
     pub expected: f64,
     /// The same, less the probabilities of a purchase without the ad.
     pub added: f64,
@@ -113,6 +113,13 @@ impl Tally {
     /// Spend ÷ what the same auctions would have cost at a multiplier of 1, where multipliers counted.
     pub fn spend_of_one(&self) -> Option<f64> {
         (self.nanos_at_one > 0).then(|| self.multiplied_nanos as f64 / self.nanos_at_one as f64)
+    }
+
+    /// Conversions to be expected of the ads shown: as many to each positive ad as came, of the positive ads that the
+    /// true probabilities promise. Chance in who responds and buys is taken out, and what several ads to one person
+    /// share counts once.
+    pub fn expected_conversions(&self) -> f64 {
+        if self.positives == 0 { 0.0 } else { self.expected * self.conversions as f64 / self.positives as f64 }
     }
 
     /// Adds another tally.
@@ -193,7 +200,7 @@ impl<'a> Market<'a> {
         let world = World::new(self.scenario, self.truth, &self.shoppers, self.draws);
         let people = self.shoppers.people.len();
         let player = Player::new(policy, &world, people, self.settings, self.mean_p);
-        let pacing = policy.pacing(self.scenario, self.mean_p, tuned);
+        let pacing = policy.pacing(self.scenario.value, self.median(), self.mean_p, tuned);
         let pacers = (0..self.scenario.campaigns.len()).map(|campaign| self.pacer(campaign, pacing)).collect();
         let days = (self.scenario.days + 1) as usize;
         let outcome = Outcome {
@@ -211,6 +218,7 @@ impl<'a> Market<'a> {
             is_warm: self.scenario.warm_up_days == 0,
             latest: vec![NONE; people],
             impressions: Vec::new(),
+            median: self.median(),
             level_sum: 0.0,
             outcome,
         }
@@ -222,11 +230,19 @@ impl<'a> Market<'a> {
         let days = if warm_up == 0 { self.scenario.days } else { warm_up };
         let end_ms = u64::from(days) * DAY_MS;
         let auctions = self.auctions_a_day(campaign) * f64::from(days);
-        Pacer::new(self.scenario, pacing, self.budget(campaign, days), end_ms, auctions)
+        Pacer::new(self.median(), pacing, self.budget(campaign, days), end_ms, auctions)
     }
 
     fn budget(&self, campaign: usize, days: u32) -> i64 {
         self.scenario.campaigns[campaign].budget_per_day.0 * i64::from(days) * 1_000
+    }
+
+    /// The median price, in micros per mille.
+    fn median(&self) -> f64 {
+        match self.landscape {
+            Some(landscape) => landscape.per_mille(landscape.quantile(0.5)).0.max(1) as f64,
+            None => self.scenario.prices.median_cpm.0 as f64,
+        }
     }
 
     /// What a bid has to reach, in micros per mille, of its normal score.
@@ -253,6 +269,7 @@ struct Run<'m, 'a> {
     /// By person: the ad shown last, as a place in `impressions`.
     latest: Vec<u32>,
     impressions: Vec<Impression>,
+    median: f64,
     level_sum: f64,
     outcome: Outcome,
 }
@@ -308,9 +325,9 @@ impl Run<'_, '_> {
         let told = worth.told;
         let pacer = &mut self.pacers[usize::from(opportunity.campaign)];
         let (level, left) = (pacer.level(opportunity.at_ms), pacer.left());
-        let price = market.price(&self.world, opportunity);
+        let (price, median) = (market.price(&self.world, opportunity), self.median);
         let hold = |worth: f64| {
-            let bid = self.player.bid(worth, level, market.scenario.prices.median_cpm.0 as f64);
+            let bid = self.player.bid(worth, level, median);
             let bid = (bid as i64).min(left);
             let nanos = match market.scenario.prices.auction {
                 Auction::Second => price,

@@ -311,6 +311,13 @@ impl Scenario {
         Span::days(u64::from(self.days)).0
     }
 
+    /// Auctions and visits of one seed in the mean.
+    pub(super) fn moments(&self) -> f64 {
+        let (days, window) = (f64::from(self.days), self.window.0 as f64 / Span::days(1).0 as f64);
+        let visits = self.activity.visits * (days + window) + self.bots.share * self.bots.visits * days;
+        f64::from(self.shoppers) * (self.activity.ads * days + visits)
+    }
+
     /// When counting begins.
     pub fn counted_from_ms(&self) -> u64 {
         Span::days(u64::from(self.warm_up_days)).0

@@ -19,8 +19,10 @@ const LOG_ODDS: Range = Range::Between(-20.0, 20.0);
 const MONEY: Range = Range::Between(0.0, 1_000_000.0);
 const DAYS_MAX: u32 = 366;
 const SPANS: RangeInclusive<Span> = Span::seconds(1)..=Span::days(366);
-/// Auctions of one seed in the mean, at most: each is a moment of 24 bytes, kept with all visits.
-const AUCTIONS_MAX: f64 = 2e7;
+/// The shortest keeps the steps small in number that what lies ahead is worked out in.
+const FORGETTING: RangeInclusive<Span> = Span::minutes(10)..=Span::days(366);
+/// Auctions and visits of one seed in the mean, at most: each is a moment of 24 bytes, and all are kept.
+const MOMENTS_MAX: f64 = 4e7;
 
 impl Scenario {
     /// Reads a scenario's file.
@@ -57,13 +59,14 @@ fn read(mut root: Table<'_>) -> Scenario {
     let kinds = [("click", Attribution::Click), ("view", Attribution::View)];
     root.choice("attribution", &mut scenario.attribution, &kinds);
     read_money(&mut root, "value", &mut scenario.value);
-    root.span("forgets_after", &mut scenario.forgets_after, SPANS);
+    root.span("forgets_after", &mut scenario.forgets_after, FORGETTING);
     read_parts(&mut root, &mut scenario);
     read_lists(&mut root, &mut scenario);
-    let auctions = f64::from(scenario.shoppers) * scenario.activity.ads * f64::from(scenario.days);
-    if auctions > AUCTIONS_MAX {
+    let moments = scenario.moments();
+    if moments > MOMENTS_MAX {
         root.refuse(format_args!(
-            "shoppers × ads_per_day × days come to {auctions:.0} auctions a seed: at most {AUCTIONS_MAX:.0}"
+            "shoppers, ads_per_day, visits_per_day and days come to {moments:.0} auctions and visits a seed: at most \
+             {MOMENTS_MAX:.0}"
         ));
     }
     root.finish();
@@ -223,6 +226,9 @@ fn read_campaign(table: &mut Table<'_>, names: &mut Names) -> Option<Campaign> {
     let mut campaign = Campaign { name, share: 1.0, budget_per_day: Micros(10_000_000), pull: 0.0 };
     table.number("share", &mut campaign.share, SHARES);
     read_money(table, "budget_per_day", &mut campaign.budget_per_day);
+    if campaign.budget_per_day.0 == 0 {
+        table.refuse("budget_per_day must be above 0: who spends nothing is not compared");
+    }
     table.number("pull", &mut campaign.pull, LOG_ODDS);
     Some(campaign)
 }

@@ -73,12 +73,14 @@ impl Shoppers {
         for (number, person) in (0..).zip(&people) {
             let activity = activities[usize::from(person.class)];
             let visits = if person.is_bot { scenario.bots.visits } else { scenario.activity.visits * activity };
+            // Purchases count for ads for a window more, and come of visits; of programs nobody learns anything then.
+            let visits_end = scenario.end_ms() + if person.is_bot { 0 } else { scenario.window.0 };
             let rates = [
-                (MomentKind::Visit, Purpose::Visit, visits),
-                (MomentKind::Opportunity, Purpose::Opportunity, scenario.activity.ads * activity),
+                (MomentKind::Visit, Purpose::Visit, visits, visits_end),
+                (MomentKind::Opportunity, Purpose::Opportunity, scenario.activity.ads * activity, scenario.end_ms()),
             ];
-            for (kind, purpose, per_day) in rates {
-                arrivals(scenario.end_ms(), draws, (purpose, number), per_day, |at_ms, place| {
+            for (kind, purpose, per_day, end_ms) in rates {
+                arrivals(end_ms, draws, (purpose, number), per_day, |at_ms, place| {
                     moments.push(Moment { at_ms, person: number, kind, number: place });
                 });
             }
@@ -149,6 +151,22 @@ mod tests {
         assert!((ads / 40_000.0 - 1.0).abs() < 0.08, "{ads}");
         assert!((visits / (3_800.0 * 4.0 + 200.0 * 200.0) - 1.0).abs() < 0.2, "{visits}");
         assert!(shoppers.moments.is_sorted());
+    }
+
+    #[test]
+    fn people_go_on_visiting_until_the_last_window_closes() {
+        let scenario = scenario();
+        let shoppers = Shoppers::new(&scenario, Draws(3));
+        let latest = |kind: MomentKind, is_bot: bool| {
+            let all = shoppers.moments.iter().filter(|moment| moment.kind == kind);
+            let of = all.filter(|moment| shoppers.people[moment.person as usize].is_bot == is_bot);
+            of.map(|moment| moment.at_ms).max().unwrap()
+        };
+        let (end, window) = (scenario.end_ms(), scenario.window.0);
+        let last_hour = |until: u64| until - 3_600_000..until;
+        assert!(last_hour(end + window).contains(&latest(MomentKind::Visit, false)));
+        assert!(last_hour(end).contains(&latest(MomentKind::Visit, true)));
+        assert!(last_hour(end).contains(&latest(MomentKind::Opportunity, false)));
     }
 
     #[test]

@@ -334,7 +334,7 @@ impl<'a> World<'a> {
         let keenest = (chain.intents() - 1) as u8;
         let mut acts = self.emission.draw(draws, entity, visit, if is_bot { keenest } else { state.min(keenest) });
         if is_bot {
-            acts.views = (f64::from(acts.views) * self.scenario.bot_factor_at(now)) as u32;
+            acts.views = ((f64::from(acts.views) * self.scenario.bot_factor_at(now)) as u32).max(1);
         } else if !self.has_decided(person) {
             if chain.decides(state, draws.uniform(Purpose::Decision, entity, visit)) {
                 let part = chain.draw_delay(draws.uniform(Purpose::Delay, entity, visit << 1));

@@ -6,6 +6,7 @@ use super::bootstrap::{Resamples, Sample, interval};
 use super::leaks::{self, Suspect};
 use super::player::Played;
 use super::predictions::Prediction;
+use super::selection::{Scope, Selection};
 use super::traits::{Kind, Trait};
 use super::waiting::Outcome;
 use crate::ids::{GoalCode, Id};
@@ -19,18 +20,9 @@ const VALUES_SHOWN: usize = 12;
 /// Resamples for a slice, at most: there are many slices.
 pub const SLICE_RESAMPLES: u32 = 200;
 /// With fewer users, an interval would say more than it knows, and none is told.
-const USERS_MIN: u32 = 10;
+pub(super) const USERS_MIN: u32 = 10;
 /// Milliseconds of a day of 24 hours.
 const DAY_MS: u64 = 86_400_000;
-
-/// From where on opportunities are evaluated; what comes before only teaches.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum EvaluateFrom {
-    /// From this moment on.
-    Moment(Timestamp),
-    /// From this share of the time between the first and the last opportunity on, 0 to 1.
-    Share(f64),
-}
 
 /// Figures of some opportunities, with their intervals.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +33,24 @@ pub struct Part {
     pub intervals: [Option<(f64, f64)>; 7],
     /// Different users.
     pub users: u32,
+}
+
+/// What is always said by who knows a goal's rate and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constant {
+    /// Its log loss in the evaluated part, in nats.
+    pub log_loss: f64,
+    /// The rate is that of the whole log, future included: no window had closed when the evaluated part began.
+    pub is_of_whole_log: bool,
+}
+
+/// Figures of a goal in the evaluated part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfGoal {
+    /// The figures, under the names of advertiser and goal.
+    pub slice: Slice,
+    /// What its bare rate does.
+    pub constant: Constant,
 }
 
 /// Figures of a slice of the evaluated part.
@@ -59,18 +69,24 @@ pub struct Slice {
 pub struct Evaluation {
     /// First moment of the evaluated part.
     pub from: Timestamp,
-    /// Opportunities from there on whose window had closed when the log ended.
+    /// Opportunities from there on whose window had closed when the log ended, or counts as closed.
     pub evaluated: Part,
+    /// Of the evaluated, those whose window was open when the log ended.
+    pub evaluated_open: u64,
+    /// Conversions of these that are to be expected behind the log's end.
+    pub missing: f64,
     /// All opportunities that were shown, those whose window was open still included.
     pub all: Part,
     /// Of all, those whose window was open when the log ended.
     pub open: u64,
     /// Opportunities of which no impression came.
     pub not_shown: u64,
-    /// Log loss, in the evaluated part, of always saying the rate that was known when it began.
-    pub constant_log_loss: f64,
+    /// Opportunities that left before it was known what came of them, because too many waited; in no figure.
+    pub given_up: u64,
+    /// What always saying the rate of each opportunity's goal does, as it was known when the evaluated part began.
+    pub constant: Constant,
     /// By goal.
-    pub goals: Vec<Slice>,
+    pub goals: Vec<OfGoal>,
     /// Members of each segment.
     pub segments: Vec<Slice>,
     /// By value of each context entry, the commonest values.
@@ -85,81 +101,6 @@ pub struct Evaluation {
     pub is_too_good: bool,
 }
 
-/// One figure of two replays of the same log.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Difference {
-    /// Which figure.
-    pub figure: &'static str,
-    /// The first replay's.
-    pub a: f64,
-    /// The second replay's.
-    pub b: f64,
-    /// 95 % interval of b − a, by a bootstrap of the users, paired.
-    pub interval: Option<(f64, f64)>,
-}
-
-/// Which predictions of a replay count where.
-struct Selection<'a> {
-    played: &'a Played,
-    from: Timestamp,
-}
-
-impl<'a> Selection<'a> {
-    fn new(played: &'a Played, from: EvaluateFrom) -> Selection<'a> {
-        let first = played.predictions.first().map_or(0, |prediction| prediction.time.0);
-        let last = played.predictions.last().map_or(0, |prediction| prediction.time.0);
-        let from = match from {
-            EvaluateFrom::Moment(moment) => moment,
-            EvaluateFrom::Share(share) => Timestamp(first + (share * (last - first) as f64).ceil() as u64),
-        };
-        Selection { played, from }
-    }
-
-    /// Whether the window had closed when the log ended. Where all conversions of a goal name their opportunities, all
-    /// count as such: the log was cut out of a longer one by its opportunities.
-    fn is_closed(&self, goal: GoalCode, until: Timestamp) -> bool {
-        until <= self.played.ended_at || self.played.named_goals.contains(&goal)
-    }
-
-    fn judged(&self, prediction: &Prediction) -> Option<Judged> {
-        let positive = prediction.outcome.label()?;
-        Some(Judged { p: prediction.p, positive, user: prediction.user })
-    }
-
-    fn all(&self) -> Vec<Judged> {
-        self.played.predictions.iter().filter_map(|prediction| self.judged(prediction)).collect()
-    }
-
-    /// The evaluated predictions.
-    fn evaluated(&self) -> impl Iterator<Item = (&'a Prediction, Judged)> {
-        let evaluated = self.played.predictions.iter().filter(|prediction| self.is_evaluated(prediction));
-        evaluated.filter_map(|prediction| Some((prediction, self.judged(prediction)?)))
-    }
-
-    fn is_evaluated(&self, prediction: &Prediction) -> bool {
-        prediction.time >= self.from
-            && matches!(prediction.outcome, Outcome::Shown { until, .. } if self.is_closed(prediction.goal, until))
-    }
-
-    /// Rate of positives among the opportunities whose window had closed when the evaluated part began; where there
-    /// are none, of all.
-    fn known_rate(&self) -> f64 {
-        let rate = |is_counted: &dyn Fn(Timestamp) -> bool| {
-            let (mut all, mut positives) = (0.0, 0.0);
-            for prediction in &self.played.predictions {
-                if let Outcome::Shown { until, converted_at, .. } = prediction.outcome
-                    && is_counted(until)
-                {
-                    all += 1.0;
-                    positives += f64::from(u8::from(converted_at.is_some()));
-                }
-            }
-            (all > 0.0).then(|| positives / all)
-        };
-        rate(&|until| until < self.from).or_else(|| rate(&|_| true)).unwrap_or(0.0)
-    }
-}
-
 impl Part {
     /// Figures of some predictions, with intervals.
     pub fn of(judged: Vec<Judged>, resamples: Resamples) -> Part {
@@ -172,22 +113,25 @@ impl Part {
 
 impl Evaluation {
     /// Evaluates a replay.
-    pub fn of(played: &Played, from: EvaluateFrom, resamples: Resamples) -> Evaluation {
-        let selection = Selection::new(played, from);
-        let evaluated: Vec<(&Prediction, Judged)> = selection.evaluated().collect();
+    pub fn of(played: &Played, scope: impl Into<Scope>, resamples: Resamples) -> Evaluation {
+        let selection = Selection::new(played, scope.into());
+        let evaluated: Vec<(&Prediction, Judged)> = evaluated_of(&selection).collect();
         let judged = || evaluated.iter().map(|(_, judged)| *judged).collect::<Vec<_>>();
+        let all = || played.predictions.iter().filter_map(judge).collect();
         let whole = Part::of(judged(), resamples);
         let few = Resamples { count: resamples.count.min(SLICE_RESAMPLES), ..resamples };
-        let outcomes = || played.predictions.iter().map(|prediction| prediction.outcome);
-        let is_open = |outcome: &Outcome| matches!(outcome, Outcome::Shown { until, .. } if *until > played.ended_at);
-        let rate = whole.quality.positives / whole.quality.opportunities;
+        let count = |is: &dyn Fn(&Prediction) -> bool| played.predictions.iter().filter(|one| is(one)).count() as u64;
+        let goals = goals(played, &evaluated, &known_rates(&selection), few);
         Evaluation {
             from: selection.from,
-            all: Part::of(selection.all(), resamples),
-            open: outcomes().filter(is_open).count() as u64,
-            not_shown: outcomes().filter(|outcome| *outcome == Outcome::NotShown).count() as u64,
-            constant_log_loss: constant_loss(selection.known_rate(), rate),
-            goals: goals(played, &evaluated, few),
+            all: Part::of(all(), resamples),
+            evaluated_open: count(&|one| selection.is_evaluated(one) && selection.is_open(one)),
+            missing: evaluated.iter().map(|(one, _)| selection.missing(one)).sum(),
+            open: count(&|one| selection.is_open(one)),
+            not_shown: count(&|one| one.outcome == Outcome::NotShown),
+            given_up: count(&|one| one.outcome == Outcome::GivenUp),
+            constant: constant(&goals),
+            goals,
             segments: slices(played, &evaluated, Kind::Segment, few),
             contexts: slices(played, &evaluated, Kind::Context, few),
             days: days(&evaluated, few),
@@ -199,21 +143,84 @@ impl Evaluation {
     }
 }
 
-fn goals(played: &Played, evaluated: &[(&Prediction, Judged)], resamples: Resamples) -> Vec<Slice> {
+/// A prediction beside its label; `None` where that is not known.
+pub(super) fn judge(prediction: &Prediction) -> Option<Judged> {
+    let positive = prediction.outcome.label()?;
+    Some(Judged { p: prediction.p, positive, user: prediction.user })
+}
+
+/// The predictions that a selection evaluates.
+pub(super) fn evaluated_of<'a>(selection: &Selection<'a>) -> impl Iterator<Item = (&'a Prediction, Judged)> {
+    let evaluated = selection.played.predictions.iter().filter(|prediction| selection.is_evaluated(prediction));
+    evaluated.filter_map(|prediction| Some((prediction, judge(prediction)?)))
+}
+
+/// Opportunities, and positives among them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rate {
+    all: f64,
+    positives: f64,
+}
+
+impl Rate {
+    fn add(&mut self, is_positive: bool) {
+        self.all += 1.0;
+        self.positives += f64::from(u8::from(is_positive));
+    }
+
+    fn share(self) -> Option<f64> {
+        (self.all > 0.0).then(|| self.positives / self.all)
+    }
+}
+
+/// By goal, the rate of positives among the opportunities whose window had closed when the evaluated part began, and
+/// that of all.
+fn known_rates(selection: &Selection<'_>) -> BTreeMap<GoalCode, [Rate; 2]> {
+    let mut rates: BTreeMap<GoalCode, [Rate; 2]> = BTreeMap::new();
+    for prediction in &selection.played.predictions {
+        if let Outcome::Shown { until, converted_at, .. } = prediction.outcome {
+            let [known, whole] = rates.entry(prediction.goal).or_default();
+            whole.add(converted_at.is_some());
+            if until < selection.from {
+                known.add(converted_at.is_some());
+            }
+        }
+    }
+    rates
+}
+
+/// All goals together: each opportunity is told the rate of its own goal.
+fn constant(goals: &[OfGoal]) -> Constant {
+    let weight = |goal: &OfGoal| goal.slice.part.quality.opportunities;
+    let total: f64 = goals.iter().map(weight).sum();
+    Constant {
+        log_loss: goals.iter().map(|goal| weight(goal) * goal.constant.log_loss).sum::<f64>() / total,
+        is_of_whole_log: goals.iter().any(|goal| goal.constant.is_of_whole_log),
+    }
+}
+
+fn goals(
+    played: &Played,
+    evaluated: &[(&Prediction, Judged)],
+    rates: &BTreeMap<GoalCode, [Rate; 2]>,
+    resamples: Resamples,
+) -> Vec<OfGoal> {
     let mut by_goal: BTreeMap<_, Vec<Judged>> = BTreeMap::new();
     for (prediction, judged) in evaluated {
         by_goal.entry(prediction.goal).or_default().push(*judged);
     }
     let catalog = played.engine.catalog();
     let text = |id: Option<&Id>| id.map_or_else(String::new, Id::to_string);
-    by_goal
-        .into_iter()
-        .map(|(goal, judged)| Slice {
-            name: text(catalog.goals().get(goal.index()).and_then(|goal| catalog.advertiser_name(goal.advertiser))),
-            value: text(catalog.goal_name(goal)),
-            part: Part::of(judged, resamples),
-        })
-        .collect()
+    let of_goal = |(goal, judged): (GoalCode, Vec<Judged>)| {
+        let part = Part::of(judged, resamples);
+        let [known, whole] = rates.get(&goal).copied().unwrap_or_default();
+        let rate = known.share().or(whole.share()).unwrap_or(0.0);
+        let log_loss = constant_loss(rate, part.quality.positives / part.quality.opportunities);
+        let constant = Constant { log_loss, is_of_whole_log: known.share().is_none() };
+        let name = text(catalog.goals().get(goal.index()).and_then(|goal| catalog.advertiser_name(goal.advertiser)));
+        OfGoal { slice: Slice { name, value: text(catalog.goal_name(goal)), part }, constant }
+    };
+    by_goal.into_iter().map(of_goal).collect()
 }
 
 /// The commonest values of all names of a kind.
@@ -253,33 +260,8 @@ fn days(evaluated: &[(&Prediction, Judged)], resamples: Resamples) -> Vec<(Times
 }
 
 /// The predictions of a replay that are evaluated: of opportunities from a moment on whose window had closed when the
-/// log ended.
-pub fn evaluated(played: &Played, from: EvaluateFrom) -> impl Iterator<Item = &Prediction> {
-    let selection = Selection::new(played, from);
+/// log ended, or counts as closed.
+pub fn evaluated(played: &Played, scope: impl Into<Scope>) -> impl Iterator<Item = &Prediction> {
+    let selection = Selection::new(played, scope.into());
     played.predictions.iter().filter(move |prediction| selection.is_evaluated(prediction))
-}
-
-/// Compares two replays of one log, opportunity by opportunity, over what is evaluated in both.
-pub fn compare(a: &Played, b: &Played, from: EvaluateFrom, resamples: Resamples) -> Vec<Difference> {
-    let of = |played| {
-        let selection = Selection::new(played, from);
-        selection.evaluated().map(|(prediction, judged)| (prediction.line, judged)).collect::<BTreeMap<_, _>>()
-    };
-    let (of_a, of_b) = (of(a), of(b));
-    let both = || of_a.keys().filter(|line| of_b.contains_key(line));
-    // Users are numbered alike in both where both score the same lines; else by the first.
-    let in_a: Vec<Judged> = both().map(|line| of_a[line]).collect();
-    let in_b: Vec<Judged> = both().map(|line| Judged { user: of_a[line].user, ..of_b[line] }).collect();
-    let sample = Sample::new(&[in_a, in_b]);
-    let drawn = sample.draw(resamples);
-    let [of_a, of_b] = [0, 1].map(|set| sample.rankings()[set].quality().figures());
-    let difference = |figure: usize| Difference {
-        figure: of_a[figure].0,
-        a: of_a[figure].1,
-        b: of_b[figure].1,
-        interval: interval(
-            drawn.iter().map(|sets| sets[1].figures()[figure].1 - sets[0].figures()[figure].1).collect(),
-        ),
-    };
-    (0..of_a.len()).map(difference).collect()
 }

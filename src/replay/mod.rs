@@ -9,21 +9,31 @@
 //! taken from it.
 
 mod bootstrap;
+mod comparison;
 mod evaluation;
+mod joins;
 mod leaks;
+mod lines;
 mod player;
 mod predictions;
+mod selection;
 mod source;
 mod traits;
+mod unused;
 mod waiting;
 
 pub use bootstrap::{Resamples, Sample, interval};
-pub use evaluation::{Difference, EvaluateFrom, Evaluation, Part, SLICE_RESAMPLES, Slice, compare, evaluated};
+pub use comparison::{Comparison, Difference, compare};
+pub use evaluation::{Constant, Evaluation, OfGoal, Part, SLICE_RESAMPLES, Slice, evaluated};
+pub use joins::{Joined, Joins};
 pub use leaks::{POSITIVES_MIN, SUSPECT_SHARE, Suspect};
-pub use player::{LineCounts, Played, Player};
+pub use lines::{Ahead, Faults, LineCounts};
+pub use player::{Played, Player};
 pub use predictions::{COLUMNS, Prediction, PredictionFile, ReplayError};
+pub use selection::{EvaluateFrom, MISSING_MAX, OpenWindows, Scope};
 pub use source::bytes_total;
 pub use traits::{Kind, Name, Trait, Traits};
+pub use unused::Unused;
 pub use waiting::Outcome;
 
 use std::path::PathBuf;
@@ -92,7 +102,7 @@ pub fn discover(
 /// Plays a log to its end.
 ///
 /// # Errors
-/// When the log cannot be read, has a bad line that is refused, or the predictions cannot be written.
+/// When the log cannot be read, has a bad line that is refused, or holds too many opportunities.
 pub fn play(
     paths: &[PathBuf],
     settings: Settings,
@@ -109,7 +119,9 @@ pub fn play(
         |number, read| match read {
             Ok(line) => player.play(number, line),
             Err(error @ JourneyError::Line { .. }) if bad_lines == BadLines::Counted => {
-                player.note_bad_line();
+                if let JourneyError::Line { fault, .. } = &error {
+                    player.note_bad_line(fault);
+                }
                 watcher.borrow_mut().bad_line(&error);
                 Ok(())
             }
@@ -117,7 +129,7 @@ pub fn play(
         },
     )?;
     let whole = started.elapsed();
-    Ok((player.finish()?, Times { whole, parsing }))
+    Ok((player.finish(), Times { whole, parsing }))
 }
 
 /// Visits all lines in their order; how long the parser was busy.

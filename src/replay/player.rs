@@ -1,53 +1,26 @@
 //! One journey log through one engine, in order: scored before anything later is known, learned when it becomes known.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use arrayvec::ArrayVec;
 
+use super::joins::Joined;
+use super::lines::{LineCounts, count};
 use super::predictions::{Prediction, PredictionFile, ReplayError, names_of};
 use super::traits::{Kind, TRAITS_MAX, Trait, Traits};
+use super::unused::Unused;
 use super::waiting::{Offer, Outcome, WaitingRoom};
 use crate::engine::{Applied, Catalog, Engine, Scorer, tick_due};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
 use crate::exposure::Exposure;
 use crate::hash::{self, KeyHasher};
 use crate::ids::{AdvertiserCode, GoalCode, Id, UserKey};
-use crate::journey::{self, Line};
+use crate::journey::{self, Line, LineFault};
 use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::signal::{RECENCY_BOUNDS_S, Scored, Signal};
 use crate::units::{Micros, Money, Span, Timestamp};
-
-/// Lines of a log, and what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LineCounts {
-    /// Actions.
-    pub actions: u64,
-    /// Opportunities.
-    pub opportunities: u64,
-    /// Impressions.
-    pub impressions: u64,
-    /// Conversions.
-    pub conversions: u64,
-    /// Lines that could not be read.
-    pub bad: u64,
-    /// Impressions of opportunities that the log has not held before them, or that were shown before.
-    pub lost_impressions: u64,
-    /// Conversions that name an opportunity which does not wait for them, or not of this goal.
-    pub lost_conversions: u64,
-    /// Opportunities that have the name of an earlier one which still waits.
-    pub repeated_opportunities: u64,
-    /// What the engine refused, by its reason.
-    pub refused: BTreeMap<String, u64>,
-}
-
-impl LineCounts {
-    /// All lines.
-    pub fn total(&self) -> u64 {
-        self.actions + self.opportunities + self.impressions + self.conversions + self.bad
-    }
-}
 
 /// All that a replay has brought to light.
 #[derive(Debug)]
@@ -58,20 +31,24 @@ pub struct Played {
     pub traits: Traits,
     /// Number of different users.
     pub users: u32,
+    /// Names of opportunities that no feature is made of.
+    pub unused: Unused,
     /// Lines by kind.
     pub lines: LineCounts,
+    /// Time of the first line; that of the last where there is none.
+    pub began_at: Timestamp,
     /// Time of the last line.
     pub ended_at: Timestamp,
     /// Goals whose conversions all name their opportunity.
     pub named_goals: BTreeSet<GoalCode>,
     /// The engine as the log left it.
     pub engine: Engine,
+    /// Where the predictions are to be written, if they are.
+    pub file: Option<PredictionFile>,
 }
 
 /// Opportunities of one replay: each prediction is kept until all are evaluated.
 const OPPORTUNITIES_MAX: usize = 100_000_000;
-/// Names by which refusals are told apart, at most; the rest count as "other".
-const REFUSALS_MAX: usize = 32;
 
 /// The replay at work.
 pub struct Player {
@@ -85,7 +62,9 @@ pub struct Player {
     /// Predictions whose outcome is settled: the first so many.
     settled: usize,
     traits: Traits,
+    unused: Unused,
     lines: LineCounts,
+    began_at: Option<Timestamp>,
     now: Timestamp,
     /// Goals of conversions that name their opportunity, and of those that do not.
     named: BTreeSet<GoalCode>,
@@ -103,7 +82,7 @@ fn money(amount: Option<Micros>) -> Option<Money> {
 }
 
 impl Player {
-    /// A replay from the beginning, under these settings. Predictions also go to a file, if one is given.
+    /// A replay from the beginning, under these settings. A file of predictions, if one is given, is told of each.
     ///
     /// # Errors
     /// When the engine refuses the settings.
@@ -129,7 +108,9 @@ impl Player {
             predictions: Vec::new(),
             settled: 0,
             traits: Traits::default(),
+            unused: Unused::default(),
             lines: LineCounts::default(),
+            began_at: None,
             now: Timestamp(0),
             named: BTreeSet::new(),
             unnamed: BTreeSet::new(),
@@ -143,23 +124,26 @@ impl Player {
     }
 
     /// Counts a line that could not be read.
-    pub fn note_bad_line(&mut self) {
+    pub fn note_bad_line(&mut self, fault: &LineFault) {
         self.lines.bad += 1;
+        self.lines.faults.note(fault);
     }
 
     /// Plays one line; lines come in the order of the log, with their numbers.
     ///
     /// # Errors
-    /// When the file of predictions cannot be written, or there are too many opportunities.
+    /// When names cannot be kept for the file of predictions, or there are too many opportunities.
     pub fn play(&mut self, number: u64, line: Line) -> Result<(), ReplayError> {
         if self.predictions.len() == OPPORTUNITIES_MAX {
             return Err(ReplayError::TooManyOpportunities { line: number, limit: OPPORTUNITIES_MAX });
         }
+        self.lines.faults.note_good(number);
+        self.began_at.get_or_insert(line.time());
         self.now = line.time();
-        self.settle_until(line.time())?;
+        self.settle_until(line.time());
         match line {
             Line::Action(action) => self.act(action),
-            Line::Opportunity(opportunity) => self.score(number, opportunity),
+            Line::Opportunity(opportunity) => self.score(number, opportunity)?,
             Line::Impression(impression) => self.show(&impression),
             Line::Conversion(conversion) => self.convert(conversion),
         }
@@ -167,42 +151,33 @@ impl Player {
     }
 
     /// Ends the replay.
-    ///
-    /// # Errors
-    /// When the file of predictions cannot be written.
-    pub fn finish(mut self) -> Result<Played, ReplayError> {
+    pub fn finish(mut self) -> Played {
         while let Some(outcome) = self.room.leave() {
-            self.settle(outcome)?;
+            self.settle(outcome);
         }
-        if let Some(file) = self.file {
-            file.finish()?;
-        }
-        Ok(Played {
+        Played {
             predictions: self.predictions,
             traits: self.traits,
+            unused: self.unused,
             users: self.users.len() as u32,
             lines: self.lines,
+            began_at: self.began_at.unwrap_or(self.now),
             ended_at: self.now,
             named_goals: self.named.difference(&self.unnamed).copied().collect(),
             engine: self.engine,
-        })
+            file: self.file,
+        }
     }
 
-    fn settle_until(&mut self, now: Timestamp) -> Result<(), ReplayError> {
+    fn settle_until(&mut self, now: Timestamp) {
         while let Some(outcome) = self.room.settled(now) {
-            self.settle(outcome)?;
+            self.settle(outcome);
         }
-        Ok(())
     }
 
-    fn settle(&mut self, outcome: Outcome) -> Result<(), ReplayError> {
-        let prediction = &mut self.predictions[self.settled];
-        prediction.outcome = outcome;
+    fn settle(&mut self, outcome: Outcome) {
+        self.predictions[self.settled].outcome = outcome;
         self.settled += 1;
-        match &mut self.file {
-            Some(file) => file.settle(prediction),
-            None => Ok(()),
-        }
     }
 
     /// Applies an event at its own time, the tick that is due before it first.
@@ -224,9 +199,7 @@ impl Player {
     }
 
     fn refused(&mut self, why: &str) {
-        let refused = &mut self.lines.refused;
-        let why = if refused.len() < REFUSALS_MAX || refused.contains_key(why) { why } else { "other" };
-        *refused.entry(why.to_owned()).or_default() += 1;
+        count(&mut self.lines.refused, why);
     }
 
     fn act(&mut self, line: journey::Action) {
@@ -261,7 +234,9 @@ impl Player {
                 value: line.value,
             };
             self.unnamed.insert(*goal);
-            self.room.convert((user, *goal), &conversion);
+            let joined = self.room.convert((user, *goal), &conversion);
+            let name = self.engine.catalog().goal_name(*goal).unwrap_or(&line.action);
+            self.lines.joins.note(&line.advertiser, name, joined);
         }
     }
 
@@ -277,8 +252,9 @@ impl Player {
         self.scorer.score(time.max(self.engine.now()), request).pop()
     }
 
-    fn score(&mut self, number: u64, line: journey::Opportunity) {
+    fn score(&mut self, number: u64, line: journey::Opportunity) -> Result<(), ReplayError> {
         self.lines.opportunities += 1;
+        self.lines.joins.note_opportunity(&line.advertiser, &line.goal);
         let names = self.file.as_ref().map(|_| names_of(&line));
         let (time, user) = (line.time, user_key(&line.user));
         let request = request(line, user);
@@ -286,12 +262,13 @@ impl Player {
             Some(Ok(Scored { signals, exposure: Some(exposure), .. })) if !signals.is_empty() => {
                 self.predict(number, time, request, &signals[0], exposure);
                 if let Some((file, names)) = self.file.as_mut().zip(names) {
-                    file.enter(names);
+                    file.enter(&names)?;
                 }
             }
             Some(Err(rejection)) => self.refuse(&rejection),
             _ => self.refused("the opportunity got no score"),
         }
+        Ok(())
     }
 
     fn predict(
@@ -314,6 +291,7 @@ impl Player {
             traits: self.traits_of(&request, signal, exposure.advertiser),
         };
         self.predictions.push(prediction);
+        self.unused.note(&request, signal, self.engine.catalog(), exposure.advertiser);
         let window = self.engine.catalog().goal_setting(goal).map_or(Span::ZERO, |goal| goal.view_window);
         let Target { item, category, .. } = request.targets.swap_remove(0);
         let name = hash::text(request.opportunity.as_str());
@@ -373,7 +351,8 @@ impl Player {
     fn convert(&mut self, line: journey::Conversion) {
         self.lines.conversions += 1;
         let user = user_key(&line.user);
-        self.judge(user, &line);
+        let joined = self.judge(user, &line);
+        self.lines.joins.note(&line.advertiser, &line.goal, joined);
         let by = match &line.id {
             Some(id) => Converter::Opportunity {
                 opportunity: hash::opportunity_key(line.advertiser.as_str(), id.as_str()),
@@ -394,16 +373,20 @@ impl Player {
     }
 
     /// Joins a conversion to the opportunities that wait.
-    fn judge(&mut self, user: UserKey, line: &journey::Conversion) {
+    fn judge(&mut self, user: UserKey, line: &journey::Conversion) -> Joined {
         let catalog = self.engine.catalog();
         let advertiser = catalog.advertiser(line.advertiser.as_str());
-        let Some(goal) = advertiser.and_then(|code| catalog.goal(code, line.goal.as_str())) else { return };
-        if line.id.is_some() { &mut self.named } else { &mut self.unnamed }.insert(goal);
-        match &line.id {
-            Some(id) if !self.room.convert_named(id, goal, line) => self.lines.lost_conversions += 1,
-            Some(_) => {}
-            None => self.room.convert((user, goal), line),
-        }
+        let Some(goal) = advertiser.and_then(|code| catalog.goal(code, line.goal.as_str())) else {
+            return Joined::UnknownGoal;
+        };
+        let Some(id) = &line.id else {
+            self.unnamed.insert(goal);
+            return self.room.convert((user, goal), line);
+        };
+        self.named.insert(goal);
+        let joined = self.room.convert_named(id, goal, line);
+        self.lines.lost_conversions += u64::from(matches!(joined, Joined::TooLate | Joined::UnknownOpportunity));
+        joined
     }
 }
 

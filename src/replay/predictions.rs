@@ -1,12 +1,14 @@
 //! What was predicted and what came of it: one entry for each opportunity, and the file that holds them all.
 
-use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::fs::File;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
+use super::player::Played;
+use super::selection::{Scope, Selection};
 use super::traits::Trait;
 use super::waiting::Outcome;
 use crate::ids::{GoalCode, Id};
@@ -80,77 +82,97 @@ pub fn names_of(opportunity: &Opportunity) -> Names {
 }
 
 /// The head of the file of predictions.
-pub const COLUMNS: [&str; 9] =
-    ["line", "time_ms", "id", "user", "advertiser", "goal", "p", "converted", "window_ends_ms"];
+pub const COLUMNS: [&str; 10] =
+    ["line", "time_ms", "id", "user", "advertiser", "goal", "p", "converted", "window_ends_ms", "evaluated"];
 
 /// Predictions as comma-separated values, one opportunity a line in the order of the log.
 ///
-/// `converted` is 1 or 0, and empty where no ad was shown, as is `window_ends_ms` then. `p` has as many digits as it
-/// takes to read the same number again.
+/// `converted` is 1 or 0, and empty where that is not known: no ad was shown, or the window was open when the log ended
+/// and does not count as closed. `window_ends_ms` is empty where no ad was shown, or too many waited. `evaluated` is 1
+/// for the opportunities that the figures are of, else 0. `p` has as many digits as it takes to read the same number
+/// again.
+#[derive(Debug)]
 pub struct PredictionFile {
     path: PathBuf,
-    writer: csv::Writer<BufWriter<File>>,
-    /// Names of the opportunities whose outcome is not settled.
-    waiting: VecDeque<Names>,
+    /// Names of the opportunities, in a file without a name of its own: what is evaluated is known at the end only.
+    names: csv::Writer<File>,
 }
 
 impl PredictionFile {
-    /// Begins the file beside its place, under a name that ends in `.partial`: what stands there under its own name is
-    /// replaced only once all is written.
+    /// Begins a file. Nothing stands under its name until all is written.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made there.
     pub fn create(path: &Path) -> Result<PredictionFile, ReplayError> {
-        let failed = |source| ReplayError::Predictions { path: path.to_owned(), source };
-        if path.is_dir() {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory).into()));
+        let is_directory = || io::Error::from(io::ErrorKind::IsADirectory);
+        let names = match path.is_dir() {
+            true => Err(is_directory()),
+            false => tempfile::tempfile_in(directory(path)),
+        };
+        match names {
+            Ok(names) => Ok(PredictionFile { path: path.to_owned(), names: csv::Writer::from_writer(names) }),
+            Err(source) => Err(failed(path, source.into())),
         }
-        let file = File::create(partial(path)).map_err(|source| failed(source.into()))?;
-        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
-        writer.write_record(COLUMNS).map_err(failed)?;
-        Ok(PredictionFile { path: path.to_owned(), writer, waiting: VecDeque::new() })
     }
 
-    /// Notes an opportunity whose prediction will be settled after those that were noted before.
-    pub fn enter(&mut self, names: Names) {
-        self.waiting.push_back(names);
-    }
-
-    /// Writes the next prediction.
+    /// Notes the names of the next opportunity that has a prediction.
     ///
     /// # Errors
     /// When the disk is full, for one.
-    pub fn settle(&mut self, prediction: &Prediction) -> Result<(), ReplayError> {
-        let Some([id, user, advertiser, goal]) = self.waiting.pop_front() else { return Ok(()) };
-        let (converted, until) = match prediction.outcome {
-            Outcome::NotShown => (String::new(), String::new()),
-            Outcome::Shown { until, converted_at, .. } => {
-                (u8::from(converted_at.is_some()).to_string(), until.0.to_string())
-            }
-        };
-        let (line, time, p) = (prediction.line.to_string(), prediction.time.0.to_string(), prediction.p.to_string());
-        let names = [id.as_str(), user.as_str(), advertiser.as_str(), goal.as_str()];
-        let row = [line.as_str(), &time].into_iter().chain(names).chain([p.as_str(), &converted, &until]);
-        self.writer.write_record(row).map_err(|source| self.failed(source))
+    pub fn enter(&mut self, names: &Names) -> Result<(), ReplayError> {
+        self.names.write_record(names.iter().map(Id::as_str)).map_err(|source| failed(&self.path, source))
     }
 
-    /// Writes what is still in memory, and gives the file its name.
+    /// Writes all predictions of the replay, with what is evaluated; the file is then there, whole, or not at all.
     ///
     /// # Errors
-    /// As [`PredictionFile::settle`].
-    pub fn finish(mut self) -> Result<(), ReplayError> {
-        let written = self.writer.flush().and_then(|()| fs::rename(partial(&self.path), &self.path));
-        written.map_err(|source| self.failed(source.into()))
-    }
-
-    fn failed(&self, source: csv::Error) -> ReplayError {
-        ReplayError::Predictions { path: self.path.clone(), source }
+    /// As [`PredictionFile::enter`].
+    pub fn write(self, played: &Played, scope: impl Into<Scope>) -> Result<(), ReplayError> {
+        let PredictionFile { path, names } = self;
+        rows(&path, names, &Selection::new(played, scope.into())).map_err(|source| failed(&path, source))
     }
 }
 
-/// Where a file stands until all of it is written.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
+fn failed(path: &Path, source: csv::Error) -> ReplayError {
+    ReplayError::Predictions { path: path.to_owned(), source }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn rows(path: &Path, names: csv::Writer<File>, selection: &Selection<'_>) -> Result<(), csv::Error> {
+    let mut names = names.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    names.rewind()?;
+    let mut names = csv::ReaderBuilder::new().has_headers(false).from_reader(names);
+    let mut writer = csv::Writer::from_writer(NamedTempFile::with_prefix_in(".inkling-", directory(path))?);
+    writer.write_record(COLUMNS)?;
+    for (names, prediction) in names.records().zip(&selection.played.predictions) {
+        let names = names?;
+        let (converted, until) = outcome(prediction, selection);
+        let (line, time, p) = (prediction.line.to_string(), prediction.time.0.to_string(), prediction.p.to_string());
+        let evaluated = u8::from(selection.is_evaluated(prediction)).to_string();
+        let row = [line.as_str(), &time].into_iter().chain(&names).chain([p.as_str(), converted, &until, &evaluated]);
+        writer.write_record(row)?;
+    }
+    let file = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are for their owner alone; predictions are for others too.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Whether it converted, as far as that is known, and when its window ends.
+fn outcome(prediction: &Prediction, selection: &Selection<'_>) -> (&'static str, String) {
+    let Outcome::Shown { until, converted_at, .. } = prediction.outcome else { return ("", String::new()) };
+    let converted = match converted_at {
+        Some(_) => "1",
+        None if selection.is_closed(prediction) => "0",
+        None => "",
+    };
+    (converted, until.0.to_string())
 }

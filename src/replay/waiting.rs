@@ -5,14 +5,15 @@
 //! else whose category does where both have one. The rule is written anew here, from the lines of the log alone, so
 //! that what the engine learns is judged by something that the engine has no hand in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::joins::Joined;
 use crate::hash::{self, KeyHasher};
 use crate::ids::{GoalCode, Id, UserKey};
 use crate::journey::Conversion;
 use crate::units::{Micros, Span, Timestamp};
 
-/// Opportunities that may wait at a time. Beyond, the oldest is judged by what is known of it.
+/// Opportunities that may wait at a time. Beyond, the oldest is given up, unless it is positive already.
 const WAITING_MAX: usize = 5_000_000;
 
 /// What came of an opportunity.
@@ -20,6 +21,8 @@ const WAITING_MAX: usize = 5_000_000;
 pub enum Outcome {
     /// No ad was shown: nothing can be said.
     NotShown,
+    /// Too many waited: it left before anything could be said.
+    GivenUp,
     /// Shown; converted or not within the window that ends then.
     Shown {
         /// End of the window, which may lie behind the end of the log.
@@ -32,10 +35,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it converted; `None` where no ad was shown.
+    /// Whether it converted; `None` where no ad was shown, or too many waited.
     pub fn label(self) -> Option<bool> {
         match self {
-            Outcome::NotShown => None,
+            Outcome::NotShown | Outcome::GivenUp => None,
             Outcome::Shown { converted_at, .. } => Some(converted_at.is_some()),
         }
     }
@@ -74,11 +77,20 @@ struct Waiting<T> {
 pub struct WaitingRoom<T> {
     /// How long after its opportunity an impression may come.
     notice: Span,
+    /// How many may wait.
+    most: usize,
     waiting: VecDeque<Waiting<T>>,
     /// Number of the first that waits; they are numbered from 0 without gaps.
     first: u64,
     by_name: HashMap<u64, u64, KeyHasher>,
     by_user: HashMap<(UserKey, GoalCode), VecDeque<u64>, KeyHasher>,
+    /// Hashes of all names, and of all users with their goals, that ever waited.
+    known: HashSet<u64, KeyHasher>,
+}
+
+/// A user and a goal as one number.
+fn pair((user, goal): (UserKey, GoalCode)) -> u64 {
+    hash::mix(user.0, u64::from(goal.0))
 }
 
 impl<T> WaitingRoom<T> {
@@ -86,10 +98,12 @@ impl<T> WaitingRoom<T> {
     pub fn new(notice: Span) -> WaitingRoom<T> {
         WaitingRoom {
             notice,
+            most: WAITING_MAX,
             waiting: VecDeque::new(),
             first: 0,
             by_name: HashMap::default(),
             by_user: HashMap::default(),
+            known: HashSet::default(),
         }
     }
 
@@ -99,6 +113,7 @@ impl<T> WaitingRoom<T> {
         let number = self.first + self.waiting.len() as u64;
         let is_repeated = self.by_name.insert(offer.name, number).is_some();
         self.by_user.entry((offer.user, offer.goal)).or_default().push_back(number);
+        self.known.extend([offer.name, pair((offer.user, offer.goal))]);
         self.waiting.push_back(Waiting { offer, kept: Some(kept), shown_at: None, converted_at: None, value: None });
         is_repeated
     }
@@ -112,25 +127,30 @@ impl<T> WaitingRoom<T> {
         Some(kept)
     }
 
-    /// Joins a conversion to the one opportunity that it names. False when that does not wait, or is of another goal.
-    pub fn convert_named(&mut self, name: &Id, goal: GoalCode, of: &Conversion) -> bool {
-        let Some(waiting) = self.named(name) else { return false };
-        let is_same = waiting.offer.goal == goal;
-        if is_same {
-            waiting.convert(of);
+    /// Joins a conversion to the one opportunity that it names.
+    pub fn convert_named(&mut self, name: &Id, goal: GoalCode, of: &Conversion) -> Joined {
+        let is_known = self.known.contains(&hash::text(name.as_str()));
+        match self.named(name) {
+            Some(waiting) if waiting.offer.goal == goal => waiting.convert(of),
+            None if is_known => Joined::TooLate,
+            _ => Joined::UnknownOpportunity,
         }
-        is_same
     }
 
-    /// Joins a conversion to all that it agrees with.
-    pub fn convert(&mut self, who: (UserKey, GoalCode), of: &Conversion) {
+    /// Joins a conversion to all that it agrees with; the best that it did.
+    pub fn convert(&mut self, who: (UserKey, GoalCode), of: &Conversion) -> Joined {
         let first = self.first;
-        for number in self.by_user.get(&who).into_iter().flatten() {
-            let waiting = &mut self.waiting[(number - first) as usize];
-            if waiting.agrees(of.item.as_ref(), of.category.as_ref()) {
-                waiting.convert(of);
+        let mut best = if self.known.contains(&pair(who)) { Joined::TooLate } else { Joined::UnknownUser };
+        if let Some(numbers) = self.by_user.get(&who) {
+            best = Joined::OtherProduct;
+            for number in numbers {
+                let waiting = &mut self.waiting[(number - first) as usize];
+                if waiting.agrees(of.item.as_ref(), of.category.as_ref()) {
+                    best = best.min(waiting.convert(of));
+                }
             }
         }
+        best
     }
 
     /// The outcome of the first that waits, if it is settled at this time.
@@ -140,7 +160,9 @@ impl<T> WaitingRoom<T> {
             Some(shown_at) => shown_at + front.offer.window,
             None => front.offer.time + self.notice,
         };
-        (now > settles_at || self.waiting.len() > WAITING_MAX).then(|| self.leave()).flatten()
+        let is_early = now <= settles_at && self.waiting.len() > self.most;
+        let outcome = (now > settles_at || is_early).then(|| self.leave()).flatten()?;
+        Some(if is_early && outcome.label() != Some(true) { Outcome::GivenUp } else { outcome })
     }
 
     /// The outcome of the first that waits, as far as it is known: for the end of a log.
@@ -181,11 +203,16 @@ impl<T> Waiting<T> {
         }
     }
 
-    fn convert(&mut self, of: &Conversion) {
+    fn convert(&mut self, of: &Conversion) -> Joined {
         let in_window = |shown_at: Timestamp| shown_at < of.time && of.time <= shown_at + self.offer.window;
-        if self.converted_at.is_none() && self.shown_at.is_some_and(in_window) {
-            (self.converted_at, self.value) = (Some(of.time), of.value);
+        if !self.shown_at.is_some_and(in_window) {
+            return Joined::Outside;
         }
+        if self.converted_at.is_some() {
+            return Joined::Again;
+        }
+        (self.converted_at, self.value) = (Some(of.time), of.value);
+        Joined::First
     }
 }
 
@@ -263,8 +290,8 @@ mod tests {
         }
         let mut room = room(&all);
         room.convert((UserKey(8), GOAL), &conversion(9, ""));
-        assert!(room.convert_named(&Id::literal("1"), GOAL, &conversion(9, "")));
-        assert!(!room.convert_named(&Id::literal("9"), GOAL, &conversion(9, "")));
+        assert_eq!(room.convert_named(&Id::literal("1"), GOAL, &conversion(9, "")), Joined::First);
+        assert_eq!(room.convert_named(&Id::literal("9"), GOAL, &conversion(9, "")), Joined::UnknownOpportunity);
         assert_eq!(positives(room), [false, true, false, false]);
     }
 
@@ -279,5 +306,34 @@ mod tests {
         assert_eq!(room.settled(Timestamp(1_021)), Some(Outcome::NotShown));
         assert!(room.show(&Id::literal("1"), Timestamp(1_022)).is_none());
         assert!(room.leave().is_none() && room.by_user.is_empty() && room.by_name.is_empty());
+    }
+
+    #[test]
+    fn what_a_conversion_did_is_told() {
+        let mut room = room(&[offer("0", 10, Some("x"), None)]);
+        assert!(!room.enter(offer("late", 20, None, None), ()));
+        let of_item = |time, item: &str| conversion(time, &format!(r#","item":"{item}""#));
+        assert_eq!(room.convert((USER, GOAL), &of_item(10, "x")), Joined::Outside, "not before its impression");
+        assert_eq!(room.convert((USER, GOAL), &of_item(60, "x")), Joined::First);
+        assert_eq!(room.convert((USER, GOAL), &of_item(70, "x")), Joined::Again);
+        assert_eq!(room.convert((USER, GoalCode(1)), &of_item(70, "x")), Joined::UnknownUser);
+        let late = Id::literal("late");
+        assert_eq!(room.convert_named(&late, GOAL, &conversion(70, "")), Joined::Outside, "it was not shown");
+        assert_eq!(room.convert_named(&late, GoalCode(1), &conversion(70, "")), Joined::UnknownOpportunity);
+        while room.leave().is_some() {}
+        assert_eq!(room.convert_named(&late, GOAL, &conversion(999, "")), Joined::TooLate);
+        assert_eq!(room.convert((USER, GOAL), &conversion(999, "")), Joined::TooLate);
+        room = self::room(&[offer("0", 10, Some("x"), None)]);
+        assert_eq!(room.convert((USER, GOAL), &of_item(60, "y")), Joined::OtherProduct);
+    }
+
+    #[test]
+    fn who_leaves_because_too_many_wait_is_no_negative() {
+        let mut room = room(&[offer("0", 10, None, None), offer("1", 11, None, None), offer("2", 12, None, None)]);
+        room.most = 1;
+        room.convert_named(&Id::literal("1"), GOAL, &conversion(20, ""));
+        assert_eq!(room.settled(Timestamp(50)), Some(Outcome::GivenUp));
+        assert_eq!(room.settled(Timestamp(50)).and_then(Outcome::label), Some(true), "a positive is known as one");
+        assert_eq!(room.settled(Timestamp(50)), None, "as many wait as may");
     }
 }

@@ -31,7 +31,7 @@ const MISFIT: f64 = 0.02;
 /// Steps of Newton's method at most, how often one is halved, and the change of a and c after which none follows.
 const STEPS_MAX: usize = 30;
 const HALVINGS_MAX: usize = 12;
-const STEP_DONE: f64 = 1e-9;
+const STEP_DONE: f64 = 1e-6;
 
 /// What one group spent, by ln m and by people.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,6 +169,10 @@ fn tilt(treated: &Amounts, control: &Amounts, of_treated: f64, of_control: f64) 
     for _ in 0..STEPS_MAX {
         let slope: [f64; 2] = std::array::from_fn(|k| target[k] - back.mean[k] + prior[k] * (at[k] - TILT[k].0));
         let step = solve([back.spread[0] + prior[0], back.spread[1], back.spread[2] + prior[1]], slope);
+        // So near the answer nothing is told apart any more, and all halvings would be tried in vain.
+        if step[0].abs() + step[1].abs() < STEP_DONE {
+            break;
+        }
         let (is, mut share) = (unlikelihood(at, &back), 1.0);
         // Far from the answer a whole step may lead away from it: then half of it, and so on.
         let next = std::iter::repeat_with(|| {
@@ -177,11 +181,7 @@ fn tilt(treated: &Amounts, control: &Amounts, of_treated: f64, of_control: f64) 
             (to, Back::of(treated, to))
         });
         let Some(better) = next.take(HALVINGS_MAX).find(|(to, back)| unlikelihood(*to, back) < is) else { break };
-        let moved = (at[0] - better.0[0]).abs() + (at[1] - better.0[1]).abs();
         (at, back) = better;
-        if moved < STEP_DONE {
-            break;
-        }
     }
     let curvature = [back.spread[0] + prior[0], back.spread[1], back.spread[2] + prior[1]];
     let moved = solve(curvature, back.mean);

@@ -116,6 +116,7 @@ fn a_log_is_played_at_prices() {
     assert_eq!(report["spend_off_at_most"].as_f64(), Some(worst));
     assert!(worst < 0.03, "{report}");
     let policies = report["policies"].as_array().unwrap();
+    assert_eq!(policies[1]["against_flat"].is_null(), worst > 0.01, "compared at equal spend alone: {report}");
     assert!(policies[2]["hits"].as_f64().unwrap() > policies[0]["hits"].as_f64().unwrap());
     assert_eq!(report["worlds"].as_array().unwrap().len(), 3);
     let (code, out, err) = simulate(&arguments);

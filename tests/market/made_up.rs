@@ -10,6 +10,7 @@ use inkling::market::scenario::{Attribution, Scenario};
 use inkling::market::truth::Truth;
 use inkling::market::world::{Happening, Next, World};
 use inkling::settings::Settings;
+use inkling::units::Span;
 
 /// A small market in which much can be known: as the file of the scenario `rich`, with fewer people and days.
 fn small(shoppers: u32) -> Scenario {
@@ -60,6 +61,20 @@ fn as_many_ads_lead_to_a_purchase_as_the_truth_says() {
             assert!(off < 3.0 * error, "{attribution:?} {policy:?}: {positives} of {expected:.1} ± {error:.1}");
         }
     }
+}
+
+#[test]
+fn late_notices_lose_no_clicks() {
+    let mut scenario = Scenario::load("simulations/rich.toml".as_ref()).unwrap();
+    (scenario.shoppers, scenario.notices.lost, scenario.notices.late) = (4_000, 0.0, 1.0);
+    scenario.notices.late_by = Span::minutes(10);
+    let (mut told, mut came) = (0.0, 0.0);
+    for seed in 1..=2 {
+        let all = play(&scenario, Policy::Inkling(BaseBid::Context), seed).all;
+        told += all.told;
+        came += all.positives as f64;
+    }
+    assert!((0.6..1.5).contains(&(told / came)), "told {told}, came {came}");
 }
 
 #[test]
@@ -187,7 +202,7 @@ fn threads_make_no_difference_and_who_knows_more_gets_more() {
     assert_eq!(format!("{one:?}"), format!("{two:?}"));
     let row = |policy| one.rows.iter().find(|row| row.policy == policy).unwrap();
     let [oracle, filtering, linear] = [Policy::Oracle, Policy::Filtering, Policy::LinearPaced].map(row);
-    let spend = |policy: &inkling::market::compare::Row| (policy.spend_share - 1.0).abs();
+    let spend = |policy: &inkling::market::compare::Row| (policy.spend_of_flat - 1.0).abs();
     assert!(spend(filtering) < EQUAL && spend(linear) < EQUAL, "{filtering:?} {linear:?}");
     assert!(oracle.mean.expected > 1.1 * filtering.mean.expected);
     assert!(filtering.mean.expected > 1.1 * linear.mean.expected);

@@ -10,18 +10,18 @@ use serde_json::Value;
 
 use crate::log::{Log, at, conversion, impression, opportunity, shoppers};
 
-fn replay(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub fn replay(arguments: &[&str]) -> (Option<i32>, String, String) {
     let binary = env!("CARGO_BIN_EXE_inkling");
     let output: Output = Command::new(binary).arg("replay").args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn path(of: &Path) -> &str {
+pub fn path(of: &Path) -> &str {
     of.to_str().unwrap()
 }
 
-fn json(arguments: &[&str]) -> Value {
+pub fn json(arguments: &[&str]) -> Value {
     let (code, out, err) = replay(arguments);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     serde_json::from_str(&out).unwrap()
@@ -66,20 +66,20 @@ fn figures_follow_from_the_predictions_that_are_written() {
     assert!(report["events_per_second"].as_f64().unwrap() > 0.0);
     let text = fs::read_to_string(&file).unwrap();
     let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    assert_eq!(text.lines().next(), Some("line,time_ms,id,user,advertiser,goal,p,converted,window_ends_ms"));
+    assert_eq!(text.lines().next(), Some("line,time_ms,id,user,advertiser,goal,p,converted,window_ends_ms,evaluated"));
     assert_eq!(rows.len() as u64, report["lines"]["opportunities"].as_u64().unwrap());
-    let shown = rows.iter().filter(|row| !row[7].is_empty());
-    let judged: Vec<(f64, f64)> = shown.map(|row| (row[6].parse().unwrap(), row[7].parse().unwrap())).collect();
-    let count = judged.len() as f64;
-    let loss: f64 = judged.iter().map(|(p, y)| -(y * ln(*p) + (1.0 - y) * ln(1.0 - p))).sum::<f64>() / count;
-    let brier: f64 = judged.iter().map(|(p, y)| (p - y) * (p - y)).sum::<f64>() / count;
-    let positives: f64 = judged.iter().map(|(_, y)| y).sum();
-    let calibration = judged.iter().map(|(p, _)| p).sum::<f64>() / positives;
-    let all = &report["all"];
-    assert_eq!((all["opportunities"].as_f64(), all["positives"].as_f64()), (Some(count), Some(positives)));
-    for (key, expected) in [("log_loss", loss), ("brier", brier), ("calibration", calibration)] {
-        assert!((all[key].as_f64().unwrap() - expected).abs() < 1e-9, "{key}: {} {expected}", all[key]);
-    }
+    // A window that was open at the end counts as negative in "all", but its outcome is not told.
+    let judged = |is: &dyn Fn(&[&str]) -> bool| -> Vec<(f64, f64)> {
+        let rows = rows.iter().filter(|row| is(row));
+        rows.map(|row| (row[6].parse().unwrap(), row[7].parse().unwrap_or(0.0))).collect()
+    };
+    assert_figures(&report["all"], &judged(&|row| !row[8].is_empty()));
+    assert_figures(&report["evaluated"], &judged(&|row| row[9] == "1"));
+    let told = |row: &Vec<&str>| row[7].is_empty();
+    assert!(rows.iter().all(|row| row[9] == "0" || !told(row)), "what is evaluated has a label");
+    let open = rows.iter().filter(|row| told(row) && !row[8].is_empty()).count() as u64;
+    let [of_all, of_evaluated] = ["all", "evaluated"].map(|part| report[part]["open_at_the_end"].as_u64().unwrap());
+    assert!(open > 0 && open <= of_all - of_evaluated, "{open} {of_all} {of_evaluated}");
     let slices = report["contexts"].as_array().unwrap();
     let devices: f64 = slices
         .iter()
@@ -90,6 +90,18 @@ fn figures_follow_from_the_predictions_that_are_written() {
     let days = report["days"].as_array().unwrap();
     let by_day: u64 = days.iter().map(|day| day["positives"].as_u64().unwrap()).sum();
     assert_eq!(Some(by_day), report["evaluated"]["positives"].as_u64());
+}
+
+fn assert_figures(part: &Value, judged: &[(f64, f64)]) {
+    let count = judged.len() as f64;
+    let loss: f64 = judged.iter().map(|(p, y)| -(y * ln(*p) + (1.0 - y) * ln(1.0 - p))).sum::<f64>() / count;
+    let brier: f64 = judged.iter().map(|(p, y)| (p - y) * (p - y)).sum::<f64>() / count;
+    let positives: f64 = judged.iter().map(|(_, y)| y).sum();
+    let calibration = judged.iter().map(|(p, _)| p).sum::<f64>() / positives;
+    assert_eq!((part["opportunities"].as_f64(), part["positives"].as_f64()), (Some(count), Some(positives)));
+    for (key, expected) in [("log_loss", loss), ("brier", brier), ("calibration", calibration)] {
+        assert!((part[key].as_f64().unwrap() - expected).abs() < 1e-9, "{key}: {} {expected}", part[key]);
+    }
 }
 
 #[test]
@@ -233,7 +245,16 @@ fn no_log_is_written_over_read_twice_or_taken_from_a_pipe() {
     let (code, ..) = replay(&[path(&log.path), "--resamples", "20", "--predictions", path(&file)]);
     assert_eq!(code, Some(0));
     assert!(fs::read_to_string(&file).unwrap().starts_with("line,"));
-    assert!(!file.with_file_name("p.csv.partial").exists());
+    let beside = fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut beside: Vec<_> = beside.collect();
+    beside.sort();
+    assert_eq!(beside, ["log.ndjson", "p.csv"], "nothing stays behind");
+    let config = log.path.with_file_name("my.toml");
+    fs::write(&config, "[[advertiser]]\nid = \"shop\"\n").unwrap();
+    refused(&[path(&log.path), "--config", path(&config), "--predictions", path(&config)], "is the configuration");
+    let page = log.path.with_file_name("r.html");
+    refused(&[path(&log.path), "--report", path(&page), "--predictions", path(&page)], "is the report");
+    refused(&["-"], "a pipe is read once");
 }
 
 #[test]

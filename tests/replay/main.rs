@@ -10,3 +10,4 @@ mod log;
 mod command;
 mod leaks;
 mod lockstep;
+mod warnings;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Replay, Told, moment};
-use crate::replay::{Difference, Kind, Part, Slice, Suspect};
+use crate::replay::{Comparison, Joined, Joins, Kind, OfGoal, Part, Slice, Suspect};
 use crate::stats::quality::Band;
 
 /// One replay.
@@ -16,8 +16,8 @@ pub fn report(of: &Replay, told: &Told) -> Value {
 }
 
 /// Two replays and their differences.
-pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -> Value {
-    let differences = differences.iter().map(|one| {
+pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> Value {
+    let differences = compared.differences.iter().map(|one| {
         let value = json!({ "a": one.a, "b": one.b, "difference": one.b - one.a, "interval": one.interval });
         (one.figure.to_owned(), value)
     });
@@ -28,6 +28,13 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -
         "configurations": of.compare,
         "a": figures(a),
         "b": figures(b),
+        "compared": {
+            "opportunities": compared.opportunities,
+            "positives": compared.positives,
+            "users": compared.users,
+            "only_a": compared.alone[0],
+            "only_b": compared.alone[1],
+        },
         "differences": differences.collect::<Map<_, _>>(),
     })
 }
@@ -36,10 +43,14 @@ fn figures(told: &Told) -> Value {
     let (evaluation, lines) = (&told.evaluation, &told.played.lines);
     let mut evaluated = part(&evaluation.evaluated);
     evaluated.insert("from_ms".to_owned(), json!(evaluation.from.0));
-    evaluated.insert("constant_log_loss".to_owned(), json!(evaluation.constant_log_loss));
+    evaluated.insert("constant_log_loss".to_owned(), json!(evaluation.constant.log_loss));
+    evaluated.insert("constant_rate_of_whole_log".to_owned(), json!(evaluation.constant.is_of_whole_log));
+    evaluated.insert("open_at_the_end".to_owned(), json!(evaluation.evaluated_open));
+    evaluated.insert("conversions_missing".to_owned(), json!(evaluation.missing));
     let mut all = part(&evaluation.all);
     all.insert("open_at_the_end".to_owned(), json!(evaluation.open));
     all.insert("not_shown".to_owned(), json!(evaluation.not_shown));
+    all.insert("given_up".to_owned(), json!(evaluation.given_up));
     json!({
         "evaluated": evaluated,
         "all": all,
@@ -56,12 +67,14 @@ fn figures(told: &Told) -> Value {
             "impressions": lines.impressions,
             "conversions": lines.conversions,
             "bad": lines.bad,
+            "bad_by_reason": lines.faults.by_reason,
             "lost_impressions": lines.lost_impressions,
             "lost_conversions": lines.lost_conversions,
             "repeated_opportunities": lines.repeated_opportunities,
             "refused": lines.refused,
         },
-        "goals": evaluation.goals.iter().map(|one| slice(one, "advertiser", "goal")).collect::<Vec<_>>(),
+        "conversions": joins(&lines.joins),
+        "goals": evaluation.goals.iter().map(goal).collect::<Vec<_>>(),
         "segments": evaluation.segments.iter().map(|one| slice(one, "", "segment")).collect::<Vec<_>>(),
         "contexts": evaluation.contexts.iter().map(|one| slice(one, "name", "value")).collect::<Vec<_>>(),
         "days": evaluation.days.iter().map(|(day, of)| {
@@ -69,10 +82,41 @@ fn figures(told: &Told) -> Value {
             of.insert("day".to_owned(), json!(moment(*day)));
             of
         }).collect::<Vec<_>>(),
+        "unused": told.played.unused.names().into_iter().map(|(of, name, many)| {
+            json!({ "kind": kind(of), "name": name.as_str(), "opportunities": many })
+        }).collect::<Vec<_>>(),
         "reliability": evaluation.reliability.iter().map(band).collect::<Vec<_>>(),
         "suspects": evaluation.suspects.iter().map(suspect).collect::<Vec<_>>(),
         "too_good": evaluation.is_too_good,
     })
+}
+
+/// What became of conversions.
+fn joins(of: &Joins) -> Value {
+    let counts = of.counts();
+    let many = |joined: Joined| counts.get(&joined).copied().unwrap_or_default();
+    let alone = of.without_opportunities();
+    json!({
+        "made_positive": many(Joined::First),
+        "already_positive": many(Joined::Again),
+        "outside_window": many(Joined::Outside) + many(Joined::TooLate),
+        "joined_nothing": {
+            "other_item_or_category": many(Joined::OtherProduct),
+            "unknown_opportunity": many(Joined::UnknownOpportunity),
+            "user_without_opportunity": many(Joined::UnknownUser),
+            "goal_without_opportunity": many(Joined::UnknownGoal),
+        },
+        "goals_without_opportunities": alone.map(|(advertiser, goal, many)| {
+            json!({ "advertiser": advertiser.as_str(), "goal": goal.as_str(), "conversions": many })
+        }).collect::<Vec<_>>(),
+    })
+}
+
+fn goal(of: &OfGoal) -> Map<String, Value> {
+    let mut out = slice(&of.slice, "advertiser", "goal");
+    out.insert("constant_log_loss".to_owned(), json!(of.constant.log_loss));
+    out.insert("constant_rate_of_whole_log".to_owned(), json!(of.constant.is_of_whole_log));
+    out
 }
 
 fn part(of: &Part) -> Map<String, Value> {

@@ -5,18 +5,20 @@
 mod json;
 mod page;
 mod show;
+mod warnings;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::config::Config;
 use crate::ids::Id;
-use crate::journey::JourneyError;
+use crate::journey::{JourneyError, is_standard_input};
 use crate::replay::{
-    self, BadLines, EvaluateFrom, Evaluation, Played, PredictionFile, Resamples, Times, Watcher, bytes_total,
+    self, BadLines, EvaluateFrom, Evaluation, OpenWindows, Played, PredictionFile, Resamples, Scope, Times, Watcher,
+    bytes_total,
 };
 use crate::report::progress::Progress;
 use crate::report::stopwatch::Stopwatch;
@@ -47,6 +49,9 @@ pub struct Replay {
     /// last opportunity
     #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from)]
     evaluate_from: EvaluateFrom,
+    /// Whether opportunities are evaluated whose window was open when the log ended
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Open::Auto)]
+    open_windows: Open,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -70,6 +75,19 @@ pub struct Replay {
     /// Seed of the resamples
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+}
+
+/// What is done with windows that were open when the log ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Open {
+    /// Count those of goals whose conversions all name their opportunities, if so few conversions can be missing that
+    /// the log must hold all of its opportunities'; leave out the others
+    Auto,
+    /// Leave all out
+    LeaveOut,
+    /// Count all, as negative where no conversion is in the log: for logs that hold all conversions of their
+    /// opportunities
+    Count,
 }
 
 /// One replay with all that is said of it.
@@ -108,23 +126,34 @@ impl Replay {
 
     /// Refuses what would read a log in part, twice, or not at all, or write over it.
     fn check_files(&self) -> anyhow::Result<()> {
-        let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let logs: Vec<PathBuf> = self.logs.iter().map(canonical).collect();
+        let logs: Vec<PathBuf> = self.logs.iter().map(|log| canonical(log)).collect();
         for (place, log) in logs.iter().enumerate() {
             let name = self.logs[place].display();
             if logs[..place].contains(log) {
                 bail!("{name}: given twice: each part of a log is read once");
             }
-            if self.predictions.as_ref().map(canonical).as_ref() == Some(log) {
-                bail!("{name}: is a log: write the predictions to another file");
-            }
-            if self.config.is_none() && log.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+            let is_pipe = is_standard_input(&self.logs[place])
+                || log.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir());
+            if self.config.is_none() && is_pipe {
                 bail!(
                     "{name}: is no file: a pipe is read once, so the settings cannot be found in it first: add --config"
                 );
             }
         }
-        Ok(())
+        self.check_predictions(&logs)
+    }
+
+    /// Refuses to write predictions over what is read, or into the report.
+    fn check_predictions(&self, logs: &[PathBuf]) -> anyhow::Result<()> {
+        let Some(file) = &self.predictions else { return Ok(()) };
+        let is = |other: &Option<PathBuf>| other.as_deref().map(canonical).as_ref() == Some(&canonical(file));
+        let what = match () {
+            () if logs.contains(&canonical(file)) => "a log",
+            () if is(&self.config) => "the configuration",
+            () if is(&self.report) => "the report",
+            () => return Ok(()),
+        };
+        bail!("{}: is {what}: write the predictions to another file", file.display())
     }
 
     fn compare(&self, a: &PathBuf, b: &PathBuf) -> anyhow::Result<()> {
@@ -137,10 +166,17 @@ impl Replay {
             );
         }
         let (a, b) = (self.replay(Some(a))?, self.replay(Some(b))?);
-        let differences = replay::compare(&a.played, &b.played, self.evaluate_from, self.draws());
+        let compared = replay::compare(&a.played, &b.played, self.scope(), self.draws());
+        if let Some((line, many)) = compared.different {
+            bail!(
+                "the opportunity on line {line} is positive under one configuration only, as are {many} in all: \
+                 figures of different labels cannot be compared: give the goals the same converting_action, windows \
+                 and names in both"
+            );
+        }
         let text = match self.json {
-            true => format!("{:#}\n", json::comparison(self, &a, &b, &differences)),
-            false => show::comparison(self, &a, &b, &differences),
+            true => format!("{:#}\n", json::comparison(self, &a, &b, &compared)),
+            false => show::comparison(self, &a, &b, &compared),
         };
         super::print(&text).context("cannot write to standard output")?;
         a.check()?;
@@ -177,8 +213,11 @@ impl Replay {
         let file = self.predictions.as_deref().map(PredictionFile::create).transpose()?;
         let played = replay::play(&self.logs, settings, file, bad_lines, &mut watch);
         watch.progress.done();
-        let (played, times) = played?;
-        let evaluation = Evaluation::of(&played, self.evaluate_from, self.draws());
+        let (mut played, times) = played?;
+        let evaluation = Evaluation::of(&played, self.scope(), self.draws());
+        if let Some(file) = played.file.take() {
+            file.write(&played, self.scope())?;
+        }
         Ok(Told { played, times, discovery, evaluation })
     }
 
@@ -190,6 +229,15 @@ impl Replay {
             }
         }
         settings
+    }
+
+    fn scope(&self) -> Scope {
+        let open = match self.open_windows {
+            Open::Auto => OpenWindows::AsTheLogTells,
+            Open::LeaveOut => OpenWindows::LeftOut,
+            Open::Count => OpenWindows::Counted,
+        };
+        Scope { from: self.evaluate_from, open }
     }
 
     fn draws(&self) -> Resamples {
@@ -215,7 +263,10 @@ impl Told {
             );
         }
         if evaluation.evaluated.quality.opportunities > 0.0 {
-            return Ok(());
+            return match warnings::why_none_is_positive(self) {
+                Some(why) if evaluation.all.quality.positives == 0.0 => bail!("{why}"),
+                _ => Ok(()),
+            };
         }
         if lines.opportunities == 0 {
             bail!("the log holds no opportunities: there is nothing to predict");
@@ -230,7 +281,8 @@ impl Told {
         }
         bail!(
             "no opportunity lies in the evaluated part, from {} on with windows that closed before the log ended: \
-             choose an earlier --evaluate-from or a shorter --window",
+             choose an earlier --evaluate-from or a shorter --window; or --open-windows count, if the log holds all \
+             conversions of its opportunities",
             moment(evaluation.from)
         )
     }
@@ -260,6 +312,11 @@ impl Watcher for Watch {
             let _ = writeln!(std::io::stderr(), "bad line: {error}");
         }
     }
+}
+
+/// The one name of a file, whatever way leads to it; as it stands, where nothing is there yet.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Reads a label window: as long as a configuration may make it.

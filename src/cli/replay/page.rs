@@ -1,6 +1,7 @@
 //! What a replay says, as a page.
 
 use super::show::{self, FIGURES};
+use super::warnings::warnings;
 use super::{Replay, Told};
 use crate::replay::{Part as Figures, Slice};
 use crate::report::axis::{Axis, Tell};
@@ -21,13 +22,14 @@ pub fn page(of: &Replay, told: &Told) -> String {
     let mut page = Page::new(format!("Replay of {}", logs.join(", ")));
     // How fast it went is no part of it: the same log gives the same page.
     page.say(show::counts(told));
+    page.say(show::joins(told));
     page.say(format!(
         "Evaluated from {} on; intervals are 95 %, by {} resamples of the users, seed {}.",
         super::moment(evaluation.from),
         of.resamples,
         of.seed
     ));
-    show::warnings(told).lines().filter(|line| !line.is_empty()).for_each(|line| page.say(line));
+    warnings(told).lines().filter(|line| !line.is_empty()).for_each(|line| page.say(line));
     if evaluation.evaluated.quality.opportunities == 0.0 {
         return page.html();
     }
@@ -51,8 +53,8 @@ pub fn page(of: &Replay, told: &Told) -> String {
     );
     days(told).into_iter().for_each(|part| page.add(part));
     page.add(funnel(told));
-    for (heading, slices) in
-        [("Goals", &evaluation.goals), ("Segments", &evaluation.segments), ("Context", &evaluation.contexts)]
+    let goals: Vec<Slice> = evaluation.goals.iter().map(|goal| goal.slice.clone()).collect();
+    for (heading, slices) in [("Goals", &goals), ("Segments", &evaluation.segments), ("Context", &evaluation.contexts)]
     {
         slices_part(heading, slices).into_iter().for_each(|part| page.add(part));
     }

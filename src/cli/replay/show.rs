@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Replay, Told, json, moment};
-use crate::replay::{Difference, LineCounts, Part, SLICE_RESAMPLES, Slice};
+use super::warnings::warnings;
+use super::{Replay, Told, moment};
+use crate::replay::{Comparison, Joined, OfGoal, Part, SLICE_RESAMPLES, Slice};
 use crate::report::table::{Align, Table, count, percent};
 
 /// Days that are shown, the latest; all are in the JSON.
@@ -25,7 +26,7 @@ pub fn report(of: &Replay, told: &Told) -> String {
     out.push_str(&reliability(told));
     let resamples = of.resamples.min(SLICE_RESAMPLES);
     let _ = writeln!(out, "\nSLICES of the evaluated part; their intervals come from {resamples} resamples");
-    out.push_str(&slices("GOALS", "goal", &evaluation.goals));
+    out.push_str(&goals(&evaluation.goals));
     out.push_str(&slices("SEGMENTS, opportunities of their members", "segment", &evaluation.segments));
     out.push_str(&slices("CONTEXT, the commonest values", "value", &evaluation.contexts));
     out.push_str(&days(told));
@@ -34,7 +35,7 @@ pub fn report(of: &Replay, told: &Told) -> String {
 }
 
 /// Two replays.
-pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -> String {
+pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> String {
     let [name_a, name_b] =
         [0, 1].map(|n| of.compare.as_ref().map_or(String::new(), |all| all[n].display().to_string()));
     let mut out = head(of, a);
@@ -47,15 +48,12 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -
         ("95 % interval", Align::Right),
         ("", Align::Left),
     ]);
-    for (what, of) in [
-        ("opportunities", (|part| part.quality.opportunities) as fn(&Part) -> f64),
-        ("positives", |part| part.quality.positives),
-        ("users", |part| f64::from(part.users)),
-    ] {
-        let [of_a, of_b] = [a, b].map(|told| count(of(&told.evaluation.evaluated)));
-        table.row([what.to_owned(), of_a, of_b]);
+    let Comparison { opportunities, positives, users, .. } = compared;
+    for (what, many) in [("opportunities", *opportunities), ("positives", *positives), ("users", u64::from(*users))] {
+        let many = count(many as f64);
+        table.row([what.to_owned(), many.clone(), many]);
     }
-    for (name, one) in FIGURES.iter().zip(differences) {
+    for (name, one) in FIGURES.iter().zip(&compared.differences) {
         let verdict = match one.interval {
             Some((low, high)) if low > 0.0 || high < 0.0 => "differs",
             Some(_) => "no difference can be told",
@@ -71,6 +69,9 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, differences: &[Difference]) -
         ]);
     }
     let _ = write!(out, "{table}");
+    for (name, alone) in ["A", "B"].into_iter().zip(compared.alone).filter(|(_, alone)| *alone > 0) {
+        let _ = writeln!(out, "  {} opportunities are evaluated by {name} alone, and left out", count(alone as f64));
+    }
     for (name, told) in [("A", a), ("B", b)] {
         let warnings = warnings(told);
         if !warnings.is_empty() {
@@ -95,10 +96,26 @@ pub fn counts(told: &Told) -> String {
     )
 }
 
+/// What became of the conversions.
+pub fn joins(told: &Told) -> String {
+    let joins = told.played.lines.joins.counts();
+    let of = |is: &dyn Fn(Joined) -> bool| {
+        count(joins.iter().filter(|(joined, _)| is(**joined)).map(|(_, many)| many).sum::<u64>() as f64)
+    };
+    format!(
+        "CONVERSIONS: {} made an opportunity positive, {} joined one that was positive already, {} fell outside every \
+         window, {} joined nothing",
+        of(&|joined| joined == Joined::First),
+        of(&|joined| joined == Joined::Again),
+        of(&|joined| matches!(joined, Joined::Outside | Joined::TooLate)),
+        of(&Joined::is_nothing),
+    )
+}
+
 fn head(of: &Replay, told: &Told) -> String {
     let times = &told.times;
     let mut out = format!("seed {}, {} resamples of the users\n\n", of.seed, count(f64::from(of.resamples)));
-    let _ = writeln!(out, "{}", counts(told));
+    let _ = writeln!(out, "{}\n{}", counts(told), joins(told));
     let share = times.parsing.as_secs_f64() / times.whole.as_secs_f64().max(1e-9);
     let _ = writeln!(
         out,
@@ -143,18 +160,36 @@ fn figures(told: &Told) -> String {
     let evaluation = &told.evaluation;
     let table = figures_table(told);
     let mut out = format!("\nQUALITY, evaluated from {} on\n{table}", moment(evaluation.from));
-    let _ =
-        writeln!(out, "  log loss of always saying the rate known by then: {}", number(evaluation.constant_log_loss));
-    let rule = match told.played.named_goals.len() {
-        0 => "and are not evaluated",
-        _ => "and are evaluated where all conversions of the goal name their opportunity",
+    let rate = match evaluation.constant.is_of_whole_log {
+        true => "rate of the whole log, as no window had closed by then",
+        false => "rate known by then",
     };
-    let _ = writeln!(out, "  {} windows were open when the log ended, {rule}", count(evaluation.open as f64));
+    let _ = writeln!(out, "  log loss of always saying the {rate}: {}", number(evaluation.constant.log_loss));
+    if evaluation.goals.len() > 1 {
+        out.push_str(
+            "  AUC and normalised entropy compare across goals here: that their rates differ passes for skill. See \
+             GOALS for each by itself; the rate that is always said is each goal's own\n",
+        );
+    }
+    out.push_str(&open_windows(told));
     if evaluation.not_shown > 0 {
         let _ =
             writeln!(out, "  {} opportunities without an impression are left out", count(evaluation.not_shown as f64));
     }
     out
+}
+
+fn open_windows(told: &Told) -> String {
+    let evaluation = &told.evaluation;
+    let rule = match evaluation.evaluated_open {
+        0 => ", and are not evaluated".to_owned(),
+        many => format!(
+            "; {} of them are evaluated, to which {:.1} conversions are still to be expected",
+            count(many as f64),
+            evaluation.missing
+        ),
+    };
+    format!("  {} windows were open when the log ended{rule}\n", count(evaluation.open as f64))
 }
 
 fn reliability(told: &Told) -> String {
@@ -179,6 +214,39 @@ fn reliability(told: &Told) -> String {
 fn slices(head: &str, of: &str, slices: &[Slice]) -> String {
     let rows = slices.iter().map(|slice| (slice.name.as_str(), slice.value.clone(), &slice.part));
     parts(head, of, rows)
+}
+
+fn goals(goals: &[OfGoal]) -> String {
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("goal", Align::Left),
+        ("opportunities", Align::Right),
+        ("positives", Align::Right),
+        ("log loss", Align::Right),
+        ("95 % interval", Align::Right),
+        ("of its bare rate", Align::Right),
+        ("normalised entropy", Align::Right),
+        ("AUC", Align::Right),
+        ("predicted ÷ observed", Align::Right),
+        ("95 % interval", Align::Right),
+    ]);
+    for OfGoal { slice: Slice { name, value, part }, constant } in goals {
+        let quality = &part.quality;
+        table.row([
+            name.clone(),
+            value.clone(),
+            count(quality.opportunities),
+            count(quality.positives),
+            number(quality.log_loss),
+            range(part.intervals[0]),
+            number(constant.log_loss),
+            number(quality.normalized_entropy),
+            number(quality.auc),
+            number(quality.calibration),
+            range(part.intervals[5]),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\nGOALS\n{table}") }
 }
 
 fn days(told: &Told) -> String {
@@ -218,43 +286,6 @@ fn parts<'a>(head: &str, of: &str, rows: impl Iterator<Item = (&'a str, String, 
         ]);
     }
     if table.is_empty() { String::new() } else { format!("\n{head}\n{table}") }
-}
-
-/// What a reader must know before believing the figures.
-pub fn warnings(told: &Told) -> String {
-    let LineCounts { bad, lost_impressions, lost_conversions, repeated_opportunities, refused, .. } =
-        &told.played.lines;
-    let mut out = String::new();
-    for (many, what) in [
-        (*bad, "lines could not be read"),
-        (*lost_impressions, "impressions name an opportunity that did not come before them, or was shown already"),
-        (*lost_conversions, "conversions name an opportunity that does not wait for them, or not for this goal"),
-        (*repeated_opportunities, "opportunities have the name of an earlier one that still waits"),
-    ] {
-        if many > 0 {
-            let _ = writeln!(out, "  {} {what}", count(many as f64));
-        }
-    }
-    for (why, many) in refused {
-        let _ = writeln!(out, "  {} refused by the engine: {why}", count(*many as f64));
-    }
-    for suspect in &told.evaluation.suspects {
-        let _ = writeln!(
-            out,
-            "  LEAK? {} alone explains {} of what there is to know about the labels: was it known when the ad was \
-             offered?",
-            format!("{} {}", json::kind(suspect.kind), suspect.name).trim_end(),
-            percent(suspect.explained),
-        );
-    }
-    if told.evaluation.is_too_good {
-        let _ = writeln!(
-            out,
-            "  LEAK? These predictions are better than what is known when an ad is offered makes them: look for what \
-             was written into the log afterwards."
-        );
-    }
-    if out.is_empty() { out } else { format!("\nTO BE SEEN TO\n{out}") }
 }
 
 fn number(figure: f64) -> String {

@@ -87,6 +87,11 @@ fn mean(worlds: &[World], of: impl Fn(&World) -> f64) -> f64 {
     worlds.iter().map(of).sum::<f64>() / worlds.len() as f64
 }
 
+/// The largest departure from equal spend over the worlds.
+fn worst_ratio(worlds: &[World]) -> f64 {
+    worlds.iter().map(|world| (world.ratio - 1.0).abs()).fold(0.0, f64::max)
+}
+
 fn mean_sums(worlds: &[Vec<Pair>], of: impl Fn(&Pair) -> Sums) -> Sums {
     let sum =
         |pick: fn(&Sums) -> f64| worlds.iter().flatten().map(|pair| pick(&of(pair))).sum::<f64>() / worlds.len() as f64;
@@ -104,10 +109,13 @@ impl<'a> Told<'a> {
         let pairs = |of: fn(&World) -> &Vec<Pair>| worlds.iter().map(|world| of(world).clone()).collect::<Vec<_>>();
         let (inkling, taught) = (pairs(|world| &world.inkling), pairs(|world| &world.taught));
         let flat = mean_sums(&inkling, |pair| pair.base);
-        let row = |name, pairs: &[Vec<Pair>], scale| {
+        let row = |name, pairs: &[Vec<Pair>], scale: Option<f64>| {
             let sums = mean_sums(pairs, |pair| pair.policy);
-            let gain = Some(Gain::of(pairs, resamples));
-            Row { name, sums, scale, ratio: Some(sums.cost / flat.cost), gain }
+            let ratio = sums.cost / flat.cost;
+            // The mean of the worlds may hide that single ones are off.
+            let is_equal = (ratio - 1.0).abs() <= EQUAL && (scale.is_none() || worst_ratio(worlds) <= EQUAL);
+            let gain = is_equal.then(|| Gain::of(pairs, resamples));
+            Row { name, sums, scale, ratio: Some(ratio), gain }
         };
         let rows = vec![
             Row { name: "flat", sums: flat, scale: None, ratio: None, gain: None },
@@ -115,11 +123,6 @@ impl<'a> Told<'a> {
             row("taught by all", &taught, None),
         ];
         Told { log, market, recorded, worlds, resamples, rows }
-    }
-
-    /// The largest departure from equal spend over the worlds.
-    fn worst_ratio(&self) -> f64 {
-        self.worlds.iter().map(|world| (world.ratio - 1.0).abs()).fold(0.0, f64::max)
     }
 
     fn text(&self, of: &Journey) -> String {
@@ -206,7 +209,7 @@ impl<'a> Told<'a> {
 
     fn remarks(&self) -> String {
         let mut out = String::new();
-        let worst = self.worst_ratio();
+        let worst = worst_ratio(self.worlds);
         let _ = writeln!(
             out,
             "  inkling learned only from what it won; \"taught by all\" saw every earlier outcome, won or not"
@@ -254,7 +257,7 @@ impl<'a> Told<'a> {
                 "spend_ratio": row.ratio,
                 "against_flat": gain_json(row.gain.as_ref()),
             })).collect::<Vec<_>>(),
-            "spend_off_at_most": self.worst_ratio(),
+            "spend_off_at_most": worst_ratio(self.worlds),
             "worlds": self.worlds.iter().map(|world| json!({
                 "seed": world.seed,
                 "scale": world.scale,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Report, page};
 use crate::config::Config;
-use crate::market::compare::{Comparison, Contest, Estimate, Row, all_threads};
+use crate::market::compare::{Comparison, Contest, Estimate, Row, TUNING_SEEDS, all_threads};
 use crate::market::driven::{BaseBid, settings_of};
 use crate::market::equal_spend::EQUAL;
 use crate::market::landscape::Landscape;
@@ -73,6 +73,7 @@ impl Market {
         landscape: Option<&Landscape>,
         with_page: bool,
     ) -> anyhow::Result<Report> {
+        ensure!(seed < TUNING_SEEDS, "--seed must be below 2^40: from there on, levels are tuned");
         ensure!(seeds >= 2, "one market says nothing of chance: give --seeds 2 or more");
         let scenario = Scenario::load(file)?;
         let settings = self.settings(&scenario)?;
@@ -197,7 +198,7 @@ impl Words<'_> {
                 (_, _, Policy::NoAds) => String::new(),
                 (Some(gain), ..) => range(gain, signed),
                 (None, true, _) => "is one".to_owned(),
-                (None, false, _) => format!("spent {} of it", percent(row.spend_share)),
+                (None, false, _) => format!("spent {} of it", percent(row.spend_of_base)),
             };
             table.row([
                 row.policy.name().to_owned(),
@@ -359,7 +360,8 @@ impl Words<'_> {
             "auctions": mean.auctions,
             "won": mean.wins,
             "spend": mean.spend,
-            "spend_of_flat": row.spend_share,
+            "spend_of_flat": row.spend_of_flat,
+            "spend_of_base": row.spend_of_base,
             "conversions": mean.conversions,
             "expected_conversions": mean.expected,
             "purchases": mean.purchases,

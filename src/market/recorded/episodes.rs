@@ -106,7 +106,7 @@ impl Rule {
     /// What can be spent over so many auctions.
     pub fn budget(&self, auctions: usize) -> u64 {
         match *self {
-            Rule::Episodes { budget, .. } => budget * auctions.div_ceil(self.length()) as u64,
+            Rule::Episodes { budget, .. } => budget.saturating_mul(auctions.div_ceil(self.length()) as u64),
             Rule::UntilSpent { budget, .. } => budget,
         }
     }

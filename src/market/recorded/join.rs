@@ -166,7 +166,7 @@ impl Recorded {
             }
             player.play(*number, line.clone())?;
         }
-        let played = player.finish()?;
+        let played = player.finish();
         let evaluated: BTreeSet<u64> = evaluated(&played, from).map(|prediction| prediction.line).collect();
         let mut users: BTreeMap<u32, usize> = BTreeMap::new();
         let (mut shown, mut by_line, mut values) = (Vec::new(), HashMap::default(), Vec::new());

@@ -58,8 +58,8 @@ pub struct Sums {
 impl Kpi {
     fn of(self, scenario: &Scenario, tally: &Tally) -> f64 {
         match self {
-            Kpi::Conversions => tally.expected,
-            Kpi::Value => tally.expected * scenario.value.units(),
+            Kpi::Conversions => tally.expected_conversions(),
+            Kpi::Value => tally.expected_conversions() * scenario.value.units(),
             Kpi::Incremental => tally.added,
         }
     }
