@@ -138,6 +138,24 @@ fn a_notice_without_goals_is_of_all_goals() {
 }
 
 #[test]
+fn events_of_different_kinds_may_have_the_same_id() {
+    let mut shop = Shop::new();
+    let mut named = |event: Event| {
+        let (at, occurred_at) = (Timestamp(NOW), Timestamp(NOW - 10_000));
+        shop.engine.apply(&Record { at, occurred_at, event_id: Some(id("auction-1")), event })
+    };
+    let shown = exposure("o1", 1);
+    let click = Event::Click(Click::Opportunity(shown.opportunity));
+    assert_eq!(named(impression(shown.clone())), Applied::Done);
+    assert_eq!(named(click), Applied::Done, "not taken for its impression");
+    assert_eq!(named(impression(exposure("o2", 2))), Applied::Duplicate, "one kind, one id");
+    assert_eq!(named(conversion(1, "c1")), Applied::Done);
+    let retraction = Retraction { advertiser: id("acme"), conversion_id: id("c1") };
+    assert_eq!(named(Event::Retraction(retraction)), Applied::Done);
+    assert_eq!(named(conversion(2, "c2")), Applied::Duplicate);
+}
+
+#[test]
 fn a_segment_named_twice_in_a_request_weighs_once() {
     let mut shop = Shop::new();
     shop.engine.publish();

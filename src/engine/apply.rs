@@ -38,15 +38,22 @@ impl From<Rejection> for Refused {
     }
 }
 
-/// Key of an event id: an advertiser's own, where the event names one, so that two may number alike.
+/// Key of an event id: an advertiser's own, where the event names one, so that two may number alike; and its kind's,
+/// as senders name a click like its impression, and a retraction like its conversion. Actions and conversions are of
+/// one kind: whoever tells a purchase both ways under one id means one.
 pub(super) fn event_key(id: &Id, event: &Event) -> u64 {
-    let advertiser = match event {
-        Event::Action(action) => hash::text(action.advertiser.as_str()),
-        Event::Conversion(conversion) => hash::text(conversion.advertiser.as_str()),
-        Event::Retraction(retraction) => hash::text(retraction.advertiser.as_str()),
-        _ => 0,
+    let (advertiser, kind) = match event {
+        Event::Action(action) => (hash::text(action.advertiser.as_str()), 0),
+        Event::Conversion(conversion) => (hash::text(conversion.advertiser.as_str()), 0),
+        Event::Retraction(retraction) => (hash::text(retraction.advertiser.as_str()), 1),
+        Event::Impression(_) => (0, 2),
+        Event::GhostImpression(_) => (0, 3),
+        Event::Click(_) => (0, 4),
+        Event::Link(_) => (0, 5),
+        _ => (0, 0),
     };
-    hash::mix(advertiser, hash::text(id.as_str()))
+    let id = hash::mix(advertiser, hash::text(id.as_str()));
+    if kind == 0 { id } else { hash::mix(id, kind) }
 }
 
 impl Engine {

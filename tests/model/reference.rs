@@ -71,7 +71,7 @@ pub struct Reference {
     /// When was last looked at who may leave, in seconds.
     pub looked: u64,
     /// Event ids by the advertiser that the event names, if it names one.
-    recent: VecDeque<(Option<Id>, Id)>,
+    recent: VecDeque<Name>,
     /// Ids that were forgotten, and when last.
     pub forgotten: BTreeMap<u64, u64>,
     /// Experiments by advertiser and goal.
@@ -370,15 +370,22 @@ impl Reference {
     }
 }
 
-/// By which an event is known when it comes again: two advertisers may number alike.
-fn name(record: &Record) -> Option<(Option<Id>, Id)> {
-    let advertiser = match &record.event {
-        Event::Action(action) => Some(action.advertiser.clone()),
-        Event::Conversion(conversion) => Some(conversion.advertiser.clone()),
-        Event::Retraction(retraction) => Some(retraction.advertiser.clone()),
-        _ => None,
+/// Advertiser, kind and id.
+type Name = (Option<Id>, &'static str, Id);
+
+/// By which an event is known when it comes again: two advertisers may number alike, and so may kinds of events.
+fn name(record: &Record) -> Option<Name> {
+    let (advertiser, kind) = match &record.event {
+        Event::Action(action) => (Some(action.advertiser.clone()), "act"),
+        Event::Conversion(conversion) => (Some(conversion.advertiser.clone()), "act"),
+        Event::Retraction(retraction) => (Some(retraction.advertiser.clone()), "retraction"),
+        Event::Impression(_) => (None, "impression"),
+        Event::GhostImpression(_) => (None, "ghost"),
+        Event::Click(_) => (None, "click"),
+        Event::Link(_) => (None, "link"),
+        _ => (None, "other"),
     };
-    record.event_id.clone().map(|id| (advertiser, id))
+    record.event_id.clone().map(|id| (advertiser, kind, id))
 }
 
 pub fn item_key(name: &Option<Id>) -> Option<u32> {
