@@ -12,14 +12,21 @@ use std::time::Duration;
 use inkling::pb::v1::event::Body;
 use inkling::pb::v1::event_service_client::EventServiceClient;
 use inkling::pb::v1::signal_service_client::SignalServiceClient;
-use inkling::pb::v1::{Action, Click, ContextEntry, Event, Impression, Money, ScoreRequest, Target, TrackRequest};
-use inkling::pb::v1::{TargetResult, click, impression};
+use inkling::pb::v1::{Action, Click, ContextEntry, Event, Impression, Money, OpportunityRef, ScoreRequest, Target};
+use inkling::pb::v1::{TargetResult, TrackRequest, click, impression};
+use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
 type Fault = Box<dyn std::error::Error>;
 
 /// The shop of inkling.example.toml.
 const ADVERTISER: &str = "acme";
+/// What a bid may wait for its multiplier, there and back. Later than that the bid goes out without one.
+const BID_TIMEOUT: Duration = Duration::from_millis(20);
+/// What the service may take of it: the rest is for the way.
+const TMAX_MS: u32 = 15;
+/// Events are in no hurry: they are sent again until they are acknowledged.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Fault> {
@@ -29,13 +36,11 @@ async fn main() -> Result<(), Fault> {
 
 /// Plays one user from the first product view to the purchase, and says what the service answers.
 pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fault> {
-    // One connection serves any number of calls at a time: clone the channel, do not connect again.
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(Duration::from_secs(2))
-        // When to give up on any call. How long the service may take for a score is said by tmax_ms.
-        .timeout(Duration::from_secs(5))
-        .tcp_nodelay(true);
-    let channel = endpoint.connect().await?;
+    // One connection serves any number of calls at a time: clone the channel, do not connect again. It connects with
+    // the first call, and again by itself when the service was away. Each call has a deadline of its own.
+    let endpoint =
+        Endpoint::from_shared(format!("http://{address}"))?.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true);
+    let channel = endpoint.connect_lazy();
 
     // 1. Tell what users do, as it happens. The answer comes when the events count.
     let acts = ["view_item", "view_item", "add_to_cart"];
@@ -43,12 +48,12 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
     track(&channel, events.collect()).await?;
 
     // 2. Ask, for each bid request. One target here; a request takes up to 200.
-    let result = score(&channel, user, opportunity).await?;
-    for signal in &result.signals {
+    let (multiplier, result) = multiplier_or_one(&channel, user, opportunity).await;
+    println!("bid × {multiplier:.2}");
+    for signal in result.iter().flat_map(|result| &result.signals) {
         println!(
-            "{}: bid × {:.2} (p {:.4}, base bid pays for {:.4}){}",
+            "{}: p {:.4}, base bid pays for {:.4}{}",
             signal.goal,
-            signal.multiplier,
             signal.p_conversion,
             signal.baseline,
             if signal.suppress { ", do not bid at all" } else { "" }
@@ -57,12 +62,19 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
     }
 
     // 3. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other
-    //    id, and a second one is recognised.
-    let of = Some(impression::Of::Token(result.token.clone()));
+    //    id, and a second one is recognised. Where no answer came in time there is no token: name the opportunity.
+    let token = result.map(|result| result.token).filter(|token| !token.is_empty());
+    let of = match &token {
+        Some(token) => impression::Of::Token(token.clone()),
+        None => impression::Of::Opportunity(named(user, opportunity)),
+    };
     let cost = Some(Money { micros: 1_200, currency: "USD".to_owned() });
-    track(&channel, vec![happened(Body::Impression(Impression { of, cost }))]).await?;
-    let of = Some(click::Of::Token(result.token));
-    track(&channel, vec![happened(Body::Click(Click { of }))]).await?;
+    track(&channel, vec![happened(Body::Impression(Impression { of: Some(of), cost }))]).await?;
+    let of = match token {
+        Some(token) => click::Of::Token(token),
+        None => click::Of::Opportunity(named(user, opportunity)),
+    };
+    track(&channel, vec![happened(Body::Click(Click { of: Some(of) }))]).await?;
 
     // 4. The purchase is the goal's converting action: it is learned from, with everything that led to it.
     let mut purchase = action(user, "purchase", &format!("order-{opportunity}"));
@@ -89,21 +101,51 @@ fn happened(body: Body) -> Event {
     Event { body: Some(body), ..Event::default() }
 }
 
-/// Sends events. A refused one keeps no other out, and its reason comes back in words.
+/// The opportunity by its name, for notices without a token.
+fn named(user: &str, opportunity: &str) -> OpportunityRef {
+    OpportunityRef {
+        advertiser: ADVERTISER.to_owned(),
+        opportunity_id: opportunity.to_owned(),
+        user: user.to_owned(),
+        goals: vec!["purchase".to_owned()],
+        item: "sku-7".to_owned(),
+        ..OpportunityRef::default()
+    }
+}
+
+/// Sends events. A refused one keeps no other out, and its reason comes back in words: it is told, and stays refused
+/// however often it is sent. A call that fails is to be sent again: with their ids, events count once.
 async fn track(channel: &Channel, events: Vec<Event>) -> Result<(), Fault> {
-    let answer = EventServiceClient::new(channel.clone()).track(TrackRequest { events }).await?.into_inner();
+    let mut request = Request::new(TrackRequest { events });
+    request.set_timeout(EVENT_TIMEOUT);
+    let answer = EventServiceClient::new(channel.clone()).track(request).await?.into_inner();
     println!("{} accepted, {} known already, {} refused", answer.accepted, answer.duplicate, answer.rejected);
     for result in &answer.results {
         if let Some(rejection) = &result.rejection {
-            return Err(format!("event {}: {}: {}", result.index, rejection.code, rejection.message).into());
+            eprintln!("event {}: {}: {}", result.index, rejection.code, rejection.message);
         }
     }
     Ok(())
 }
 
+/// The factor on the bid, and the answer it comes from. Whatever goes wrong (no connection, no answer in time, a
+/// refusal), the factor is 1: the bid goes out as it would without Inkling. A bid is never asked about twice.
+async fn multiplier_or_one(channel: &Channel, user: &str, opportunity: &str) -> (f64, Option<TargetResult>) {
+    match score(channel, user, opportunity).await {
+        Ok(result) => {
+            let multiplier = result.signals.first().map_or(1.0, |signal| signal.multiplier);
+            (multiplier, Some(result))
+        }
+        Err(fault) => {
+            eprintln!("no multiplier: {fault}");
+            (1.0, None)
+        }
+    }
+}
+
 /// Asks what an impression for this user is worth.
 async fn score(channel: &Channel, user: &str, opportunity: &str) -> Result<TargetResult, Fault> {
-    let request = ScoreRequest {
+    let mut request = Request::new(ScoreRequest {
         opportunity_id: opportunity.to_owned(),
         users: vec![user.to_owned()],
         context: vec![ContextEntry { name: "device_type".to_owned(), value: "phone".to_owned() }],
@@ -115,12 +157,12 @@ async fn score(channel: &Channel, user: &str, opportunity: &str) -> Result<Targe
         }],
         reasons_max: 3,
         words: true,
-        // What the exchange gives you, less the way there and back.
-        tmax_ms: 50,
+        tmax_ms: TMAX_MS,
         ..ScoreRequest::default()
-    };
+    });
+    request.set_timeout(BID_TIMEOUT);
     let answer = SignalServiceClient::new(channel.clone()).score(request).await?.into_inner();
-    // A request that cannot be answered is no error of the call: bid as you would without Inkling.
+    // A request that cannot be answered is no error of the call.
     if let Some(rejection) = answer.rejection {
         return Err(format!("{}: {}", rejection.code, rejection.message).into());
     }

@@ -1,4 +1,4 @@
-"""A bidder and a tracker in Python: tracks some acts, asks for a multiplier, reports the impression and the purchase.
+"""A bidder and a tracker in Python: tracks some acts, asks for a multiplier, reports impression, click and purchase.
 
     python3 -m venv venv && venv/bin/pip install -r examples/python/requirements.txt
     venv/bin/python examples/python/client.py 127.0.0.1:7610
@@ -17,6 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "proto"))
 event_pb, event_grpc = grpc.protos_and_services("inkling/v1/event.proto")
 signal_pb, signal_grpc = grpc.protos_and_services("inkling/v1/signal.proto")
 
+# Seconds that a bid may wait for its multiplier, there and back. Later than that the bid goes out without one.
+BID_TIMEOUT = 0.02
+# Events are in no hurry: they are sent again until they are acknowledged.
+EVENT_TIMEOUT = 5
+
 
 def action(user, name, event_id, **more):
     """An act with an id of its own, so that it can be sent again when an answer was lost."""
@@ -25,15 +30,32 @@ def action(user, name, event_id, **more):
 
 
 def track(events, *what):
-    """Sends events. A refused one keeps no other out, and its reason comes back in words."""
-    answer = events.Track(event_pb.TrackRequest(events=what), timeout=5)
+    """Sends events. A refused one keeps no other out and stays refused; a call that fails is to be sent again."""
+    answer = events.Track(event_pb.TrackRequest(events=what), timeout=EVENT_TIMEOUT)
     print(f"{answer.accepted} accepted, {answer.duplicate} known already, {answer.rejected} refused")
     for result in answer.results:
         if result.HasField("rejection"):
-            sys.exit(f"event {result.index}: {result.rejection.code}: {result.rejection.message}")
+            print(f"event {result.index}: {result.rejection.code}: {result.rejection.message}", file=sys.stderr)
 
 
-def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2"):
+def multiplier_or_one(signals, request, timeout):
+    """The factor on the bid and the answer it comes from. Whatever goes wrong, the factor is 1: the bid goes out as it
+    would without Inkling, and nothing is asked twice."""
+    try:
+        answer = signals.Score(request, timeout=timeout)
+    except grpc.RpcError as error:
+        print(f"no multiplier: {error.code().name}: {error.details()}", file=sys.stderr)
+        return 1.0, None
+    result = answer.results[0] if answer.results else answer
+    if result.HasField("rejection"):
+        print(f"no multiplier: {result.rejection.code}: {result.rejection.message}", file=sys.stderr)
+        return 1.0, None
+    if not answer.results or not result.signals:
+        return 1.0, None
+    return result.signals[0].multiplier, result
+
+
+def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2", timeout=BID_TIMEOUT):
     # One channel serves any number of calls at a time.
     with grpc.insecure_channel(address) as channel:
         events = event_grpc.EventServiceStub(channel)
@@ -53,21 +75,24 @@ def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2"):
             targets=[dict(advertiser="acme", item="sku-7", goals=["purchase"])],
             reasons_max=3,
             words=True,
-            tmax_ms=50,
+            # What the service may take: the rest of the time is for the way.
+            tmax_ms=15,
         )
-        # Past the deadline bid as you would without Inkling.
-        answer = signals.Score(request, timeout=1)
-        result = answer.results[0] if answer.results else answer
-        if result.HasField("rejection"):
-            sys.exit(f"{result.rejection.code}: {result.rejection.message}")
-        for signal in result.signals:
+        multiplier, result = multiplier_or_one(signals, request, float(timeout))
+        print(f"bid × {multiplier:.2f}")
+        for signal in result.signals if result else []:
             print(f"{signal.goal}: bid × {signal.multiplier:.2f} (p {signal.p_conversion:.4f})")
             for reason in signal.reasons:
                 print(f"  {reason.words}")
 
-        # The token holds what was scored: it comes back with the impression.
+        # The token holds what was scored: it comes back with impression and click. Without one, name the opportunity.
+        if result and result.token:
+            of = dict(token=result.token)
+        else:
+            of = dict(opportunity=dict(advertiser="acme", opportunity_id=opportunity, user=user, goals=["purchase"]))
         cost = dict(micros=1_200, currency="USD")
-        track(events, event_pb.Event(impression=dict(token=result.token, cost=cost)))
+        track(events, event_pb.Event(impression=dict(cost=cost, **of)))
+        track(events, event_pb.Event(click=of))
         value = dict(micros=39_900_000, currency="USD")
         track(events, action(user, "purchase", f"order-{opportunity}", value=value))
 
