@@ -15,7 +15,8 @@ use crate::units::Timestamp;
 ///
 /// Users are keys. Impressions carry the features they were scored on in the place of their context: to replay with
 /// other features, the bidder's own request log is needed. People who were forgotten are left out. Where the journal's
-/// beginning is let go, the log begins behind the oldest snapshot.
+/// beginning is let go, the log begins behind the oldest snapshot. Goals with a converting action need the service's
+/// configuration to be replayed: `inkling replay LOG --config FILE`.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The data directory

@@ -11,7 +11,8 @@ use crate::market::landscape::Landscape;
 
 #[derive(Debug, Args)]
 pub struct Prices {
-    /// Histogram of market prices: campaign,price_fen_cpm,auctions; of a scenario, in place of its log-normal prices
+    /// Histogram of market prices: campaign,price_fen_cpm,auctions (or price_cents_cpm, both hundredths per mille; or
+    /// price_micros_cpm, millionths); of a scenario, in place of its log-normal prices
     #[arg(long, value_name = "CSV")]
     pub landscape: Option<PathBuf>,
     /// Prices of this campaign only [default: of all together]

@@ -8,8 +8,8 @@ use crate::settings::{MULTIPLIER_BOUNDS, Multiplier, WEIGHT_BOUNDS};
 use crate::signal::{Explored, NEUTRAL};
 
 /// How much wider intervals are than the spread of the weights makes them: that knows of what was seen too rarely, but
-/// not of weights that are held back towards 0. How often intervals then hold the truth, on streams of which it is known:
-/// README, *How sure the numbers are*, measured by tests/calibration.rs.
+/// not of weights that are held back towards 0. How often intervals then hold the truth, on streams of which it is
+/// known: README, *How sure the numbers are*, measured by tests/calibration.rs.
 const WIDENED: f64 = 1.75;
 
 /// Probability, interval and log-odds of a prediction on top of an intercept.

@@ -46,7 +46,8 @@ pub struct Market {
     /// Settings of the engine: the first goal of the first advertiser is bid for [default: those that fit the scenario]
     #[arg(long, value_name = "FILE", requires = "scenario")]
     config: Option<PathBuf>,
-    /// Policies to compare, by comma [default: all]
+    /// Policies to compare, by comma, of flat, random, segments, truthful, linear, linear-paced, dual, ortb,
+    /// inkling-flat, inkling-context, inkling-base-p, filtering, oracle [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = policy, requires = "scenario")]
     policies: Vec<Policy>,
     /// Markets played at once; the results are the same for any number [default: as many as the machine can]
