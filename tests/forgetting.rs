@@ -5,16 +5,19 @@
 mod harness;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Service, action, impression, purchase, score_request, settings, target};
 use inkling::config::{Clock, Config};
 use inkling::identity::Identity;
-use inkling::ids::{Seq, UserKey};
+use inkling::ids::{Id, Seq, UserKey};
+use inkling::journal::Options;
 use inkling::pb::v1 as pb;
 use inkling::record::decode_frame;
+use inkling::settings::Advertiser;
 use inkling::snapshot::load;
-use inkling::storage::Directory;
+use inkling::storage::{Directory, Ground, recover};
 use inkling::units::Span;
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -66,6 +69,13 @@ fn traces(data: &Path, user: UserKey) -> Vec<String> {
     found
 }
 
+/// A conversion that names a token, and where it is not empty an advertiser.
+fn bought(token: &str, advertiser: &str) -> pb::Event {
+    let by = Some(pb::conversion::By::Token(token.into()));
+    let (advertiser, goal) = (advertiser.into(), "purchase".into());
+    harness::event(pb::event::Body::Conversion(pb::Conversion { by, advertiser, goal, ..Default::default() }))
+}
+
 /// Lets so many snapshots be taken, with events of others in between.
 async fn let_snapshots_pass(service: &Service, count: u64, seconds: &mut u64) {
     let written = || service.counter("inkling_snapshots_written_total", "");
@@ -99,10 +109,9 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
     assert!(service.explain("alice").await.user.is_none(), "forgotten at once");
     // Tokens of before bring nobody back, by whatever notice.
     let token = &scored.results[0].token;
-    let by_token = pb::conversion::By::Token(token.clone());
-    let bought = pb::Conversion { by: Some(by_token), goal: "purchase".into(), ..Default::default() };
-    let bought = pb::Event { body: Some(pb::event::Body::Conversion(bought)), ..Default::default() };
-    service.track(vec![at(impression(token), 6), at(bought, 7)]).await;
+    let bought = bought(token, "");
+    let taken = service.track(vec![at(impression(token), 6), at(bought, 7)]).await;
+    assert_eq!(taken.accepted, 2, "as notices of nobody: {taken:?}");
     assert!(service.explain("alice").await.user.is_none(), "a token of before is nobody's");
     // Tokens that were sealed before are refused for as long as tokens are accepted: so long the key is remembered.
     let mut seconds = 3_600;
@@ -111,6 +120,58 @@ async fn who_is_forgotten_leaves_journal_and_snapshots() {
     service.stop().await;
     assert_eq!(traces(data.path(), alice), Vec::<String>::new());
     assert!(!traces(data.path(), Identity::new([0; 32]).user_key("somebody else")).is_empty(), "others are there");
+}
+
+/// What is kept from the forgotten is true of everybody else: a token says whose conversion it is and of whom, also of
+/// an impression that nobody has told of yet.
+#[tokio::test]
+async fn a_conversion_by_token_is_its_persons_and_its_advertisers() {
+    let mut config = config();
+    config.settings.advertisers.push(Advertiser::new(Id::literal("other")));
+    let service = Service::start_with(config).await;
+    service.track(vec![at(action("alice", "view_item"), 0)]).await;
+    let request = pb::ScoreRequest { at_ms: START_MS, ..score_request("o1", "alice", vec![target("acme")]) };
+    let token = service.score(request).await.results[0].token.clone();
+    let refused = service.track(vec![at(bought(&token, "other"), 4)]).await;
+    assert_eq!(refused.results[0].rejection.as_ref().unwrap().code, "invalid", "{refused:?}");
+    assert_eq!(service.explain("alice").await.user.unwrap().conversions, 0);
+    assert_eq!(service.track(vec![at(bought(&token, ""), 5)]).await.accepted, 1);
+    assert_eq!(service.explain("alice").await.user.unwrap().conversions, 1);
+    assert_eq!(service.track(vec![at(bought(&token, "acme"), 6)]).await.accepted, 1);
+    assert_eq!(service.explain("alice").await.user.unwrap().conversions, 2);
+    service.stop().await;
+}
+
+/// The journal goes back to what the oldest kept snapshot covers, so that one that is ruined costs nothing.
+#[tokio::test]
+async fn the_journal_still_has_what_an_older_snapshot_needs() {
+    let data = tempfile::tempdir().unwrap();
+    let service = Service::start_snapshotting(config(), data.path(), INTERVAL, KEPT).await;
+    let mut seconds = 0;
+    let_snapshots_pass(&service, 4, &mut seconds).await;
+    service.track(vec![at(action("bob", "view_item"), seconds + 1)]).await;
+    let before = service.admin().get_state(pb::GetStateRequest { digest: true }).await.unwrap().into_inner();
+    service.stop().await;
+
+    let directory = Directory::open(data.path()).unwrap();
+    let [older, newest] = directory.shelf().list().unwrap()[..] else { panic!("{KEPT} are kept") };
+    assert!(directory.journal_files().unwrap()[0] > Seq(1), "nothing was let go of");
+    std::fs::write(directory.shelf().path(newest), "ruined").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let tell = Arc::new(move |what: &str| tell.send(what.to_owned()).unwrap_or_default());
+    let ground = Ground::stored(&directory, Options::default(), Box::new(|_, _| {}), tell).unwrap();
+    let Ground { mut engine, after, mut journal, .. } = ground;
+    assert_eq!(after, older);
+    let (last, mut place) = (journal.stored_last(), after);
+    let next = || {
+        let next = if place == last { None } else { journal.next()? };
+        place = next.as_ref().map_or(place, |(seq, _)| *seq);
+        Ok(next)
+    };
+    let recovered = recover(&mut engine, after, next, |_| {}).unwrap();
+    assert_eq!((recovered.seq.0, engine.digest().to_string()), (before.seq, before.digest));
+    let told: Vec<String> = told.try_iter().collect();
+    assert!(told.len() == 1 && told[0].contains("is damaged at byte 0"), "{told:?}");
 }
 
 /// An operator's restart: a drained service goes on from its last snapshot, a copy from the same, and both say what the

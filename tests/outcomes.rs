@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use inkling::engine::{Applied, Engine};
-use inkling::event::{Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
+use inkling::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
 use inkling::exposure::{Arm, Exposure, FEATURE_SCHEMA, Feature, GoalScore};
 use inkling::hash;
 use inkling::ids::{AdvertiserCode, GoalCode, Id, SegmentCode, UserKey};
@@ -235,6 +235,34 @@ fn links_come_late_like_actions() {
     let refused = shop.apply(NOW + Span::hours(1).0, link(2));
     assert!(matches!(refused, Applied::Rejected(Rejection::InTheFuture { .. })), "{refused:?}");
     assert_eq!(shop.apply(NOW - Span::hours(71).0, link(2)), Applied::Done);
+}
+
+#[test]
+fn what_is_exactly_as_late_as_may_be_is_taken() {
+    let lateness = Span::hours(72).0;
+    let act = || {
+        let (user, advertiser, action) = (UserKey(1), id("acme"), id("view_item"));
+        Event::Action(Action { user, advertiser, action, item: None, category: None, value: None })
+    };
+    let mut shop = Shop::new();
+    assert_eq!(shop.apply(NOW - lateness, act()), Applied::Done);
+    let refused = shop.apply(NOW - lateness - 1, act());
+    assert_eq!(refused, Applied::Rejected(Rejection::TooLate { age: Span(lateness + 1), limit: Span(lateness) }));
+    let skew = Span::minutes(5).0;
+    assert_eq!(shop.apply(NOW + skew, act()), Applied::Done);
+    let refused = shop.apply(NOW + skew + 1, act());
+    assert_eq!(refused, Applied::Rejected(Rejection::InTheFuture { ahead: Span(skew + 1), limit: Span(skew) }));
+}
+
+/// Later, what the person has done since could stand in the features.
+#[test]
+fn an_impression_without_a_score_is_learned_up_to_a_minute_after() {
+    for (age, unlearned) in [(60_000, 0), (60_001, 1)] {
+        let mut shop = Shop::new();
+        assert_eq!(shop.apply(NOW - age, unscored("o1", vec![id("purchase")])), Applied::Done);
+        let tally = shop.engine.tally();
+        assert_eq!((tally.impressions, tally.impressions_unlearned), (1, unlearned), "{age} ms");
+    }
 }
 
 #[test]

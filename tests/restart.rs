@@ -4,6 +4,8 @@
 
 mod harness;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Service, action, impression, purchase, score_request, settings, target};
 use inkling::config::Config;
 use inkling::engine::Engine;
@@ -121,6 +123,24 @@ async fn explored_multipliers_say_how_they_were_drawn_and_stay_known() {
     let service = Service::start_in(config, data.path()).await;
     assert_eq!(explored(&ask(&service, 1_780_000_003_000).await), places);
     service.stop().await;
+}
+
+/// Both starts seal under the stored key, and a nonce that comes twice under one key would open both tokens.
+#[tokio::test]
+async fn tokens_of_before_and_after_a_restart_have_nonces_of_their_own() {
+    let data = tempfile::tempdir().unwrap();
+    let mut replicas = Vec::new();
+    for _ in 0..2 {
+        let service = Service::start_in(config(), data.path()).await;
+        let scored = service.score(score_request("o1", "u1", vec![target("acme"); 2])).await;
+        let [one, other] = [0, 1].map(|place| URL_SAFE_NO_PAD.decode(&scored.results[place].token).unwrap());
+        assert_eq!(one[..6], other[..6], "version, key and replica are those of one start");
+        assert_ne!(one[6..14], other[6..14], "the counter counts");
+        replicas.push((one[..2].to_vec(), one[2..6].to_vec()));
+        service.stop().await;
+    }
+    assert_eq!(replicas[0].0, replicas[1].0, "version and key outlive a restart");
+    assert_ne!(replicas[0].1, replicas[1].1, "the replica is drawn anew");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::settings::Guards as Settings;
 use crate::units::Tick;
 
 /// Most people in quarantine; a further one goes free, and is counted.
-const QUARANTINED_MAX: usize = 1_000_000;
+const QUARANTINED_MAX: usize = if cfg!(test) { 100 } else { 1_000_000 };
 
 /// Who is in quarantine, and up to when, that second included. Shared with scorers.
 #[derive(Debug, Default)]
@@ -175,7 +175,10 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Span;
+    use crate::event::{Action, Event, Record};
+    use crate::ids::Id;
+    use crate::settings::{Advertiser, Settings as All};
+    use crate::units::{Span, Timestamp};
 
     const SETTINGS: Settings = Settings { actions_per_minute_max: 3, quarantine: Span::seconds(600) };
 
@@ -196,5 +199,45 @@ mod tests {
         assert_eq!(guards.hold(other, Tick(7_000), &SETTINGS), Guarded::Newly);
         guards.forget(other);
         assert_eq!(holds(&guards, other, 7_000), None);
+    }
+
+    #[test]
+    fn a_full_quarantine_takes_nobody_and_lets_nobody_go() {
+        let mut guards = Guards::default();
+        let key = |user| ProfileKey::of(UserKey(user), AdvertiserCode(0));
+        let max = QUARANTINED_MAX as u64;
+        (0..max).for_each(|user| assert_eq!(guards.hold(key(user), Tick(6_000), &SETTINGS), Guarded::Newly));
+        assert_eq!(guards.hold(key(max), Tick(6_000), &SETTINGS), Guarded::Unguarded);
+        assert_eq!(guards.quarantine.holds(key(max), Tick(6_000)), None);
+        assert_eq!(guards.hold(key(0), Tick(6_100), &SETTINGS), Guarded::Still);
+        assert_eq!(guards.quarantine.holds(key(0), Tick(6_700)), Some(Tick(6_700)));
+        assert_eq!(guards.len(), QUARANTINED_MAX);
+        guards.forget(key(0));
+        assert_eq!(guards.hold(key(max), Tick(6_000), &SETTINGS), Guarded::Newly, "there is room again");
+    }
+
+    /// Who cannot be held is not lost either: the bound costs protection, never data.
+    #[test]
+    fn acts_of_one_too_many_for_the_quarantine_are_taken_and_counted() {
+        let acme = || Id::literal("acme");
+        let guards = Settings { actions_per_minute_max: 1, ..SETTINGS };
+        let settings = All { advertisers: vec![Advertiser::new(acme())], guards, ..All::default() };
+        let mut engine = Engine::new();
+        let at = Timestamp(1_700_000_000_000);
+        let mut apply = |event| drop(engine.apply(&Record { at, occurred_at: at, event_id: None, event }));
+        apply(Event::Configured(Box::new(settings)));
+        let act = |user| {
+            let (advertiser, action) = (acme(), Id::literal("view_item"));
+            let user = UserKey(user);
+            Event::Action(Action { user, advertiser, action, item: None, category: None, value: None })
+        };
+        let max = QUARANTINED_MAX as u64;
+        // Each second act is one too many in its minute.
+        (0..=max).for_each(|user| (0..2).for_each(|_| apply(act(user))));
+        let tally = engine.tally();
+        assert_eq!((tally.quarantined, tally.unguarded), (max, 1));
+        assert_eq!((tally.actions_quarantined, tally.actions), (max, max + 2));
+        let held = |user| engine.quarantined_until(UserKey(user), AdvertiserCode(0)).is_some();
+        assert_eq!([0, max - 1, max].map(held), [true, true, false]);
     }
 }

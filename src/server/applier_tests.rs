@@ -43,6 +43,20 @@ fn forget(user: u64, at: u64) -> Occurrence {
     Occurrence { occurred_at: Some(Timestamp(at)), event_id: None, event: Event::Forget(UserKey(user)) }
 }
 
+/// An action with names as long as can be: more than half a kibibyte.
+fn large() -> Occurrence {
+    let name = |letter: &str| Id::new(letter.repeat(128)).unwrap();
+    let action = Action {
+        user: UserKey(1),
+        advertiser: name("a"),
+        action: name("b"),
+        item: Some(name("i")),
+        category: Some(name("c")),
+        value: None,
+    };
+    Occurrence { occurred_at: Some(Timestamp(1)), event_id: None, event: Event::Action(action) }
+}
+
 #[tokio::test]
 async fn records_are_stamped_in_order_with_a_tick_for_each_second() {
     let bench = bench(100, usize::MAX);
@@ -82,16 +96,7 @@ async fn answers_come_in_the_order_of_questions_and_know_of_what_was_queued_befo
 #[tokio::test]
 async fn what_does_not_fit_one_frame_goes_into_several() {
     let bench = bench(10_000, usize::MAX);
-    let action = Action {
-        user: UserKey(1),
-        advertiser: Id::new("a".repeat(128)).unwrap(),
-        action: Id::new("b".repeat(128)).unwrap(),
-        item: Some(Id::new("i".repeat(128)).unwrap()),
-        category: Some(Id::new("c".repeat(128)).unwrap()),
-        value: None,
-    };
-    let one = Occurrence { occurred_at: Some(Timestamp(1)), event_id: None, event: Event::Action(action) };
-    let answer = bench.queue.track(vec![one; 1_000], Some(PATIENCE)).await.unwrap().await.unwrap();
+    let answer = bench.queue.track(vec![large(); 1_000], Some(PATIENCE)).await.unwrap().await.unwrap();
     assert_eq!(answer.len(), 1_000);
     assert!(bench.frames.lock().unwrap().len() > 1);
     assert!(bench.frames.lock().unwrap().iter().all(|frame| frame.len() <= crate::record::FRAME_BYTES_MAX));
@@ -188,20 +193,16 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 
 #[tokio::test]
 async fn more_than_the_journal_holds_at_once_is_taken_in_turns() {
-    let data = tempfile::tempdir().unwrap();
-    let (_directory, queue, thread) = stored(data.path());
-    let action = Action {
-        user: UserKey(1),
-        advertiser: Id::new("a".repeat(128)).unwrap(),
-        action: Id::new("b".repeat(128)).unwrap(),
-        item: Some(Id::new("i".repeat(128)).unwrap()),
-        category: Some(Id::new("c".repeat(128)).unwrap()),
-        value: None,
-    };
-    let one = Occurrence { occurred_at: Some(Timestamp(1)), event_id: None, event: Event::Action(action) };
-    // 50 MiB, three times what may be in the journal without being applied.
-    let answer = queue.track(vec![one; 90_000], None).await.unwrap().await.unwrap();
-    assert_eq!(answer.len(), 90_000);
+    let journal = Watched::new(usize::MAX);
+    let (most_unread, frames) = (Arc::clone(&journal.most_unread), Arc::clone(&journal.frames));
+    let (queue, thread) = run_on(Ground { journal: Box::new(journal), ..Ground::in_memory() }, 100_000);
+    let answer = queue.track(vec![large(); 30_000], None).await.unwrap().await.unwrap();
+    assert_eq!(answer.len(), 30_000);
+    let sizes: Vec<usize> = frames.lock().unwrap().iter().map(Vec::len).collect();
+    assert!(sizes.iter().sum::<usize>() > 3 * UNREAD_BYTES_MAX, "too little to tell");
+    let most_unread = most_unread.load(Ordering::Relaxed);
+    let most = UNREAD_BYTES_MAX + sizes.iter().max().unwrap();
+    assert!(most_unread > UNREAD_BYTES_MAX && most_unread <= most, "{most_unread} of at most {most} bytes");
     drop(queue);
     tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
 }
@@ -243,4 +244,59 @@ async fn no_snapshot_is_there_before_the_journal_holds_what_it_covers() {
     until(".inkling").await;
     drop(queue);
     tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
+}
+
+/// A plan of snapshots whose directory is not there fails with each of them, and with nothing else.
+#[tokio::test]
+async fn a_snapshot_that_fails_is_told_and_counted_and_changes_nothing_else() {
+    let (tell, told) = std::sync::mpsc::channel::<String>();
+    let plan = crate::storage::SnapshotPlan {
+        shelf: crate::snapshot::Shelf::new(std::path::Path::new("/nowhere/at/all")),
+        fingerprint: [0; 8],
+        interval: Duration::ZERO,
+        kept: 1,
+        tell: Arc::new(move |what: &str| tell.send(what.to_owned()).unwrap_or_default()),
+    };
+    let ground = Ground { snapshots: Some(plan), ..Ground::in_memory() };
+    let (clock, counters) = (Arc::new(ServiceClock::new(Clock::Events)), Arc::new(Counters::default()));
+    let (queue, thread) = start(ground, clock, Arc::clone(&counters), 10).unwrap();
+    let count = |name: &str| counters.lines().iter().find(|line| line.name == name).map(|line| line.value);
+    // A frame is followed by one snapshot of it, so by one failure.
+    for failures in 1..=2 {
+        let answer = queue.track(vec![forget(1, 1_000 * failures)], None).await.unwrap().await.unwrap();
+        assert_eq!(answer, [Applied::Done]);
+        let what = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        for words in ["no snapshot was taken: ", "/nowhere/at/all/snapshot-", "No such file", "the service goes on"] {
+            assert!(what.contains(words), "{what}");
+        }
+        assert_eq!(count("inkling_snapshots_failed_total"), Some(failures));
+    }
+    drop(queue);
+    tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
+    assert!(told.try_recv().is_err(), "each is told once");
+    assert_eq!(count("inkling_snapshots_written_total"), Some(0));
+}
+
+/// What is told of a journal that was stamped so far ahead of the machine's clock.
+fn told_of_journal(ahead: Span, clock: Clock) -> Vec<String> {
+    let clock = Arc::new(ServiceClock::new(clock));
+    let mut ground = Ground::in_memory();
+    let at = Timestamp(ServiceClock::new(Clock::Wall).now().0 + ahead.0);
+    ground.engine.apply(&Record { at, occurred_at: at, event_id: None, event: Event::Tick });
+    let (tell, told) = std::sync::mpsc::channel::<String>();
+    ground.tell = Arc::new(move |what: &str| tell.send(what.to_owned()).unwrap_or_default());
+    let (queue, thread) = start(ground, clock, Arc::default(), 10).unwrap();
+    drop(queue);
+    thread.join().unwrap().unwrap();
+    told.try_iter().collect()
+}
+
+#[test]
+fn a_journal_from_the_future_is_told_once_where_the_machines_clock_counts() {
+    let told = told_of_journal(Span::hours(2), Clock::Wall);
+    assert!(told.len() == 1 && told[0].contains("is 2.0 hours ahead of this machine's"), "{told:?}");
+    for (ahead, clock) in [(Span::seconds(30), Clock::Wall), (Span::ZERO, Clock::Wall), (Span::hours(2), Clock::Events)]
+    {
+        assert_eq!(told_of_journal(ahead, clock), Vec::<String>::new(), "{ahead} {clock:?}");
+    }
 }

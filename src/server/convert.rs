@@ -393,3 +393,7 @@ pub fn counter(line: &CounterLine) -> pb::Counter {
     let label = line.label.map(|(name, value)| format!("{name}=\"{value}\"")).unwrap_or_default();
     pb::Counter { name: line.name.to_string(), label, value: line.value }
 }
+
+#[cfg(test)]
+#[path = "convert_tests.rs"]
+mod tests;

@@ -138,9 +138,11 @@ fn privacy_decides_what_is_kept() {
         (click(click::Of::User(user)), "privacy"),
         (click(click::Of::Token(known.clone())), "privacy"),
         (click(click::Of::Token(nobody.clone())), "accepted"),
+        (click(click::Of::Opportunity(named())), "privacy"),
         (conversion(conversion::By::User(text("u1")), "acme"), "privacy"),
         (conversion(conversion::By::Token(known.clone()), "acme"), "privacy"),
         (conversion(conversion::By::Token(nobody.clone()), "acme"), "accepted"),
+        (conversion(conversion::By::Opportunity(named()), "acme"), "privacy"),
         (impression(impression::Of::Token(known)), "privacy"),
         (impression(impression::Of::Token(nobody)), "accepted"),
         (impression(impression::Of::Opportunity(named())), "privacy"),
@@ -150,6 +152,25 @@ fn privacy_decides_what_is_kept() {
         assert_eq!(label(read(&edge, FULL, body.clone())), "accepted", "{body:?}");
         assert_eq!(label(read(&edge, CONTEXT, body.clone())), in_context, "{body:?}");
         assert_eq!(label(read(&edge, NEUTRAL, body.clone())), "privacy", "{body:?}");
+    }
+}
+
+/// A remembered score stands for a token: the same is refused of it as of one.
+#[test]
+fn privacy_decides_about_remembered_scores() {
+    let named = || pb::OpportunityRef { goals: Vec::new(), user: text(""), ..named() };
+    let bodies = || {
+        let ghost = pb::GhostImpression { of: Some(ghost_impression::Of::Opportunity(named())) };
+        [impression(impression::Of::Opportunity(named())), Body::GhostImpression(ghost)]
+    };
+    for (user, in_context) in [(Some(UserKey(1)), "privacy"), (None, "accepted")] {
+        let edge = edge();
+        edge.memory.remember(Box::new(exposure(user, NOW)));
+        for body in bodies() {
+            assert_eq!(label(read(&edge, FULL, body.clone())), "accepted", "{body:?}");
+            assert_eq!(label(read(&edge, CONTEXT, body.clone())), in_context, "{body:?}");
+            assert_eq!(label(read(&edge, NEUTRAL, body.clone())), "privacy", "{body:?}");
+        }
     }
 }
 
@@ -206,6 +227,17 @@ fn a_remembered_score_stands_in_for_a_token() {
     let found = read(&edge, FULL, impression(impression::Of::Opportunity(named()))).unwrap();
     assert_eq!(found, Event::Impression(Impression { of: Shown::Scored(remembered.clone()), cost: None }));
     assert_eq!(read(&edge, FULL, ghost), Ok(Event::GhostImpression(remembered)));
+}
+
+/// Goals of an impression are written into its record, whoever looks at how many they are later.
+#[test]
+fn an_impression_names_only_so_many_goals() {
+    let edge = edge();
+    let of = |count| {
+        impression(impression::Of::Opportunity(pb::OpportunityRef { goals: vec![text("purchase"); count], ..named() }))
+    };
+    assert_eq!(label(read(&edge, FULL, of(GOALS_PER_TARGET_MAX))), "accepted");
+    assert_eq!(label(read(&edge, FULL, of(GOALS_PER_TARGET_MAX + 1))), "too_many");
 }
 
 #[test]

@@ -301,4 +301,6 @@ fn health_names() -> [&'static str; 5] {
 }
 
 #[cfg(test)]
+mod pressure_tests;
+#[cfg(test)]
 mod tests;

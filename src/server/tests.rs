@@ -189,7 +189,7 @@ async fn what_is_no_call_of_a_service_has_its_code() {
 }
 
 /// The answer to a GET, head and body.
-async fn get(http: SocketAddr, path: &str) -> String {
+pub(super) async fn get(http: SocketAddr, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut socket = tokio::net::TcpStream::connect(http).await.unwrap();
     socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: inkling\r\n\r\n").as_bytes()).await.unwrap();

@@ -109,6 +109,17 @@ fn who_goes_before_the_end_leaves_no_snapshot() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
+/// Named, it would cover frames that no journal holds, and the next start would go on behind a hole.
+#[test]
+fn a_snapshot_of_frames_that_the_journal_never_got_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut engine = engine(100);
+    let taking = Taking::begin(&mut engine, directory.path(), covers(9), Box::new(|| false), Box::new(|| {}));
+    let outcome = taking.unwrap().unwrap().end(&mut engine);
+    assert!(matches!(outcome, Err(SnapshotError::GivenUp)), "{outcome:?}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
 /// What is said of a file with these bytes.
 fn refused(path: &Path, bytes: &[u8]) -> SnapshotError {
     fs::write(path, bytes).unwrap();

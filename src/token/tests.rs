@@ -340,6 +340,15 @@ fn no_nonce_comes_twice() {
     assert_eq!(sealed.iter().collect::<BTreeSet<_>>().len(), sealed.len());
 }
 
+/// Should two starts draw the same replica id, their counters still keep their nonces apart.
+#[test]
+fn two_starts_count_from_different_places() {
+    let first = |tokens: Tokens| URL_SAFE_NO_PAD.decode(tokens.seal(&smallest()).unwrap()).unwrap();
+    let [one, other] = [tokens(), tokens()].map(|tokens| first(tokens)[HEAD_BYTES..PAYLOAD_START].to_vec());
+    assert_eq!(one[..4], other[..4], "the replica, which is an argument");
+    assert_ne!(one[4..], other[4..]);
+}
+
 #[test]
 fn a_used_up_counter_refuses() {
     let tokens = tokens();

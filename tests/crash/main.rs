@@ -13,12 +13,16 @@ mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use disk::{Fate, SimulatedDisk};
 use inkling::engine::{Digest, Engine};
-use inkling::ids::Seq;
+use inkling::event::{Event, Record};
+use inkling::ids::{Seq, UserKey};
 use inkling::journal::{Durability, DurableJournal, Fingerprint, Journal, JournalError, Options};
+use inkling::record::encode_frame;
 use inkling::storage::recover;
+use inkling::units::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use workload::Workload;
@@ -144,6 +148,53 @@ fn buffered_frames_are_lost_from_the_end_only() {
     assert_eq!(kept, (FRAMES as u64, workload.digests[FRAMES]), "a stop loses nothing");
 }
 
+/// Appends a frame and takes it back, which says nothing about the disk where frames are buffered.
+fn pass_through(journal: &mut DurableJournal, frame: &[u8]) {
+    journal.append(frame.to_vec()).unwrap();
+    journal.wait();
+    journal.next().unwrap().unwrap();
+}
+
+/// A crash is promised to cost about a second of what was acknowledged, under load as well, where a writer that waits
+/// for silence would never sync. Small pauses: a long one would be the silence.
+#[test]
+fn buffered_frames_are_synced_while_others_come() {
+    const PAUSES_MAX: usize = 400;
+    let at = Timestamp(1_780_000_000_000);
+    let record = Record { at, occurred_at: at, event_id: None, event: Event::Forget(UserKey(1)) };
+    let frame = encode_frame(&[record]).unwrap();
+    let disk = SimulatedDisk::default();
+    // One file, as the end of one is synced too.
+    let buffered = Options { durability: Durability::Buffered, ..Options::default() };
+    let mut journal = open(&disk, buffered).unwrap();
+    pass_through(&mut journal, &frame);
+    let is_synced = || recovered(&disk.crash(&mut Fate::AllLost)).unwrap().0 >= 1;
+    let mut pauses = 0;
+    while !is_synced() {
+        pauses += 1;
+        assert!(pauses < PAUSES_MAX, "the first of {pauses} frames is not on the disk yet");
+        std::thread::sleep(Duration::from_millis(50));
+        pass_through(&mut journal, &frame);
+    }
+    println!("synced after {pauses} pauses");
+}
+
+#[test]
+fn a_buffered_frame_is_synced_when_none_follows() {
+    const PAUSES_MAX: usize = 400;
+    let workload = Workload::new(1, seed());
+    let disk = SimulatedDisk::default();
+    let buffered = Options { durability: Durability::Buffered, ..Options::default() };
+    let mut journal = open(&disk, buffered).unwrap();
+    pass_through(&mut journal, &workload.frames[0]);
+    let mut pauses = 0;
+    while recovered(&disk.crash(&mut Fate::AllLost)).unwrap() != (1, workload.digests[1]) {
+        pauses += 1;
+        assert!(pauses < PAUSES_MAX, "the frame is not on the disk yet");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Flips bits of copies of a disk, one in each; how many flips were found, and how many changed nothing.
 fn flipped(disk: &SimulatedDisk, workload: &Workload, least: u64, flips: u64) -> (u64, u64) {
     let (mut found, mut harmless) = (0, 0);
@@ -243,4 +294,21 @@ fn a_failed_journal_takes_nothing_more() {
     }
     assert_eq!(journal.close(), Err(failure));
     assert_eq!(recovered(&disk).unwrap(), (0, workload.digests[0]));
+}
+
+/// A snapshot gets its name when what it covers is safe: a journal that could not end its file must not say so.
+#[test]
+fn who_waits_for_a_file_to_end_hears_that_it_never_will() {
+    let workload = Workload::new(1, seed());
+    let disk = SimulatedDisk::default();
+    let mut journal = open(&disk, options()).unwrap();
+    pass_through(&mut journal, &workload.frames[0]);
+    assert!(journal.roll().unwrap().wait());
+    pass_through(&mut journal, &workload.frames[0]);
+    disk.fail_from(disk.calls() + 1, 5);
+    assert!(!journal.roll().unwrap().wait());
+    // Taken or refused, depending on what is known already; it does not come back.
+    let _ = journal.append(workload.frames[0].clone());
+    journal.wait();
+    assert!(matches!(journal.next(), Err(JournalError::Poisoned { .. })));
 }

@@ -211,7 +211,9 @@ fn who_has_just_converted_gets_a_rest_until_it_is_over_or_taken_back() {
         assert_eq!(shop.signal(1).multiplier, multiplier, "stays what it would be");
         shop.wait(Span::days(7).0 - 1_000);
         assert_eq!(suppress(&mut shop), Some(Suppression::JustConverted));
-        shop.wait(2_000);
+        shop.wait(1_000);
+        assert_eq!(suppress(&mut shop), Some(Suppression::JustConverted), "the end of the week included");
+        shop.wait(1_000);
         assert_eq!(suppress(&mut shop), None);
     }
     shop.apply(conversion(1, Some("c3")));

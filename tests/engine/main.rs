@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod baselines;
+mod campaigns;
 mod effects;
 mod even;
 mod exploration;
 mod guards;
 mod holdout;
+mod labels;
 mod paths;
 mod shop;
 mod spend;
@@ -15,7 +17,7 @@ use inkling::engine::Applied;
 use inkling::event::{Action, Click, Event, Impression, Retraction, Shown, Unscored};
 use inkling::exposure::Arm;
 use inkling::hash;
-use inkling::ids::UserKey;
+use inkling::ids::{GoalCode, UserKey};
 use inkling::opportunity::PrivacyMode;
 use inkling::rejection::Rejection;
 use inkling::settings::{Advertiser, Limits, Settings};
@@ -66,6 +68,26 @@ fn a_conversion_that_comes_late_is_worth_no_more() {
     let signal = shop.signal(1_000);
     let worth = signal.expected_value.0 as f64 / signal.p_conversion / 40e6;
     assert!((0.9..1.1).contains(&worth), "a conversion is taken to be worth {worth} times its value");
+}
+
+/// One order of ten thousand, real or mistyped, would else be what every conversion is taken to be worth.
+#[test]
+fn a_single_conversion_counts_for_no_more_than_twenty_usual_ones() {
+    let mut settings = settings();
+    settings.advertisers[0].goals[0].value = Micros(40_000_000);
+    let mut shop = Shop::with(settings);
+    let value = |shop: &Shop| shop.engine.cell(GoalCode(0), None).unwrap().value;
+    for (units, counted) in [(10_000, 800), (800, 800), (799, 799)] {
+        shop.show(1);
+        shop.wait(1_000);
+        let Event::Conversion(mut order) = conversion(1, Some("order")) else { unreachable!() };
+        order.value = Some(Money { amount: Micros(units * 1_000_000), currency: None });
+        assert_eq!(shop.apply(Event::Conversion(order)), Applied::Done);
+        assert_eq!(value(&shop), Micros(counted * 1_000_000), "{units}");
+        let (advertiser, conversion_id) = (id("acme"), id("order"));
+        assert_eq!(shop.apply(Event::Retraction(Retraction { advertiser, conversion_id })), Applied::Done);
+        assert_eq!(value(&shop), Micros(0), "what was counted is taken back, not what was stated");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use inkling::config::{Config, Workers};
+use inkling::config::{Config, ServerConfig, Workers};
 use inkling::expression::READY_MADE;
 use inkling::identity::Identity;
 use inkling::ids::Id;
@@ -22,6 +22,7 @@ use inkling::pb::v1::{
 use inkling::server::{self, Listeners, Secrets};
 use inkling::settings::{Advertiser, Goal, Settings};
 use inkling::storage::{Directory, Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT};
+use inkling::units::Span;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::Streaming;
@@ -90,6 +91,10 @@ impl Service {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (config.server.grpc, config.server.http) = (any, any);
         config.server.workers = Workers::Fixed(2);
+        if config.server.deadline == ServerConfig::default().deadline {
+            // What a request allows is capped by it, and this machine may be busy.
+            config.server.deadline = Span::seconds(10);
+        }
         let listeners = Listeners::bind(&config.server, false).unwrap();
         let (grpc, http) = (listeners.grpc().unwrap(), listeners.http().unwrap());
         let (stop, stopped) = oneshot::channel();
