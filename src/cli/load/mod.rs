@@ -213,8 +213,11 @@ impl Load {
                 tally.add(sender.await.context("a connection's task failed")?);
             }
             let elapsed = started.elapsed();
-            // Who is gone by now does not tell.
-            let after = cpu(remote, &operator).await.ok().flatten();
+            // A service that failed is not asked: one that drains would still tell, one that is gone could not.
+            let after = match tally.failure {
+                None => cpu(remote, &operator).await.ok().flatten(),
+                Some(_) => None,
+            };
             let cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
             Ok(Measured { tally, elapsed, cpu })
         })
