@@ -158,14 +158,19 @@ impl Impressions {
         share_features(&mut all);
         let mut restored = Impressions { next, ..Impressions::default() };
         let Impressions { kept, by_user, by_opportunity, deadlines, climbs, open, .. } = &mut restored;
-        thread::scope(|scope| {
-            scope.spawn(|| all.iter().for_each(|(id, impression)| impression.enter_user(*id, by_user)));
-            scope.spawn(|| all.iter().for_each(|(_, impression)| open.enter(impression)));
+        let is_helped = thread::scope(|scope| {
+            let people = || enter_people(&all, by_user, open);
+            let is_helped = thread::Builder::new().spawn_scoped(scope, people).is_ok();
             all.iter().for_each(|(id, impression)| {
                 by_opportunity.insert(impression.opportunity, *id);
                 impression.enter_times(*id, deadlines, climbs);
             });
+            is_helped
         });
+        // Where the system gives no thread, this one does the work.
+        if !is_helped {
+            enter_people(&all, by_user, open);
+        }
         all.into_iter().for_each(|(id, impression)| drop(kept.insert(id, impression)));
         restored
     }
@@ -286,6 +291,14 @@ impl Open {
                 *waiting == 0
             });
         }
+    }
+}
+
+/// Files impressions by whom they were shown to.
+fn enter_people(all: &[(ImpressionId, Box<Impression>)], by_user: &mut Index<PursuitKey>, open: &mut Open) {
+    for (id, impression) in all {
+        impression.enter_user(*id, by_user);
+        open.enter(impression);
     }
 }
 

@@ -215,6 +215,15 @@ fn mistakes_of_a_scenario_are_told_with_their_places() {
                 [[segment]]\nexternal = \"sport\"\n[[change]]\nday = 3\n[prices]\nauctoin = \"second\"\n";
     let nothing = Scenario::parse("market.toml", "\n").unwrap_err().to_string();
     assert!(nothing.contains("says nothing of a market"), "{nothing}");
+    // What would be compared with nothing, fill the memory, or never end.
+    for (text, expected) in [
+        ("[[campaign]]\nname = \"a\"\nbudget_per_day = 0.0\n", "campaign 'a': budget_per_day must be above 0"),
+        ("shoppers = 1000000\n[activity]\nvisits_per_day = 90.0\n", "auctions and visits a seed: at most 40000000"),
+        ("forgets_after = \"1m\"\n", "forgets_after = \"1m\": must be between 10m and 366d"),
+    ] {
+        let error = Scenario::parse("market.toml", text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}\n---\n{error}");
+    }
     let error = Scenario::parse("market.toml", text).unwrap_err().to_string();
     for expected in [
         "market.toml:1:8: days = 0: must be between 1 and 366",

@@ -414,7 +414,7 @@ fn tally_json(tally: &Tally) -> Value {
         "multiplied_spend": tally.multiplied_nanos as f64 / 1e9,
         "spend_at_multiplier_1": tally.nanos_at_one as f64 / 1e9,
         "conversions": tally.conversions,
-        "expected_conversions": tally.expected,
+        "expected_positives": tally.expected,
     })
 }
 
