@@ -23,6 +23,8 @@ pub(super) struct Scored<'a> {
 pub(super) struct Doubt {
     /// Spread of the difference between the log-odds of the probability and of what that is compared with.
     pub variance: f64,
+    /// Part of the logarithm of their ratio that is not believed.
+    pub doubted: f64,
     /// How the opportunity is explored, where it is.
     pub draw: Option<Draw>,
     /// Why the goal is neutral by itself, whatever arm the person is in.
@@ -42,17 +44,17 @@ impl Scored<'_> {
 /// Combines the expected worth of several goals, Σ w p, never their factors: each of those would pay for the same
 /// impression again.
 ///
-/// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, or b again where a rule
-/// makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var, a = w q / Σ w q being a goal's
-/// share: the delta method with errors of all goals taken to go together, which is the most that their sum can be off
-/// by. Exponent, prior variance, spend factor, bounds and draw are those of the goal with the largest weight, the first
-/// of equals. With one goal this is that goal's own multiplier.
+/// ρ = Σ w q / Σ w b, with b the probability that the base bid pays for and q the goal's own, as far as it is believed,
+/// or b again where a rule makes that goal neutral by itself. ln ρ is shrunk by the square of Σ a (1 − p) √Var,
+/// a = w q / Σ w q being a goal's share: the delta method with errors of all goals taken to go together, which is the
+/// most that their sum can be off by. Exponent, prior variance, spend factor, bounds and draw are those of the goal
+/// with the largest weight, the first of equals. With one goal this is that goal's own multiplier.
 ///
 /// `weight` is that of the person's segments. `None` where no goal is given.
 pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     let lead = goals.iter().rev().max_by(|one, other| one.weight.total_cmp(&other.weight))?;
     let believed = |goal: &Scored<'_>| match goal.neutral() {
-        None => goal.signal.p_conversion,
+        None => goal.signal.p_conversion * math::exp(-goal.doubt.doubted),
         Some(_) => goal.signal.baseline,
     };
     let sum = |of: &dyn Fn(&Scored<'_>) -> f64| goals.iter().map(|goal| goal.weight * of(goal)).sum::<f64>();
@@ -67,7 +69,7 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     let part = |goal: &Scored<'_>| Part {
         goal: goal.signal.goal,
         weight: goal.weight,
-        gain: match goal.signal.neutral {
+        gain: match goal.neutral() {
             None => goal.weight * (goal.signal.p_conversion - goal.signal.baseline) / baseline,
             Some(_) => 0.0,
         },
@@ -188,7 +190,7 @@ mod tests {
         let combined = |draws: [Option<Draw>; 2]| {
             let scored = |(signal, (draw, weight))| Scored {
                 signal,
-                doubt: Doubt { variance: 0.3, draw, neutral: None },
+                doubt: Doubt { draw, ..unexplored(0.3) },
                 weight,
                 settings: &settings,
             };
@@ -222,11 +224,17 @@ mod tests {
     proptest! {
         #[test]
         fn one_goal_alone_is_its_own_multiplier(
-            p in 1e-6f64..0.999, base in 1e-6f64..0.999, variance in 0.0f64..9.0, weight in 0.001f64..1_000.0,
+            p in 1e-6f64..0.999,
+            base in 1e-6f64..0.999,
+            (variance, doubted) in (0.0f64..9.0, -3.0f64..3.0),
+            weight in 0.001f64..1_000.0,
         ) {
             let settings = Multiplier::default();
-            let (own, _) = multiplier(&settings, p, Base { p: base, variance, doubted: 0.0 }, (1.0, 1.0), None);
-            let combined = combined(&[(p, base, variance, weight)], &settings).multiplier;
+            let (own, _) = multiplier(&settings, p, Base { p: base, variance, doubted }, (1.0, 1.0), None);
+            let signal = signal(0, p, base, None);
+            let doubt = Doubt { doubted, ..unexplored(variance) };
+            let scored = Scored { signal: &signal, doubt, weight, settings: &settings };
+            let combined = combine(&[scored], 1.0).unwrap().multiplier;
             prop_assert!((combined / own - 1.0).abs() < 1e-9, "{combined} {own}");
         }
 

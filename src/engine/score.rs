@@ -65,6 +65,8 @@ pub(super) struct GoalView {
     pub baseline: f64,
     /// What is known of a person adds to the log-odds of the context, in the mean.
     pub gap: f64,
+    /// How far what is known of a person counts for multipliers, 0 to 1.
+    pub of_people: f64,
     pub readiness: Readiness,
     /// Factor on all multipliers that keeps spend at what it would be without them.
     pub spend_factor: f64,
@@ -300,7 +302,7 @@ impl Scoring<'_> {
         let factor = || multiplier(settings, estimate.p, base, (person.weight, spend_factor), draw);
         let (treated_multiplier, explored) = if neutral.is_some() { (NEUTRAL, None) } else { factor() };
         let is_control = person.arm == Arm::Control;
-        let doubt = Doubt { variance: base.variance, draw, neutral };
+        let doubt = Doubt { variance: base.variance, doubted: base.doubted, draw, neutral };
         let neutral = if is_control { Some(Neutral::ControlArm) } else { neutral };
         let signal = Signal {
             goal,
@@ -397,15 +399,16 @@ impl Scoring<'_> {
 
 /// How far a bidder's own probability is believed to be off: the variance of its logarithm. A model that bids on
 /// contexts is mostly older and better fed than ours is of them.
-const STATED_VARIANCE: f64 = 0.05;
+const STATED_VARIANCE: f64 = 0.02;
 
 /// What the probability is compared with; `None` where the request was to say it and does not.
 ///
 /// Against the context, the log-odds of its features alone are moved by what people's features add in the mean, so that
 /// ln ρ is 0 in the mean. Where nothing is known of the person, there is nothing to pay for: ρ is 1.
 ///
-/// Against the request, what the person adds counts in full; what the model and the bidder's own probability disagree
-/// on about the context counts as far as the model is surer of it than of the bidder (see [`STATED_VARIANCE`]).
+/// What the person adds counts as far as labels have borne it out. Against the request, what the model and the bidder's
+/// own probability disagree on about the context counts as far as the model is surer of it than of the bidder (see
+/// [`STATED_VARIANCE`]).
 fn base(
     baseline: Baseline,
     view: &GoalView,
@@ -414,22 +417,21 @@ fn base(
     seen: &Seen<'_>,
 ) -> Option<Base> {
     let (variance, set) = (estimate.variance, seen.set);
-    let of_context = || match set.context == set.features.len() {
-        true => Base { p: estimate.p, variance: 0.0, doubted: 0.0 },
-        false => {
-            let logit = view.intercept + context.logit + view.gap;
-            let p = math::sigmoid(logit + view.correction.shift(logit));
-            Base { p, variance: (variance - context.variance).max(0.0), doubted: 0.0 }
-        }
+    let alone = if set.context == set.features.len() {
+        Base { p: estimate.p, variance: 0.0, doubted: 0.0 }
+    } else {
+        let logit = view.intercept + context.logit + view.gap;
+        let p = math::sigmoid(logit + view.correction.shift(logit));
+        let not_borne_out = (1.0 - view.of_people) * math::ln(estimate.p / p);
+        Base { p, variance: (variance - context.variance).max(0.0), doubted: not_borne_out }
     };
     match baseline {
-        Baseline::Goal => Some(Base { p: view.baseline, variance, doubted: 0.0 }),
-        Baseline::Context => Some(of_context()),
+        Baseline::Goal => Some(Base { p: view.baseline, variance, ..alone }),
+        Baseline::Context => Some(alone),
         Baseline::Request => seen.target.base_p.map(|stated| {
-            let alone = of_context();
             let doubt = (1.0 - alone.p) * (1.0 - alone.p) * context.variance;
             let doubted = math::ln(alone.p / stated) * doubt / (doubt + STATED_VARIANCE);
-            Base { p: stated, variance: alone.variance, doubted }
+            Base { p: stated, variance: alone.variance, doubted: alone.doubted + doubted }
         }),
     }
 }
