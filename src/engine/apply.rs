@@ -126,7 +126,6 @@ impl Engine {
                 mixture: Default::default(),
                 centre: Default::default(),
                 ladder: Default::default(),
-                of_people: Default::default(),
                 calibrator: Calibrator::new(Span::ZERO),
                 spend: SpendControl::new(self.now.tick()),
                 intercept: None,

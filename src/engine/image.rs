@@ -214,7 +214,6 @@ impl GoalState {
         bytes.list(&numbers, |bytes, number| bytes.number(*number));
         self.spend.write(bytes);
         self.latest.write(bytes);
-        self.of_people.write(bytes);
     }
 
     fn image_slice(&mut self, code: usize, enough: usize, into: &mut Entries) -> bool {

@@ -343,7 +343,7 @@ impl Impression {
     /// An impression out of its canonical bytes.
     pub fn read(mut bytes: Reader<'_>) -> Read<Impression> {
         let bytes = &mut bytes;
-        let mut impression = Impression {
+        let impression = Impression {
             opportunity: OpportunityKey(bytes.long()?),
             goal: bytes.goal()?,
             user: bytes.option(|bytes| bytes.long().map(UserKey))?,
@@ -374,9 +374,6 @@ impl Impression {
             is_ghost: bytes.flag()?,
             deadline: bytes.moment()?,
         };
-        if !bytes.is_at_end() {
-            impression.lesson.of_person = bytes.number32()?;
-        }
         bytes.end().map(|()| impression)
     }
 }
@@ -411,8 +408,5 @@ impl Row for Box<Impression> {
             .into_iter()
             .for_each(|flag| bytes.flag(flag));
         bytes.long(self.deadline.0);
-        if self.lesson.of_person != 0.0 {
-            bytes.number32(self.lesson.of_person);
-        }
     }
 }

@@ -80,15 +80,12 @@ impl Engine {
         let corrected = |logit: f64| math::sigmoid(logit + curve.shift(logit));
         let weight = Centre::weight(arm, answered);
         state.centre.add(corrected(logit), weight);
-        let mut added = 0.0;
         if !of_person.is_empty() {
             if let Some(multiplier) = answered.and_then(|answered| answered.bid()).filter(|_| is_evened_out) {
                 state.centre.add_multiplier(multiplier / state.spend.factor(), weight);
             }
             let alone = intercept + state.mixture.mean(&heads(&alone, slope * (alone[LADDER] - centre)));
-            let expected = alone + state.centre.gap();
-            added = logit - expected;
-            state.centre.add_person(corrected(logit), corrected(expected), weight);
+            state.centre.add_person(corrected(logit), corrected(alone + state.centre.gap()), weight);
         }
         let mut pulls = [0.0; HEADS];
         if !waits {
@@ -106,7 +103,6 @@ impl Engine {
         Lesson {
             logits: logits.map(|logit| logit as f32),
             logit: logit as f32,
-            of_person: added as f32,
             centred: centred as f32,
             pulls: pulls.map(|pull| pull as f32),
             share,
@@ -394,8 +390,8 @@ impl Engine {
         self.impressions.set_deadline(id, retractable.map_or(late, |deadline| deadline.max(late)));
     }
 
-    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder and what is known of
-    /// people, and how right the whole is. What has waited for the label is learned.
+    /// Closes a label window. Now that the label is known, it shows how far to believe the ladder, and how right the
+    /// whole is. What has waited for the label is learned.
     fn close(&mut self, id: ImpressionId) {
         self.climb(id);
         let Some(impression) = self.impressions.close(id) else { return };
@@ -412,9 +408,6 @@ impl Engine {
         let (first, share) = (state.intercept.unwrap_or_default(), lesson.share.into());
         state.ladder.learn(first, lesson.centred.into(), label, share);
         state.calibrator.close(lesson.logit.into(), label, share);
-        if lesson.of_person != 0.0 {
-            state.of_people.learn(lesson.logit.into(), lesson.of_person.into(), label, share);
-        }
         if lesson.waits {
             let intercept = first + state.level.value();
             state.mixture.learn(intercept, &lesson.logits.map(f64::from), label, share);

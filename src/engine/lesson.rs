@@ -10,8 +10,6 @@ pub(super) struct Lesson {
     pub logits: [f32; HEADS],
     /// Log-odds as the mixed heads had them, before correction.
     pub logit: f32,
-    /// What knowing the person added to them, from what that adds in the mean; 0 where nothing was known.
-    pub of_person: f32,
     /// The ladder's log-odds, from its centre.
     pub centred: f32,
     /// Sum of the gradients that each head learned it with.
@@ -32,7 +30,7 @@ impl Lesson {
         1.0 / (1.0 + waiting as f32).sqrt()
     }
 
-    /// Appends its canonical bytes, but for what the person added: an impression's end with that, where it is not 0.
+    /// Appends its canonical bytes.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let single = [self.logit, self.centred, self.share];
         self.logits.iter().chain(&self.pulls).chain(&single).for_each(|number| bytes.number32(*number));
@@ -43,6 +41,6 @@ impl Lesson {
     pub fn read(bytes: &mut Reader<'_>) -> Read<Lesson> {
         let (logits, pulls) = (bytes.numbers32()?, bytes.numbers32()?);
         let [logit, centred, share] = bytes.numbers32()?;
-        Ok(Lesson { logits, logit, centred, pulls, share, waits: bytes.flag()?, of_person: 0.0 })
+        Ok(Lesson { logits, logit, centred, pulls, share, waits: bytes.flag()? })
     }
 }

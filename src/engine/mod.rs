@@ -42,7 +42,6 @@ mod latest;
 mod lesson;
 mod multiplier;
 mod names;
-mod of_people;
 mod outcomes;
 mod packed;
 mod parted;
@@ -89,7 +88,6 @@ use guards::Guards;
 use image::Imaging;
 use impressions::Impressions;
 use latest::Latest;
-use of_people::OfPeople;
 use paths::Paths;
 use people::People;
 use profiles::Profiles;
@@ -154,8 +152,6 @@ struct GoalState {
     centre: Centre,
     /// How far the steps on the way are believed.
     ladder: Ladder,
-    /// How far what is known of people is borne out by labels: multipliers go no further.
-    of_people: OfPeople,
     /// Predicted against observed.
     calibrator: Calibrator,
     /// Keeps what multipliers spend at what would be spent without them.
@@ -269,7 +265,6 @@ impl Engine {
             correction: goal.calibrator.curve(),
             baseline: goal.centre.p().unwrap_or(parent.mean),
             gap: goal.centre.gap(),
-            of_people: goal.of_people.borne_out(),
             readiness: self.readiness(code),
             spend_factor: 1.0,
             value: 0.0,

@@ -12,7 +12,6 @@ use super::conversions::{Conversion, ConversionId};
 use super::entries::{Entries, Entry, Kind, NoEntry};
 use super::impressions::{Impression, ImpressionId, Impressions};
 use super::latest::Latest;
-use super::of_people::OfPeople;
 use super::packed::Packed;
 use super::profiles::{HOUR_S, ProfileKey, Profiles};
 use super::shards::Shards;
@@ -377,7 +376,6 @@ fn read_goal(
             },
             spend: SpendControl::read(bytes)?,
             latest: Latest::read(bytes)?,
-            of_people: OfPeople::read(bytes)?,
             trial: None,
         };
         bytes.end().map(|()| Ok(state))

@@ -65,8 +65,6 @@ pub(super) struct GoalView {
     pub baseline: f64,
     /// What is known of a person adds to the log-odds of the context, in the mean.
     pub gap: f64,
-    /// How far what is known of a person counts for multipliers, 0 to 1.
-    pub of_people: f64,
     pub readiness: Readiness,
     /// Factor on all multipliers that keeps spend at what it would be without them.
     pub spend_factor: f64,
@@ -406,9 +404,8 @@ const STATED_VARIANCE: f64 = 0.02;
 /// Against the context, the log-odds of its features alone are moved by what people's features add in the mean, so that
 /// ln ρ is 0 in the mean. Where nothing is known of the person, there is nothing to pay for: ρ is 1.
 ///
-/// What the person adds counts as far as labels have borne it out. Against the request, what the model and the bidder's
-/// own probability disagree on about the context counts as far as the model is surer of it than of the bidder (see
-/// [`STATED_VARIANCE`]).
+/// Against the request, what the person adds counts in full; what the model and the bidder's own probability disagree
+/// on about the context counts as far as the model is surer of it than of the bidder (see [`STATED_VARIANCE`]).
 fn base(
     baseline: Baseline,
     view: &GoalView,
@@ -417,21 +414,22 @@ fn base(
     seen: &Seen<'_>,
 ) -> Option<Base> {
     let (variance, set) = (estimate.variance, seen.set);
-    let alone = if set.context == set.features.len() {
-        Base { p: estimate.p, variance: 0.0, doubted: 0.0 }
-    } else {
-        let logit = view.intercept + context.logit + view.gap;
-        let p = math::sigmoid(logit + view.correction.shift(logit));
-        let not_borne_out = (1.0 - view.of_people) * math::ln(estimate.p / p);
-        Base { p, variance: (variance - context.variance).max(0.0), doubted: not_borne_out }
+    let of_context = || match set.context == set.features.len() {
+        true => Base { p: estimate.p, variance: 0.0, doubted: 0.0 },
+        false => {
+            let logit = view.intercept + context.logit + view.gap;
+            let p = math::sigmoid(logit + view.correction.shift(logit));
+            Base { p, variance: (variance - context.variance).max(0.0), doubted: 0.0 }
+        }
     };
     match baseline {
-        Baseline::Goal => Some(Base { p: view.baseline, variance, ..alone }),
-        Baseline::Context => Some(alone),
+        Baseline::Goal => Some(Base { p: view.baseline, variance, doubted: 0.0 }),
+        Baseline::Context => Some(of_context()),
         Baseline::Request => seen.target.base_p.map(|stated| {
+            let alone = of_context();
             let doubt = (1.0 - alone.p) * (1.0 - alone.p) * context.variance;
             let doubted = math::ln(alone.p / stated) * doubt / (doubt + STATED_VARIANCE);
-            Base { p: stated, variance: alone.variance, doubted: alone.doubted + doubted }
+            Base { p: stated, variance: alone.variance, doubted }
         }),
     }
 }

@@ -7,11 +7,17 @@
 //! are what one of the heads starts from: it learns what the steps do not tell. The slope is learned from the goal's
 //! own labels, so that steps which have nothing to do with the goal lose their say.
 
-use super::slope::{Prior, Slope};
 use crate::math;
 
-/// Slope before anything is known of it. Steps never speak against a goal, and hardly for more than themselves.
-const SLOPE: Prior = Prior { value: 0.7, information: 4.0, bounds: (0.0, 1.5) };
+/// Slope before anything is known of it, and how sure that is, as information (1 ÷ variance).
+const SLOPE: f64 = 0.7;
+const SLOPE_INFORMATION: f64 = 4.0;
+/// Bounds of the slope: steps never speak against a goal, and hardly for more than themselves.
+const SLOPE_BOUNDS: (f64, f64) = (0.0, 1.5);
+const LEVEL_INFORMATION: f64 = 1.0;
+const LEVEL_BOUND: f64 = 4.0;
+/// Information of labels beyond which older ones fade, p (1 − p) each: some five hundred conversions.
+const INFORMATION_MAX: f64 = 500.0;
 /// Impressions over which the mean probability of the lane is taken, the latest counting most.
 const MEAN_OVER: f64 = 3_000.0;
 const MEAN_FROM: f64 = 20.0;
@@ -23,7 +29,10 @@ const RATE_STRENGTH: f64 = 5.0;
 /// How the lane's log-odds count for the goal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ladder {
-    slope: Slope,
+    slope: f64,
+    level: f64,
+    /// Information of slope and level, and what they have in common.
+    information: [f64; 3],
     /// Mean probability of the lane, over the latest impressions, and over how many.
     mean: f64,
     seen: f64,
@@ -33,14 +42,21 @@ pub struct Ladder {
 
 impl Default for Ladder {
     fn default() -> Ladder {
-        Ladder { slope: Slope::new(&SLOPE), mean: 0.0, seen: 0.0, climbers: 0.0 }
+        Ladder {
+            slope: SLOPE,
+            level: 0.0,
+            information: [SLOPE_INFORMATION, 0.0, LEVEL_INFORMATION],
+            mean: 0.0,
+            seen: 0.0,
+            climbers: 0.0,
+        }
     }
 }
 
 impl Ladder {
     /// How far the lane counts: 0 until an impression has led to a step.
     pub fn slope(&self) -> f64 {
-        self.slope.value() * self.climbers / (self.climbers + CLIMBERS_HALF)
+        self.slope * self.climbers / (self.climbers + CLIMBERS_HALF)
     }
 
     /// The lane's log-odds, on top of the intercept, where it speaks neither for nor against.
@@ -63,22 +79,45 @@ impl Ladder {
     }
 
     /// Learns the slope from an impression whose label is known now: the lane's centred log-odds as of then.
+    ///
+    /// A Newton step of the logistic regression of the label on them (Laplace's approximation), level beside slope.
     pub fn learn(&mut self, intercept: f64, centred: f64, label: bool, share: f64) {
-        self.slope.learn(&SLOPE, intercept, centred, label, share);
+        let p = math::sigmoid(intercept + self.slope * centred + self.level);
+        let (gradient, weight) = ((p - f64::from(u8::from(label))) * share, p * (1.0 - p) * share);
+        let [slope, both, level] = &mut self.information;
+        *slope += weight * centred * centred;
+        *both += weight * centred;
+        *level += weight;
+        if *level > INFORMATION_MAX {
+            let kept = INFORMATION_MAX / *level;
+            [slope, both, level].into_iter().for_each(|information| *information *= kept);
+        }
+        let [slope, both, level] = self.information;
+        let determinant = slope * level - both * both;
+        if determinant <= 0.0 {
+            return;
+        }
+        let steps = [(level * centred - both) * gradient, (slope - both * centred) * gradient];
+        let (least, most) = SLOPE_BOUNDS;
+        self.slope = (self.slope - steps[0] / determinant).clamp(least, most);
+        self.level = (self.level - steps[1] / determinant).clamp(-LEVEL_BOUND, LEVEL_BOUND);
     }
 
     /// All that it holds, as numbers.
     pub fn numbers(&self) -> [f64; 8] {
-        let [value, level, of_slope, both, of_level] = self.slope.numbers();
-        [value, level, of_slope, both, of_level, self.mean, self.seen, self.climbers]
+        let [slope, both, level] = self.information;
+        [self.slope, self.level, slope, both, level, self.mean, self.seen, self.climbers]
     }
 
     /// The ladder of the numbers that [`Ladder::numbers`] told; `None` where no ladder comes to them.
     pub fn from_numbers(numbers: [f64; 8]) -> Option<Ladder> {
-        let [value, level, of_slope, both, of_level, mean, seen, climbers] = numbers;
-        let slope = Slope::from_numbers(&SLOPE, [value, level, of_slope, both, of_level])?;
-        let is_sound = [mean, seen, climbers].iter().all(|number| *number >= 0.0 && number.is_finite());
-        is_sound.then_some(Ladder { slope, mean, seen, climbers })
+        let [slope, level, of_slope, both, of_level, mean, seen, climbers] = numbers;
+        let is_sound = (SLOPE_BOUNDS.0..=SLOPE_BOUNDS.1).contains(&slope)
+            && level.abs() <= LEVEL_BOUND
+            && [of_slope, of_level, mean, seen, climbers].iter().all(|number| *number >= 0.0)
+            && numbers.iter().all(|number| number.is_finite());
+        let information = [of_slope, both, of_level];
+        is_sound.then_some(Ladder { slope, level, information, mean, seen, climbers })
     }
 }
 
@@ -115,12 +154,29 @@ pub fn worths(rate: f64, steps: &[Step]) -> impl Iterator<Item = f64> {
 mod tests {
     use super::*;
 
+    fn taught(tells: bool) -> Ladder {
+        let mut ladder = Ladder::default();
+        for round in 0..20_000u32 {
+            let centred = if round % 2 == 0 { 1.0 } else { -1.0 };
+            // One in 50 converts; where the lane tells, e² times as many of the one half as of the other.
+            let every = if tells { if centred > 0.0 { 28 } else { 208 } } else { 50 };
+            ladder.learn(math::logit(0.02), centred, (round / 2) % every == 0, 1.0);
+        }
+        ladder
+    }
+
+    #[test]
+    fn the_slope_follows_the_goals_own_labels() {
+        assert!((taught(true).slope - 1.0).abs() < 0.15, "{:?}", taught(true));
+        assert!(taught(false).slope < 0.15, "{:?}", taught(false));
+    }
+
     #[test]
     fn it_has_no_say_before_anybody_climbs() {
         let mut ladder = Ladder::default();
         assert_eq!((ladder.slope(), ladder.centre(-4.0)), (0.0, 0.0));
         ladder.climb(25.0);
-        assert!((ladder.slope() - SLOPE.value / 2.0).abs() < 1e-12);
+        assert!((ladder.slope() - SLOPE / 2.0).abs() < 1e-12);
         for _ in 0..100_000 {
             ladder.show(-4.0, 2.0, 1.0);
         }

@@ -10,7 +10,6 @@ pub mod ftrl;
 pub mod ladder;
 pub mod level;
 pub mod mixture;
-pub mod slope;
 
 /// Models that learn a goal's label side by side from the same examples, mixed by how well each predicts.
 pub const HEADS: usize = 4;
