@@ -112,12 +112,13 @@ impl Engine {
 
     fn configure(&mut self, settings: &Settings) -> Result<(), Refused> {
         self.catalog.check(settings)?;
-        let learner_before = self.catalog.settings().learner;
+        let before = Arc::clone(&self.catalog);
         Arc::make_mut(&mut self.catalog).configure(settings.clone(), self.now.tick());
         self.advertisers.resize_with(self.catalog.advertisers().len(), AdvertiserStatistics::default);
-        if settings.learner != learner_before {
+        if settings.learner != before.settings().learner {
             self.goals.iter_mut().for_each(|goal| goal.learner.retune(&settings.learner));
         }
+        self.move_steps(&before);
         for goal in &self.catalog.goals()[self.goals.len()..] {
             self.goals.push(super::GoalState {
                 advertiser: goal.advertiser,

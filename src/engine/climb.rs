@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::catalog::Catalog;
 use super::impressions::ImpressionId;
 use super::profile::Act;
-use crate::ids::{ActionCode, AdvertiserCode, UserKey};
+use crate::ids::{ActionCode, AdvertiserCode, GoalCode, UserKey};
 use crate::learn::ftrl::probability;
 use crate::learn::ladder::{Step, worths};
 use crate::learn::{HEADS, LADDER, lanes};
@@ -24,6 +25,17 @@ pub(super) fn steps_of(steps: u32, milestones: &[ActionCode]) -> impl Iterator<I
         .enumerate()
         .filter(move |(place, _)| steps >> place & 1 == 1)
         .map(|(_, step)| step)
+}
+
+/// The same steps as bits of other milestones: those that are none of them any more are let go.
+fn moved(steps: u32, before: &[ActionCode], milestones: &[ActionCode]) -> u32 {
+    let place = |step| milestones.iter().take(MILESTONES_MAX).position(|milestone| *milestone == step);
+    steps_of(steps, before).filter_map(place).fold(0, |steps, place| steps | 1 << place)
+}
+
+/// A goal's milestones; none while it is not in force.
+fn milestones(catalog: &Catalog, goal: GoalCode) -> &[ActionCode] {
+    catalog.goal_in_force(goal).map_or(&[], |in_force| &in_force.milestones)
 }
 
 impl Engine {
@@ -61,6 +73,22 @@ impl Engine {
         }
     }
 
+    /// Lets steps stand for the same acts as before the settings changed: a bit is a place among the milestones in
+    /// force, and these may have come, gone or changed places.
+    pub(super) fn move_steps(&mut self, before: &Catalog) {
+        let catalog = Arc::clone(&self.catalog);
+        let has_moved = |goal: GoalCode| milestones(before, goal) != milestones(&catalog, goal);
+        if !(0..before.goals().len()).any(|number| has_moved(GoalCode(number as u16))) {
+            return;
+        }
+        let climbing = self.impressions.kept.iter().filter(|(_, one)| one.steps != 0 && has_moved(one.goal));
+        for id in climbing.map(|(id, _)| id).collect::<Vec<_>>() {
+            let Some(impression) = self.impressions.get_mut(id) else { continue };
+            let goal = impression.goal;
+            impression.steps = moved(impression.steps, milestones(before, goal), milestones(&catalog, goal));
+        }
+    }
+
     /// Lets the ladder's lane learn what an impression has led to so far, once.
     pub(super) fn climb(&mut self, id: ImpressionId) {
         let now = self.now.tick();
@@ -89,5 +117,22 @@ impl Engine {
         let gradient = probability(state.intercept.unwrap_or_default(), logit) - label;
         state.learner.learn(&features, lanes([0.0; HEADS], gradient * f64::from(share)), now);
         self.changed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_stand_for_the_same_acts_under_other_milestones() {
+        let codes = |codes: &[u8]| codes.iter().map(|code| ActionCode(*code)).collect::<Vec<_>>();
+        let (before, after) = (codes(&[3, 5, 7]), codes(&[9, 7, 3]));
+        assert_eq!(moved(0b101, &before, &after), 0b110, "3 and 7 have changed places");
+        assert_eq!(moved(0b010, &before, &after), 0, "5 is no milestone any more");
+        assert_eq!(moved(0b111, &before, &[]), 0);
+        let many = codes(&(1..=40).collect::<Vec<_>>());
+        assert_eq!(moved(1, &before, &many[1..]), 0b10);
+        assert_eq!(moved(1, &codes(&[35]), &many), 0, "places beyond the last bit count for nothing");
     }
 }

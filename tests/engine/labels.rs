@@ -1,6 +1,8 @@
 //! When an impression teaches: at once, or where its window is short, when that has closed.
 
 use inkling::engine::Applied;
+use inkling::event::Event;
+use inkling::settings::Settings;
 use inkling::units::Span;
 
 use super::shop::*;
@@ -51,4 +53,23 @@ fn where_windows_are_long_it_teaches_at_once_and_is_put_right_later() {
     shop.wait(MINUTE);
     assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
     assert!(taught(&mut shop).unwrap() > 0.0);
+}
+
+/// Steps that impressions have led to are kept as places among the milestones of their time.
+#[test]
+fn what_an_impression_has_led_to_is_the_same_under_other_milestones() {
+    let (before, mut after) = (settings(), settings());
+    assert_eq!(after.advertisers[0].goals[0].milestones.remove(0), id("view_item"));
+    let run = |settings: Settings| {
+        let mut shop = Shop::with(settings);
+        shop.show(1);
+        shop.wait(MINUTE);
+        shop.act(1, "add_to_cart");
+        assert_eq!(shop.apply(Event::Configured(Box::new(after.clone()))), Applied::Done);
+        shop.wait(MINUTE);
+        assert_eq!(shop.act(1, "add_to_cart"), Applied::Done, "a step that was taken before");
+        assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
+        shop.engine.digest()
+    };
+    assert_eq!(run(before), run(after.clone()), "under the new milestones from the beginning");
 }
