@@ -131,7 +131,8 @@ fn a_sender_ahead_of_time_keeps_no_cohort_from_counting() {
         for at in (0..2 * window.0).step_by(HOUR_MS as usize) {
             calibrator.advance(at, HalfLife::new(Span::days(14)));
             calibrator.show(at + ahead, -1.0, 1.0);
-            calibrator.convert(at + ahead, at + ahead + 1, 2.0 * math::sigmoid(-1.0), 1.0);
+            let delay = calibrator.delay(at + ahead, at + ahead + 1);
+            calibrator.convert(at + ahead, delay, 2.0 * math::sigmoid(-1.0), 1.0);
         }
         calibrator.curve().shift(-1.0)
     };

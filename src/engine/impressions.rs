@@ -343,7 +343,7 @@ impl Impression {
     /// An impression out of its canonical bytes.
     pub fn read(mut bytes: Reader<'_>) -> Read<Impression> {
         let bytes = &mut bytes;
-        let impression = Impression {
+        let mut impression = Impression {
             opportunity: OpportunityKey(bytes.long()?),
             goal: bytes.goal()?,
             user: bytes.option(|bytes| bytes.long().map(UserKey))?,
@@ -374,6 +374,7 @@ impl Impression {
             is_ghost: bytes.flag()?,
             deadline: bytes.moment()?,
         };
+        impression.lesson.read_end(bytes)?;
         bytes.end().map(|()| impression)
     }
 }
@@ -408,5 +409,6 @@ impl Row for Box<Impression> {
             .into_iter()
             .for_each(|flag| bytes.flag(flag));
         bytes.long(self.deadline.0);
+        self.lesson.write_end(bytes);
     }
 }

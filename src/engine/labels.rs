@@ -2,11 +2,10 @@
 //!
 //! The *label* of an impression is whether at least one conversion of the goal joined it: learned as negative at once,
 //! corrected when the first conversion joins, and again when the last one standing is retracted; where windows are
-//! short it is learned when they close. The *credit* for a
-//! conversion goes to one impression, to all in equal parts, or to none, and sums to the conversions. Both are
-//! functions of which
-//! impressions, clicks and conversions are known, not of the order in which they arrived, as long as the impression is
-//! kept: until its window has closed and `lateness` has passed. Of several clicks the first to arrive counts.
+//! short it is learned when they close. The *credit* for a conversion goes to one impression, to all in equal parts, or
+//! to none, and sums to the conversions. Both are functions of which impressions, clicks and conversions are known, not
+//! of the order in which they arrived, as long as the impression is kept: until its window has closed and `lateness`
+//! has passed. Of several clicks the first to arrive counts.
 
 use smallvec::SmallVec;
 
@@ -107,6 +106,7 @@ impl Engine {
             pulls: pulls.map(|pull| pull as f32),
             share,
             waits,
+            counted_delay: None,
         }
     }
 
@@ -195,7 +195,7 @@ impl Engine {
 
     /// Makes an impression's label positive (`sign` 1), by a conversion of some time, or takes that back (−1).
     fn relabel(&mut self, id: ImpressionId, converted_at: Timestamp, sign: f64) {
-        let Some(impression) = self.impressions.get(id) else { return };
+        let Some(impression) = self.impressions.get_mut(id) else { return };
         let Some(in_force) = self.catalog.goal_in_force(impression.goal) else { return };
         // Counted as of the impression, so that numerator and denominator of a rate fade alike.
         let (shown, half_life) = (impression.shown_at.tick(), in_force.half_life);
@@ -209,8 +209,11 @@ impl Engine {
             return;
         }
         state.statistics.outcome.positives.add(sign, shown, half_life);
-        let (lesson, share) = (&impression.lesson, impression.lesson.share.into());
-        state.calibrator.convert(impression.shown_at.0, converted_at.0, share, sign);
+        let (share, lesson) = (impression.lesson.share.into(), &mut impression.lesson);
+        let own = || state.calibrator.delay(impression.shown_at.0, converted_at.0);
+        let delay = lesson.counted_delay.take().unwrap_or_else(own);
+        lesson.counted_delay = Some(delay).filter(|_| sign > 0.0);
+        state.calibrator.convert(impression.shown_at.0, delay, share, sign);
         if !lesson.waits {
             state.level.correct(sign);
         }
@@ -482,3 +485,7 @@ impl Impression {
         Memberships { rules: self.segments, externals: &self.externals }
     }
 }
+
+#[cfg(test)]
+#[path = "labels_tests.rs"]
+mod tests;

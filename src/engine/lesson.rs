@@ -2,6 +2,7 @@
 
 use super::bytes::{Bytes, Read, Reader};
 use crate::learn::HEADS;
+use crate::learn::calibration::COHORTS_PER_WINDOW;
 
 /// What the heads said of an impression when it was learned, and how far they were moved for it since.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -19,6 +20,9 @@ pub(super) struct Lesson {
     pub share: f32,
     /// It is learned once, when its label is known, and was not yet.
     pub waits: bool,
+    /// Delay, in cohorts of the calibrator, at which its conversion was counted, to be taken back at the same: another
+    /// one may stand last. `None` while there is none, and where an image did not know.
+    pub counted_delay: Option<u8>,
 }
 
 impl Lesson {
@@ -30,17 +34,35 @@ impl Lesson {
         1.0 / (1.0 + waiting as f32).sqrt()
     }
 
-    /// Appends its canonical bytes.
+    /// Appends its canonical bytes, but for those of [`Lesson::write_end`].
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let single = [self.logit, self.centred, self.share];
         self.logits.iter().chain(&self.pulls).chain(&single).for_each(|number| bytes.number32(*number));
         bytes.flag(self.waits);
     }
 
+    /// Appends what an impression's bytes end with, if there is any: the delay.
+    pub fn write_end(&self, bytes: &mut Vec<u8>) {
+        if let Some(delay) = self.counted_delay {
+            bytes.byte(delay);
+        }
+    }
+
+    /// Takes on what an impression's bytes end with.
+    pub fn read_end(&mut self, bytes: &mut Reader<'_>) -> Read<()> {
+        if !bytes.is_at_end() {
+            let fault = bytes.fault("there is no such delay");
+            let delay = bytes.byte()?;
+            self.counted_delay = Some(delay);
+            return if usize::from(delay) < COHORTS_PER_WINDOW { Ok(()) } else { Err(fault) };
+        }
+        Ok(())
+    }
+
     /// A lesson out of its canonical bytes.
     pub fn read(bytes: &mut Reader<'_>) -> Read<Lesson> {
         let (logits, pulls) = (bytes.numbers32()?, bytes.numbers32()?);
         let [logit, centred, share] = bytes.numbers32()?;
-        Ok(Lesson { logits, logit, centred, pulls, share, waits: bytes.flag()? })
+        Ok(Lesson { logits, logit, centred, pulls, share, waits: bytes.flag()?, ..Lesson::default() })
     }
 }

@@ -20,7 +20,7 @@ use crate::stats::decay::HalfLife;
 use crate::units::{Span, Tick};
 
 /// Cohorts that make up a label window.
-const COHORTS_PER_WINDOW: usize = 32;
+pub const COHORTS_PER_WINDOW: usize = 32;
 /// Cohorts that are kept: two windows' worth, and the one being filled. What is older has done its part.
 const COHORTS_MAX: usize = 2 * COHORTS_PER_WINDOW + 1;
 /// Expected conversions that the level's memory holds, and its half-life: a model that learns soon differs from the one
@@ -169,11 +169,16 @@ impl Calibrator {
         }
     }
 
-    /// Counts a conversion of an impression (`sign` 1), or takes it back (−1).
-    pub fn convert(&mut self, shown_ms: u64, converted_ms: u64, share: f64, sign: f64) {
-        let delay = converted_ms.saturating_sub(shown_ms) / self.cohort_ms;
-        if let Some(cohort) = self.cohort(shown_ms / self.cohort_ms) {
-            cohort.positive[(delay as usize).min(COHORTS_PER_WINDOW - 1)] += (sign * share) as f32;
+    /// The delay of a conversion in cohorts: less than [`COHORTS_PER_WINDOW`].
+    pub fn delay(&self, shown_ms: u64, converted_ms: u64) -> u8 {
+        (converted_ms.saturating_sub(shown_ms) / self.cohort_ms).min(COHORTS_PER_WINDOW as u64 - 1) as u8
+    }
+
+    /// Counts a conversion of an impression at a delay in cohorts (`sign` 1), or takes it back (−1).
+    pub fn convert(&mut self, shown_ms: u64, delay: u8, share: f64, sign: f64) {
+        let cohort = self.cohort(shown_ms / self.cohort_ms);
+        if let Some(count) = cohort.and_then(|cohort| cohort.positive.get_mut(usize::from(delay))) {
+            *count += (sign * share) as f32;
         }
     }
 

@@ -39,7 +39,7 @@ fn what_is_left_of_late_conversions_is_known_once_a_window_has_passed() {
             assert_eq!(calibrator.left(), 1.0, "nobody can know");
         }
         if at >= week {
-            calibrator.convert(at - week, at, 0.05, 1.0);
+            calibrator.convert(at - week, calibrator.delay(at - week, at), 0.05, 1.0);
         }
     }
     // Half a half-life, to within a cohort's length.
@@ -69,7 +69,7 @@ fn ratios(days: u64, truth: impl Fn(u64, f64) -> f64) -> Vec<f64> {
                 for (shown, logit, label) in due {
                     match time >= shown + WINDOW.0 {
                         true => calibrator.close(logit, label, 1.0),
-                        false => calibrator.convert(shown, time, 1.0, 1.0),
+                        false => calibrator.convert(shown, calibrator.delay(shown, time), 1.0, 1.0),
                     }
                 }
             }
@@ -136,7 +136,10 @@ proptest! {
         for (kind, at, logit, share, yes) in events {
             match kind {
                 0 => calibrator.show(at, logit, share),
-                1 => calibrator.convert(at, at + (logit.abs() * 1e5) as u64, share, if yes { 1.0 } else { -1.0 }),
+                1 => {
+                    let delay = calibrator.delay(at, at + (logit.abs() * 1e5) as u64);
+                    calibrator.convert(at, delay, share, if yes { 1.0 } else { -1.0 });
+                }
                 2 => calibrator.close(logit, yes, share),
                 _ => { calibrator.advance(at, FADING); }
             }

@@ -213,7 +213,8 @@ impl Subject for Calibrated {
         self.0.show(shown, logit, example.share);
         if example.label {
             let converted = shown + (example.gradient.abs() * 4e7) as u64;
-            self.0.convert(shown, converted, example.share, example.gradient.signum());
+            let delay = self.0.delay(shown, converted);
+            self.0.convert(shown, delay, example.share, example.gradient.signum());
         }
         self.0.close(logit, example.label, example.share);
         self.0.advance(shown, HalfLife::new(Span::days(14)));
