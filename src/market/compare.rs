@@ -224,9 +224,11 @@ impl Contest<'_> {
         if !policies.contains(&Policy::Linear) {
             return 1.0;
         }
-        let levels = (0..TUNED_ON)
-            .map(|seed| self.market(truth, TUNING_SEEDS + seed).play(Policy::LinearPaced, 1.0, false).level);
-        levels.sum::<f64>() / TUNED_ON as f64 / self.scenario.prices.median_cpm.0 as f64
+        let level = |seed| {
+            let market = self.market(truth, TUNING_SEEDS + seed);
+            market.play(Policy::LinearPaced, 1.0, false).level / market.median()
+        };
+        (0..TUNED_ON).map(level).sum::<f64>() / TUNED_ON as f64
     }
 
     /// What was lost is summed up market by market: all auctions are too many to keep.

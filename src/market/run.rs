@@ -238,7 +238,7 @@ impl<'a> Market<'a> {
     }
 
     /// The median price, in micros per mille.
-    fn median(&self) -> f64 {
+    pub(super) fn median(&self) -> f64 {
         match self.landscape {
             Some(landscape) => landscape.per_mille(landscape.quantile(0.5)).0.max(1) as f64,
             None => self.scenario.prices.median_cpm.0 as f64,

@@ -4,6 +4,7 @@ use inkling::market::compare::Contest;
 use inkling::market::driven::{BaseBid, settings_of};
 use inkling::market::equal_spend::EQUAL;
 use inkling::market::filter::Filter;
+use inkling::market::landscape::Landscape;
 use inkling::market::policy::Policy;
 use inkling::market::run::{Market, Outcome};
 use inkling::market::scenario::{Attribution, Scenario};
@@ -207,6 +208,25 @@ fn threads_make_no_difference_and_who_knows_more_gets_more() {
     assert!(oracle.mean.expected > 1.1 * filtering.mean.expected);
     assert!(filtering.mean.expected > 1.1 * linear.mean.expected);
     assert!(filtering.expected_gain.unwrap().low > 0.0);
+}
+
+/// A level is a share of the median: of the prices that are, not of those that a scenario would have without them.
+#[test]
+fn a_tuned_level_is_of_the_prices_of_the_landscape() {
+    let landscape = Landscape::of([(20, 300), (50, 400), (110, 200), (240, 100)], 100_000).unwrap();
+    let scenario = small(1_000);
+    let settings = settings_of(&scenario);
+    let spend = |scenario: &Scenario| {
+        let landscape = Some(&landscape);
+        let policies = vec![Policy::Linear];
+        let contest = Contest { scenario, settings: &settings, landscape, seed: 1, seeds: 2, policies, threads: 2 };
+        let rows = contest.play(&|_, _| ()).rows;
+        rows.iter().find(|row| row.policy == Policy::Linear).unwrap().mean.spend
+    };
+    let mut elsewhere = scenario.clone();
+    elsewhere.prices.median_cpm.0 *= 5;
+    let (here, there) = (spend(&scenario), spend(&elsewhere));
+    assert!(here > 0.0 && (there / here - 1.0).abs() < 1e-9, "{here} {there}");
 }
 
 #[test]
