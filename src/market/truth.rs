@@ -109,25 +109,23 @@ impl Truth {
     /// Takes mean and spread of the log-odds of the response over opportunities drawn for it.
     fn measure_pull(&mut self, scenario: &Scenario) {
         let shopper = Shopper { class: 0, is_bot: false, has_second: false, links: false, segments: 0 };
+        let of_states: f64 = (0..self.chain.states()).map(|state| self.shares[state] * self.chain.pull(state)).sum();
         let pulls: Vec<f64> = (0..SAMPLED)
             .map(|person| {
                 let moment = Moment { at_ms: 0, person, kind: MomentKind::Opportunity, number: 0 };
-                let shares = (0..self.chain.intents()).map(|state| self.shares[state]);
-                let intent: f64 = shares.enumerate().map(|(state, share)| share * self.chain.pull(state)).sum();
-                self.opportunity(scenario, MARKET, moment, &shopper).pull + intent
+                self.opportunity(scenario, MARKET, moment, &shopper).pull + of_states
             })
             .collect();
         let mean = pulls.iter().sum::<f64>() / f64::from(SAMPLED);
         let variance = pulls.iter().map(|pull| (pull - mean) * (pull - mean)).sum::<f64>() / f64::from(SAMPLED);
-        let between = (0..self.chain.states()).map(|state| self.shares[state] * self.chain.pull(state)).sum::<f64>();
-        let of_intent: f64 = (0..self.chain.states())
+        let between: f64 = (0..self.chain.states())
             .map(|state| {
-                let off = self.chain.pull(state) - between;
+                let off = self.chain.pull(state) - of_states;
                 self.shares[state] * off * off
             })
             .sum();
         self.pull_mean = mean;
-        self.pull_spread = (variance + of_intent).sqrt().max(1e-9);
+        self.pull_spread = (variance + between).sqrt().max(1e-9);
     }
 
     /// The opportunity of a moment.
@@ -224,4 +222,30 @@ fn campaign_of(scenario: &Scenario, uniform: f64) -> u8 {
 fn skewed(uniform: f64, below: u32, skew: f64) -> u32 {
     let x = if skew == 1.0 { uniform } else { math::exp(skew * math::ln(uniform)) };
     ((x * f64::from(below)) as u32).min(below - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_prices_follow_the_worth_alone_their_scores_are_standard() {
+        let mut scenario = Scenario::parse("rich.toml", include_str!("../../simulations/rich.toml")).unwrap();
+        scenario.prices.correlation = 1.0;
+        let truth = Truth::new(&scenario);
+        assert!(!scenario.delays.is_empty(), "who has decided and waits is asked for too");
+        let shopper = Shopper { class: 0, is_bot: false, has_second: false, links: false, segments: 0 };
+        let (mut mean, mut square) = (0.0, 0.0);
+        for person in 0..SAMPLED {
+            let moment = Moment { at_ms: 0, person, kind: MomentKind::Opportunity, number: 0 };
+            let opportunity = truth.opportunity(&scenario, MARKET, moment, &shopper);
+            for state in 0..truth.chain.states() {
+                let weight = truth.shares[state] / f64::from(SAMPLED);
+                let score = truth.price_score(&scenario, MARKET, &opportunity, state);
+                mean += weight * score;
+                square += weight * score * score;
+            }
+        }
+        assert!(mean.abs() < 1e-3 && (square - 1.0).abs() < 1e-3, "mean {mean}, mean square {square}");
+    }
 }
