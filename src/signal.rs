@@ -35,7 +35,8 @@ pub struct Signal {
     /// The multiplier that a treated user would have got, drawn or not: `multiplier` but in the control arm.
     pub treated_multiplier: f64,
     /// What `treated_multiplier` contains so that all multipliers of the goal together spend what would be spent
-    /// without them, 0.5 to 2; 1 where it does not apply. The goal's bounds come after it.
+    /// without them, 0.25 to 4: what makes multipliers 1 in the mean, and what follows spend, each 0.5 to 2. 1 where it
+    /// does not apply. The goal's bounds come after it.
     pub spend_factor: f64,
     /// How `multiplier` was drawn; `None` where it is the one that the probability asks for.
     pub explored: Option<Explored>,

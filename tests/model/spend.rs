@@ -60,7 +60,9 @@ pub fn check(reference: &Reference, engine: &Engine, of: usize, goal: &Id, code:
     }
     let is_known = sums.iter().all(|sum| sum.terms >= 16);
     assert!(report.ratio.is_none() || is_known, "told from too few people: {report:?}");
-    assert!((FACTOR_BOUNDS.0..=FACTOR_BOUNDS.1).contains(&report.factor), "{report:?}");
+    // What follows spend times what makes multipliers 1 in the mean, which has the same bounds.
+    let (least, most) = (FACTOR_BOUNDS.0 * FACTOR_BOUNDS.0, FACTOR_BOUNDS.1 * FACTOR_BOUNDS.1);
+    assert!((least..=most).contains(&report.factor), "{report:?}");
     if let (Some(ratio), Some((low, high))) = (report.ratio, report.interval) {
         assert!(0.0 < low && low <= ratio && ratio <= high && high.is_finite(), "{report:?}");
     }
