@@ -57,6 +57,12 @@ fn a_good_file_is_explained() {
         "weight tables about 32 MiB: 2 goals × 262,144 slots × 64 B",
         "arms          5 % control (multiplier always 1), 0 % holdout; salt 0",
         "listens       gRPC on 127.0.0.1:7610, HTTP on 127.0.0.1:7611; one worker a core, wall clock",
+        "answers       within 100ms, or less where the request says so, 1ms of it for the way back",
+        "connections   1,024 connections, each with 1,024 calls at a time; 1 MiB sent ahead on a call, 4 MiB on a \
+         connection",
+        "closes        connections silent for 30s that then do not answer within 10s; calls in progress 20s after a \
+         stop",
+        "snapshots     one every 5m; the latest 2 snapshots stay",
     ] {
         assert!(lines.contains(&expected), "{expected:?} is not a line of:\n{out}");
     }

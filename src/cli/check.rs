@@ -297,8 +297,27 @@ fn describe_server(server: &ServerConfig, out: &mut String) -> fmt::Result {
         out,
         "answers",
         format_args!(
-            "within {} unless the request says, {} of it for the way back",
+            "within {}, or less where the request says so, {} of it for the way back",
             server.deadline, server.deadline_overhead
+        ),
+    )?;
+    line(
+        out,
+        "connections",
+        format_args!(
+            "{}, each with {} at a time; {} sent ahead on a call, {} on a connection",
+            words::several(server.connections_max, "connection"),
+            words::several(server.streams_max, "call"),
+            words::bytes(server.stream_window),
+            words::bytes(server.connection_window)
+        ),
+    )?;
+    line(
+        out,
+        "closes",
+        format_args!(
+            "connections silent for {} that then do not answer within {}; calls in progress {} after a stop",
+            server.keepalive, server.keepalive_timeout, server.drain
         ),
     )?;
     line(
@@ -329,5 +348,7 @@ fn describe_storage(storage: &StorageConfig, out: &mut String) -> fmt::Result {
         Durability::Synced => "acknowledged events survive loss of power",
         Durability::Buffered => "a crash takes what was acknowledged in the latest second",
     };
-    line(out, "keeps", format_args!("its journal in {}; {survives}", storage.path.display()))
+    line(out, "keeps", format_args!("its journal in {}; {survives}", storage.path.display()))?;
+    let kept = words::several(storage.snapshots_kept, "snapshot");
+    line(out, "snapshots", format_args!("one every {}; the latest {kept} stay", storage.snapshot_interval))
 }

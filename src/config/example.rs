@@ -84,6 +84,7 @@ fn the_defaults_it_mentions_are_the_defaults() {
 fn it_shows_every_key() {
     let places = [
         "[server]",
+        "[storage]",
         "[learner]",
         "[arms]",
         "[multiplier]",

@@ -33,7 +33,7 @@ pub struct ServerConfig {
     pub connection_window: usize,
     /// Events that wait to be applied. At the bound `Track` is refused as a whole, and `TrackStream` stops reading.
     pub events_queue_max: usize,
-    /// Time for a score request that states none.
+    /// Longest time for a score request, and that of one which states none.
     pub deadline: Span,
     /// What the way to the bidder takes of its deadline: an answer later than deadline − overhead is neutral.
     pub deadline_overhead: Span,
