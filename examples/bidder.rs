@@ -12,10 +12,11 @@ use std::time::Duration;
 use inkling::pb::v1::event::Body;
 use inkling::pb::v1::event_service_client::EventServiceClient;
 use inkling::pb::v1::signal_service_client::SignalServiceClient;
-use inkling::pb::v1::{Action, Click, ContextEntry, Event, Impression, Money, OpportunityRef, ScoreRequest, Target};
-use inkling::pb::v1::{TargetResult, TrackRequest, click, impression};
-use tonic::Request;
+use inkling::pb::v1::{Action, Click, ContextEntry, Event, GhostImpression, Impression, Money, OpportunityRef};
+use inkling::pb::v1::{ScoreRequest, Signal, SuppressReason, Target, TargetResult, TrackRequest, TrackResponse};
+use inkling::pb::v1::{click, ghost_impression, impression};
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
 
 type Fault = Box<dyn std::error::Error>;
 
@@ -23,19 +24,22 @@ type Fault = Box<dyn std::error::Error>;
 const ADVERTISER: &str = "acme";
 /// What a bid may wait for its multiplier, there and back. Later than that the bid goes out without one.
 const BID_TIMEOUT: Duration = Duration::from_millis(20);
-/// What the service may take of it: the rest is for the way.
-const TMAX_MS: u32 = 15;
-/// Events are in no hurry: they are sent again until they are acknowledged.
+/// What of it is for the way; the rest the service may take.
+const WAY: Duration = Duration::from_millis(5);
+/// Events are in no hurry: a call that fails is made again, so many times in all, with pauses that double. One that is
+/// still not acknowledged then goes into a queue of your own.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
+const EVENT_TRIES: u32 = 6;
+const EVENT_PAUSE: Duration = Duration::from_millis(100);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Fault> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7610".to_owned());
-    run(&address, "u-81", "auction-1").await
+    run(&address, "u-81", "auction-1", BID_TIMEOUT).await
 }
 
 /// Plays one user from the first product view to the purchase, and says what the service answers.
-pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fault> {
+pub async fn run(address: &str, user: &str, opportunity: &str, timeout: Duration) -> Result<(), Fault> {
     // One connection serves any number of calls at a time: clone the channel, do not connect again. It connects with
     // the first call, and again by itself when the service was away. Each call has a deadline of its own.
     let endpoint =
@@ -48,7 +52,7 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
     track(&channel, events.collect()).await?;
 
     // 2. Ask, for each bid request. One target here; a request takes up to 200.
-    let (multiplier, result) = multiplier_or_one(&channel, user, opportunity).await;
+    let (multiplier, result) = multiplier_or_one(&channel, user, opportunity, timeout).await;
     println!("bid × {multiplier:.2}");
     for signal in result.iter().flat_map(|result| &result.signals) {
         println!(
@@ -61,9 +65,15 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
         signal.reasons.iter().for_each(|reason| println!("  {}", reason.words));
     }
 
-    // 3. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other
-    //    id, and a second one is recognised. Where no answer came in time there is no token: name the opportunity.
+    // 3. Where the answer says so, there is no bid, and nothing was shown: the way ends here.
+    let suppressed = result.iter().flat_map(|result| &result.signals).find(|signal| signal.suppress).cloned();
     let token = result.map(|result| result.token).filter(|token| !token.is_empty());
+    if let Some(signal) = suppressed {
+        return pass(&channel, &signal, token, (user, opportunity)).await;
+    }
+
+    // 4. The bid was won and the ad rendered: return the token, which holds what was scored. The notice needs no other
+    //    id, and a second one is recognised. Where no answer came in time there is no token: name the opportunity.
     let of = match &token {
         Some(token) => impression::Of::Token(token.clone()),
         None => impression::Of::Opportunity(named(user, opportunity)),
@@ -74,14 +84,33 @@ pub async fn run(address: &str, user: &str, opportunity: &str) -> Result<(), Fau
         Some(token) => click::Of::Token(token),
         None => click::Of::Opportunity(named(user, opportunity)),
     };
-    track(&channel, vec![happened(Body::Click(Click { of: Some(of) }))]).await?;
+    let event_id = format!("{opportunity}-click");
+    track(&channel, vec![Event { event_id, ..happened(Body::Click(Click { of: Some(of) })) }]).await?;
 
-    // 4. The purchase is the goal's converting action: it is learned from, with everything that led to it.
+    // 5. The purchase is the goal's converting action: it is learned from, with everything that led to it.
     let mut purchase = action(user, "purchase", &format!("order-{opportunity}"));
     if let Some(Body::Action(action)) = &mut purchase.body {
         action.value = Some(Money { micros: 39_900_000, currency: "USD".to_owned() });
     }
     track(&channel, vec![purchase]).await
+}
+
+/// Does not bid. Of who is held out, to measure what ads add, it tells what would have been shown: send that only where
+/// the bid, at this multiplier, would have won.
+async fn pass(
+    channel: &Channel,
+    signal: &Signal,
+    token: Option<String>,
+    (user, opportunity): (&str, &str),
+) -> Result<(), Fault> {
+    if signal.suppress_reason() != SuppressReason::Holdout {
+        return Ok(());
+    }
+    let of = match token {
+        Some(token) => ghost_impression::Of::Token(token),
+        None => ghost_impression::Of::Opportunity(named(user, opportunity)),
+    };
+    track(channel, vec![happened(Body::GhostImpression(GhostImpression { of: Some(of) }))]).await
 }
 
 /// An action with an id of its own, so that it can be sent again when an answer was lost.
@@ -114,11 +143,9 @@ fn named(user: &str, opportunity: &str) -> OpportunityRef {
 }
 
 /// Sends events. A refused one keeps no other out, and its reason comes back in words: it is told, and stays refused
-/// however often it is sent. A call that fails is to be sent again: with their ids, events count once.
+/// however often it is sent.
 async fn track(channel: &Channel, events: Vec<Event>) -> Result<(), Fault> {
-    let mut request = Request::new(TrackRequest { events });
-    request.set_timeout(EVENT_TIMEOUT);
-    let answer = EventServiceClient::new(channel.clone()).track(request).await?.into_inner();
+    let answer = acknowledged(channel, TrackRequest { events }).await?;
     println!("{} accepted, {} known already, {} refused", answer.accepted, answer.duplicate, answer.rejected);
     for result in &answer.results {
         if let Some(rejection) = &result.rejection {
@@ -128,10 +155,37 @@ async fn track(channel: &Channel, events: Vec<Event>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Sends events until they are acknowledged: again while the service is away or has no room. With their ids, events
+/// count once, whether or not the call that failed had reached it.
+async fn acknowledged(channel: &Channel, events: TrackRequest) -> Result<TrackResponse, Status> {
+    let mut pause = EVENT_PAUSE;
+    for _ in 1..EVENT_TRIES {
+        match send(channel, events.clone()).await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            answer => return answer,
+        }
+    }
+    send(channel, events).await
+}
+
+async fn send(channel: &Channel, events: TrackRequest) -> Result<TrackResponse, Status> {
+    let mut request = Request::new(events);
+    request.set_timeout(EVENT_TIMEOUT);
+    EventServiceClient::new(channel.clone()).track(request).await.map(tonic::Response::into_inner)
+}
+
 /// The factor on the bid, and the answer it comes from. Whatever goes wrong (no connection, no answer in time, a
 /// refusal), the factor is 1: the bid goes out as it would without Inkling. A bid is never asked about twice.
-async fn multiplier_or_one(channel: &Channel, user: &str, opportunity: &str) -> (f64, Option<TargetResult>) {
-    match score(channel, user, opportunity).await {
+async fn multiplier_or_one(
+    channel: &Channel,
+    user: &str,
+    opportunity: &str,
+    timeout: Duration,
+) -> (f64, Option<TargetResult>) {
+    match score(channel, user, opportunity, timeout).await {
         Ok(result) => {
             let multiplier = result.signals.first().map_or(1.0, |signal| signal.multiplier);
             (multiplier, Some(result))
@@ -144,7 +198,7 @@ async fn multiplier_or_one(channel: &Channel, user: &str, opportunity: &str) -> 
 }
 
 /// Asks what an impression for this user is worth.
-async fn score(channel: &Channel, user: &str, opportunity: &str) -> Result<TargetResult, Fault> {
+async fn score(channel: &Channel, user: &str, opportunity: &str, timeout: Duration) -> Result<TargetResult, Fault> {
     let mut request = Request::new(ScoreRequest {
         opportunity_id: opportunity.to_owned(),
         users: vec![user.to_owned()],
@@ -157,10 +211,10 @@ async fn score(channel: &Channel, user: &str, opportunity: &str) -> Result<Targe
         }],
         reasons_max: 3,
         words: true,
-        tmax_ms: TMAX_MS,
+        tmax_ms: timeout.saturating_sub(WAY).as_millis() as u32,
         ..ScoreRequest::default()
     });
-    request.set_timeout(BID_TIMEOUT);
+    request.set_timeout(timeout);
     let answer = SignalServiceClient::new(channel.clone()).score(request).await?.into_inner();
     // A request that cannot be answered is no error of the call.
     if let Some(rejection) = answer.rejection {

@@ -8,6 +8,7 @@ The messages are made from proto/ while it runs. In production generate them onc
 """
 
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -19,8 +20,11 @@ signal_pb, signal_grpc = grpc.protos_and_services("inkling/v1/signal.proto")
 
 # Seconds that a bid may wait for its multiplier, there and back. Later than that the bid goes out without one.
 BID_TIMEOUT = 0.02
-# Events are in no hurry: they are sent again until they are acknowledged.
+# Events are in no hurry: a call that fails is made again, so many times in all, with pauses that double. One that is
+# still not acknowledged then goes into a queue of your own.
 EVENT_TIMEOUT = 5
+EVENT_TRIES = 6
+EVENT_PAUSE = 0.1
 
 
 def action(user, name, event_id, **more):
@@ -30,12 +34,27 @@ def action(user, name, event_id, **more):
 
 
 def track(events, *what):
-    """Sends events. A refused one keeps no other out and stays refused; a call that fails is to be sent again."""
-    answer = events.Track(event_pb.TrackRequest(events=what), timeout=EVENT_TIMEOUT)
+    """Sends events. A refused one keeps no other out and stays refused."""
+    answer = acknowledged(events, event_pb.TrackRequest(events=what))
     print(f"{answer.accepted} accepted, {answer.duplicate} known already, {answer.rejected} refused")
     for result in answer.results:
         if result.HasField("rejection"):
             print(f"event {result.index}: {result.rejection.code}: {result.rejection.message}", file=sys.stderr)
+
+
+def acknowledged(events, request):
+    """Sends events until they are acknowledged: again while the service is away or has no room. With their ids, events
+    count once, whether or not the call that failed had reached it."""
+    pause = EVENT_PAUSE
+    for tries_left in reversed(range(EVENT_TRIES)):
+        try:
+            return events.Track(request, timeout=EVENT_TIMEOUT)
+        except grpc.RpcError as error:
+            again = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+            if not again or not tries_left:
+                raise
+        time.sleep(pause)
+        pause *= 2
 
 
 def multiplier_or_one(signals, request, timeout):
@@ -81,7 +100,8 @@ def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2", timeout
         multiplier, result = multiplier_or_one(signals, request, float(timeout))
         print(f"bid × {multiplier:.2f}")
         for signal in result.signals if result else []:
-            print(f"{signal.goal}: bid × {signal.multiplier:.2f} (p {signal.p_conversion:.4f})")
+            suppressed = ", do not bid at all" if signal.suppress else ""
+            print(f"{signal.goal}: bid × {signal.multiplier:.2f} (p {signal.p_conversion:.4f}){suppressed}")
             for reason in signal.reasons:
                 print(f"  {reason.words}")
 
@@ -90,9 +110,16 @@ def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2", timeout
             of = dict(token=result.token)
         else:
             of = dict(opportunity=dict(advertiser="acme", opportunity_id=opportunity, user=user, goals=["purchase"]))
+        suppressed = next((signal for signal in result.signals if signal.suppress), None) if result else None
+        if suppressed:
+            # No bid, and nothing shown. Of who is held out, to measure what ads add, tell what would have been: send that
+            # only where the bid, at this multiplier, would have won.
+            if suppressed.suppress_reason == signal_pb.SUPPRESS_REASON_HOLDOUT:
+                track(events, event_pb.Event(ghost_impression=of))
+            return
         cost = dict(micros=1_200, currency="USD")
         track(events, event_pb.Event(impression=dict(cost=cost, **of)))
-        track(events, event_pb.Event(click=of))
+        track(events, event_pb.Event(event_id=f"{opportunity}-click", click=of))
         value = dict(micros=39_900_000, currency="USD")
         track(events, action(user, "purchase", f"order-{opportunity}", value=value))
 
