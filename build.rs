@@ -1,7 +1,7 @@
 //! Compiles the protocol buffers with a compiler written in Rust, so that building needs no `protoc`.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 use prost::Message;
@@ -32,9 +32,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The `.proto` files of a directory, sorted, so that the output does not depend on the file system.
 fn protos(directory: &str) -> std::io::Result<Vec<PathBuf>> {
-    if !Path::new(directory).is_dir() {
-        return Ok(Vec::new());
-    }
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -3,7 +3,8 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use inkling::hash;
 use inkling::market::draws::Draws;
 use inkling::market::driven::{BaseBid, settings_of};
@@ -28,22 +29,31 @@ fn auctions(count: u64) -> Vec<Auction> {
     (0..count).map(auction).collect()
 }
 
+/// Plays the auctions by a rule, again and again, each time with a new bidder.
+fn bench<B: Bidder>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    auctions: &[Auction],
+    rule: Rule,
+    bidder: impl Fn() -> B,
+) {
+    group.bench_function(name, |bencher| bencher.iter(|| rule.replay(black_box(auctions), &mut bidder()).total()));
+}
+
 fn policies(criterion: &mut Criterion) {
     let many = auctions(200_000);
     let mut group = criterion.benchmark_group("auctions");
     let episodes = Rule::Episodes { length: 1_000, budget: 10_000, bid_max: BID_MAX };
     let linear = Linear { bid: 60.0, mean: MEAN };
     group.throughput(Throughput::Elements(many.len() as u64));
-    let mut bench = |name: &str, rule: Rule, bidder: &dyn Fn() -> Box<dyn Bidder>| {
-        group.bench_function(name, |bencher| bencher.iter(|| rule.replay(black_box(&many), &mut bidder()).total()));
-    };
-    bench("constant", episodes, &|| Box::new(Constant { bid: 60.0, draws: Draws(1) }));
-    bench("random", episodes, &|| Box::new(Random { most: 120.0, draws: Draws(1) }));
-    bench("linear", episodes, &|| Box::new(linear));
-    bench("linear, until spent", Rule::UntilSpent { budget: u64::MAX, block: 1_000 }, &|| Box::new(linear));
-    bench("truthful", episodes, &|| Box::new(Truthful { value: 60.0 }));
-    bench("ortb", episodes, &|| Box::new(Ortb::through(60.0, linear)));
-    bench("paced", episodes, &|| Box::new(Paced::new(10.0, linear, BID_MAX, 1_000)));
+    bench(&mut group, "constant", &many, episodes, || Constant { bid: 60.0, draws: Draws(1) });
+    bench(&mut group, "random", &many, episodes, || Random { most: 120.0, draws: Draws(1) });
+    bench(&mut group, "linear", &many, episodes, || linear);
+    let until_spent = Rule::UntilSpent { budget: u64::MAX, block: 1_000 };
+    bench(&mut group, "linear, until spent", &many, until_spent, || linear);
+    bench(&mut group, "truthful", &many, episodes, || Truthful { value: 60.0 });
+    bench(&mut group, "ortb", &many, episodes, || Ortb::through(60.0, linear));
+    bench(&mut group, "paced", &many, episodes, || Paced::new(10.0, linear, BID_MAX, 1_000));
     group.finish();
     let few = &many[..20_000];
     let mut group = criterion.benchmark_group("auctions with the engine");

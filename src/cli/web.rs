@@ -1,6 +1,8 @@
 //! Where a report goes.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -32,11 +34,7 @@ pub fn write(file: &Path, page: &str) -> anyhow::Result<()> {
     let place = || format!("{}: cannot be written", file.display());
     let mut temporary = temporary(file)?;
     temporary.write_all(page.as_bytes()).with_context(place)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are for their owner alone; a report is for others too.
-        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(place)?;
-    }
+    // Temporary files are for their owner alone; a report is for others too.
+    temporary.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(place)?;
     temporary.persist(file).map(drop).map_err(|error| error.error).with_context(place)
 }

@@ -29,8 +29,6 @@ pub struct Landscape {
     prices: Vec<u32>,
     /// Auctions at most as dear as each of the prices.
     auctions: Vec<u64>,
-    /// What these cost together, in the file's unit.
-    costs: Vec<u64>,
     /// Micros in one unit of the file.
     unit: i64,
 }
@@ -129,14 +127,12 @@ impl Landscape {
     /// The landscape of so many auctions at each price, a unit being so many micros. `None` where there are none.
     pub fn of(counts: impl IntoIterator<Item = (u32, u64)>, unit: i64) -> Option<Landscape> {
         let sorted: BTreeMap<u32, u64> = counts.into_iter().filter(|(_, auctions)| *auctions > 0).collect();
-        let mut landscape = Landscape { prices: Vec::new(), auctions: Vec::new(), costs: Vec::new(), unit };
-        let (mut auctions, mut cost) = (0, 0);
+        let mut landscape = Landscape { prices: Vec::new(), auctions: Vec::new(), unit };
+        let mut auctions = 0;
         for (price, count) in sorted {
             auctions += count;
-            cost += u64::from(price) * count;
             landscape.prices.push(price);
             landscape.auctions.push(auctions);
-            landscape.costs.push(cost);
         }
         (auctions > 0).then_some(landscape)
     }
@@ -174,26 +170,6 @@ impl Landscape {
         self.up_to(bid).map_or(0.0, |place| self.auctions[place] as f64 / self.total() as f64)
     }
 
-    /// Mean price of an impression that a bid wins under second price, in the file's unit per mille; 0 where it wins
-    /// nothing.
-    pub fn mean_cost_below(&self, bid: u32) -> f64 {
-        self.up_to(bid).map_or(0.0, |place| self.costs[place] as f64 / self.auctions[place] as f64)
-    }
-
-    /// The bid that gains most under first price where an impression is worth `value`, in the file's unit per mille:
-    /// the largest (value − b) × win rate of b. The least of equal ones; 0 where every impression costs more.
-    pub fn best_first_price_bid(&self, value: f64) -> u32 {
-        // Between two prices a bid wins as much as at the lower one and pays more.
-        let mut best = (0.0, 0);
-        for (price, auctions) in self.prices.iter().zip(&self.auctions) {
-            let gain = (value - f64::from(*price)) * *auctions as f64;
-            if gain > best.0 {
-                best = (gain, *price);
-            }
-        }
-        best.1
-    }
-
     /// Place of the dearest price that a bid wins.
     fn up_to(&self, bid: u32) -> Option<usize> {
         self.prices.partition_point(|price| *price <= bid).checked_sub(1)
@@ -216,11 +192,9 @@ mod tests {
         let one = read(TABLE, Some("1")).unwrap();
         assert_eq!((one.total(), one.prices()), (4, &[10, 20][..]));
         assert_eq!([9, 10, 19, 20].map(|bid| one.win_rate(bid)), [0.0, 0.75, 0.75, 1.0]);
-        assert_eq!([9, 10, 20].map(|bid| one.mean_cost_below(bid)), [0.0, 10.0, 12.5]);
         assert_eq!([0.0, 0.74, 0.75, 1.0].map(|u| one.quantile(u)), [10, 10, 20, 20]);
         assert_eq!(one.cost_micros(300), Micros(3_000));
         assert_eq!(read(TABLE, None).unwrap().total(), 10);
-        assert_eq!([5.0, 12.0, 60.0].map(|value| one.best_first_price_bid(value)), [0, 10, 20]);
     }
 
     #[test]
@@ -246,20 +220,14 @@ mod tests {
             mut prices in proptest::collection::vec(0u32..40, 1..60),
             bid in 0u32..45,
             u in 0.0f64..1.0,
-            value in 0.0f64..60.0,
         ) {
             prices.sort_unstable();
             let mut counts = BTreeMap::new();
             prices.iter().for_each(|price| *counts.entry(*price).or_insert(0) += 1);
             let landscape = Landscape::of(counts, 1).unwrap();
-            let won: Vec<f64> = prices.iter().filter(|price| **price <= bid).map(|price| f64::from(*price)).collect();
-            prop_assert_eq!(landscape.win_rate(bid), won.len() as f64 / prices.len() as f64);
-            let mean = if won.is_empty() { 0.0 } else { won.iter().sum::<f64>() / won.len() as f64 };
-            prop_assert_eq!(landscape.mean_cost_below(bid), mean);
+            let won = prices.iter().filter(|price| **price <= bid).count();
+            prop_assert_eq!(landscape.win_rate(bid), won as f64 / prices.len() as f64);
             prop_assert_eq!(landscape.quantile(u), prices[(u * prices.len() as f64) as usize]);
-            let gain = |bid: u32| (value - f64::from(bid)) * landscape.win_rate(bid);
-            let best = landscape.best_first_price_bid(value);
-            prop_assert!((0..=60).all(|other| gain(other) <= gain(best) + 1e-9));
         }
     }
 }

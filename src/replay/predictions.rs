@@ -1,7 +1,8 @@
 //! What was predicted and what came of it: one entry for each opportunity, and the file that holds them all.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Seek};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -156,12 +157,8 @@ fn rows(path: &Path, names: csv::Writer<File>, selection: &Selection<'_>) -> Res
         writer.write_record(row)?;
     }
     let file = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are for their owner alone; predictions are for others too.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
+    // Temporary files are for their owner alone; predictions are for others too.
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

@@ -92,7 +92,9 @@ fn nine_campaigns_have_a_landscape() {
         let draws = 20_000;
         let mean =
             (0..draws).map(|n| f64::from(landscape.quantile((f64::from(n) + 0.5) / f64::from(draws)))).sum::<f64>();
-        let expected = landscape.mean_cost_below(300);
+        let share =
+            |price: u32| landscape.win_rate(price) - price.checked_sub(1).map_or(0.0, |less| landscape.win_rate(less));
+        let expected = landscape.prices().iter().map(|price| f64::from(*price) * share(*price)).sum::<f64>();
         assert!((mean / f64::from(draws) / expected - 1.0).abs() < 0.001, "{campaign}: {mean} {expected}");
         assert_eq!(landscape.win_rate(300), 1.0);
     }

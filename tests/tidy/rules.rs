@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 9] = [
     &["learn"],
     &["engine"],
     &["record", "journal", "journey", "config", "insight"],
-    &["token", "identity", "snapshot", "ingest", "openrtb", "privacy", "report"],
+    &["token", "identity", "snapshot", "report"],
     &["replay", "storage"],
     &["server", "market"],
     &["cli", "demo", "main"],

@@ -34,16 +34,6 @@ pub trait Bidder {
     fn feedback(&mut self, _offer: &Offer, _won: Option<Won>) {}
 }
 
-impl Bidder for Box<dyn Bidder> {
-    fn bid(&mut self, offer: &Offer) -> u32 {
-        (**self).bid(offer)
-    }
-
-    fn feedback(&mut self, offer: &Offer, won: Option<Won>) {
-        (**self).feedback(offer, won);
-    }
-}
-
 /// A policy's own draw for an auction.
 fn whim(draws: Draws, number: u64) -> f64 {
     draws.uniform(Purpose::Whim, number, 0)
