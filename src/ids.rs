@@ -97,7 +97,8 @@ pub struct UserKey(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpportunityKey(pub u64);
 
-/// 32-bit hash of an item or a category. Compared only within one user's history. Made by [`crate::hash::item_key`].
+/// 32-bit hash of an item or a category. Compared within one user's history only, and else a feature: two names that
+/// share one are hardly ever met together. Made by [`crate::hash::item_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemKey(pub u32);
 

@@ -18,7 +18,7 @@ use crate::units::Timestamp;
 /// Number of a conversion, in the order of arrival.
 pub(super) type ConversionId = u64;
 
-/// Hash of an advertiser and the sender's own id of a conversion.
+/// Hash of an advertiser, a goal and the sender's own id of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ConversionKey(pub u64);
 

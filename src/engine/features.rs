@@ -21,7 +21,8 @@ use crate::signal::{RECENCY_BOUNDS_S, Scope};
 use crate::stats::decay::HalfLife;
 use crate::units::{Tick, Timestamp};
 
-/// Context entries that are looked at, the first ones: so a long context leaves 33 of the 64 features to the person.
+/// Context entries that are looked at, the first ones: so a long context leaves 41 of the 64 features to the person,
+/// their segments included.
 pub const CONTEXT_USED_MAX: usize = 12;
 /// Numbers that are looked at, the first ones.
 pub const NUMBERS_USED_MAX: usize = 6;
@@ -29,7 +30,7 @@ pub const NUMBERS_USED_MAX: usize = 6;
 pub const SEGMENTS_USED_MAX: usize = 8;
 /// Numbers that are crossed with what the person did last.
 const NUMBERS_CROSSED_MAX: usize = 3;
-/// Greatest bucket of a count: 128 and more.
+/// Greatest bucket of a count: 127 and more.
 const COUNT_BUCKET_MAX: u8 = 7;
 
 /// The features of one opportunity, with what each of them means.

@@ -1,8 +1,8 @@
 //! The engine: state as a fold over records, and scores that only read it.
 //!
 //! [`Engine::apply`] is the only way state changes, and [`Engine`] is not `Clone`: there is one writer. [`Scorer`]s are
-//! its readers, as many as wanted. They see profiles and weights as they change, and everything else (settings,
-//! intercepts, baselines, readiness) as of the last [`Engine::publish`].
+//! its readers, as many as wanted. They see profiles, weights, linked ids and the quarantine as they change, and
+//! everything else (settings, intercepts, baselines, readiness) as of the last [`Engine::publish`].
 //!
 //! *Invariants.* No I/O, no clock, no chance: time comes with the record or the request. Equal records in equal order
 //! give equal state, whatever the frames they came in, the readers beside them, and the machine. The order of hash maps

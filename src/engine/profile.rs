@@ -24,7 +24,7 @@ const OCCURRENCES_MAX: usize = crate::settings::WINDOWED_COUNT_MAX as usize;
 /// Made to be worked on; how it is kept says `packed.rs`. Lists have room for what most people do.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
-    /// First and latest action.
+    /// Earliest action.
     pub first_acted: Tick,
     /// Latest action.
     pub last_acted: Tick,

@@ -241,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// All ids of a person, the oldest's group; the id alone when it is not linked.
+    /// All ids of a person, the smallest first; the id alone when it is not linked.
     pub fn linked_ids(&self, user: UserKey) -> Vec<UserKey> {
         self.people.members(self.people.root(user))
     }

@@ -51,7 +51,7 @@ pub struct Tally {
     pub clicks_quarantined: u64,
     /// Their conversions, and those that came too soon.
     pub conversions_quarantined: u64,
-    /// Acts of people who could not be watched, or held, because there are too many of them.
+    /// Acts of people who could not be held in quarantine, because there are too many in it.
     pub unguarded: u64,
     /// Acts that ended in a sequence of two or three which is not looked after because there are too many.
     pub paths_untracked: u64,

@@ -288,7 +288,7 @@ pub fn actions(engine: &Engine, goal: GoalCode) -> Vec<ActionEffect> {
     funnel.actions.into_iter().filter_map(effect).collect()
 }
 
-/// How many did what; `None` for a code that is not in force.
+/// How many did what; `None` for a code that was never given.
 pub fn funnel(engine: &Engine, advertiser: AdvertiserCode) -> Option<Funnel> {
     let audience = engine.audience(advertiser, None)?;
     let mut actions = action_reports(engine, advertiser, &audience);

@@ -1,8 +1,7 @@
 //! The chain of intent: how people come to buy, and how much of it can be known.
 //!
-//! A person is in one of a few states of intent, or has decided and waits to buy. Intent is forgotten at random
-//! times, when
-//! it is drawn anew; a visit can lift it by one state or end in the decision to buy; the purchase follows after a
+//! A person is in one of a few states of intent, or has decided and waits to buy. Intent is forgotten at random times,
+//! when it is drawn anew; a visit can lift it by one state or end in the decision to buy; the purchase follows after a
 //! delay that is a mixture of exponentials, so each part of the mixture is a state as well. All of it is one Markov
 //! chain in continuous time: the probability of a purchase within a window is an exact function of the state, and
 //! someone who sees the visits only can still weigh all states exactly (the forward filter of hidden Markov chains).

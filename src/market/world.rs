@@ -276,7 +276,7 @@ impl<'a> World<'a> {
                 let on_second = self.draws.uniform(Purpose::Device, person, number << 8 | 1) < 0.5;
                 let device = u8::from(shopper.has_second && on_second);
                 if device == 1 && shopper.links && !self.minds[moment.person as usize].linked {
-                    // The login comes with the visit; of two things at one time the earlier pushed comes first.
+                    // The login comes with the visit: the same moment is gone through again, for the visit.
                     self.minds[moment.person as usize].linked = true;
                     self.next_moment -= 1;
                     return Some(Next::Happened(moment.at_ms, Happening::Link { person: moment.person }));

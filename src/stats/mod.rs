@@ -1,7 +1,7 @@
 //! Counts that fade, distinct counts, and rates and lifts that are sure of themselves only as far as they may be.
 //!
-//! *Invariants.* Knows numbers and ticks; no users, goals, events or settings. Reading at a later tick projects, and
-//! never changes.
+//! *Invariants.* Knows numbers, ticks and hashes of whom it counts; no goals, events or settings. Reading at a later
+//! tick projects, and never changes.
 
 pub mod beta;
 pub mod decay;
