@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use super::bytes::{Bytes, Read, Reader};
-use super::combine::Objective;
 use super::kept::Kept;
 use super::names::Names;
 use super::segments::Membership;
@@ -68,7 +67,8 @@ pub(super) struct AdvertiserInForce {
 pub(super) struct CampaignInForce {
     /// Goals it bids for.
     pub goals: Vec<GoalCode>,
-    pub objective: Objective,
+    /// Those that it weighs against each other, with their weights, in the order of its goals; empty for none.
+    pub objective: Vec<(GoalCode, f64)>,
 }
 
 /// What the settings say of an action.

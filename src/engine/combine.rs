@@ -1,9 +1,8 @@
 //! One factor for a campaign that is after several goals.
 
 use super::exploration::Draw;
-use super::multiplier::factor;
+use super::multiplier::{Factors, LnRatio, factor};
 use crate::exposure::Arm;
-use crate::ids::GoalCode;
 use crate::math;
 use crate::settings::Multiplier;
 use crate::signal::{Combined, NEUTRAL, Neutral, Part, Signal, Suppression};
@@ -65,7 +64,8 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     };
     let doubt = sum(&doubt);
     let neutral = goals.iter().all(|goal| goal.neutral().is_some()).then_some(lead.neutral()).flatten();
-    let ln_ratio = math::ln(worth) - math::ln(baseline);
+    let ratio = LnRatio { mean: math::ln(worth) - math::ln(baseline), variance: doubt * doubt };
+    let factors = Factors { weight, spend: lead.signal.spend_factor };
     let part = |goal: &Scored<'_>| Part {
         goal: goal.signal.goal,
         weight: goal.weight,
@@ -76,7 +76,7 @@ pub(super) fn combine(goals: &[Scored<'_>], weight: f64) -> Option<Combined> {
     };
     let (treated_multiplier, explored) = match neutral {
         Some(_) => (NEUTRAL, None),
-        None => factor(lead.settings, (ln_ratio, doubt * doubt), (weight, lead.signal.spend_factor), lead.doubt.draw),
+        None => factor(lead.settings, ratio, factors, lead.doubt.draw),
     };
     let is_control = lead.signal.arm == Arm::Control;
     Some(Combined {
@@ -100,13 +100,13 @@ fn suppression(goals: &[Scored<'_>]) -> Option<Suppression> {
     all.and_then(|all| all.into_iter().max())
 }
 
-/// The goals of an objective with their weights, in the order of the campaign's goals; empty for none.
-pub(super) type Objective = Vec<(GoalCode, f64)>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::multiplier::{Base, multiplier};
+    use crate::ids::GoalCode;
+
+    const ALONE: Factors = Factors { weight: 1.0, spend: 1.0 };
     use crate::signal::Readiness;
     use crate::units::Micros;
     use proptest::prelude::*;
@@ -230,7 +230,7 @@ mod tests {
             weight in 0.001f64..1_000.0,
         ) {
             let settings = Multiplier::default();
-            let (own, _) = multiplier(&settings, p, Base { p: base, variance, doubted }, (1.0, 1.0), None);
+            let (own, _) = multiplier(&settings, p, Base { p: base, variance, doubted }, ALONE, None);
             let signal = signal(0, p, base, None);
             let doubt = Doubt { doubted, ..unexplored(variance) };
             let scored = Scored { signal: &signal, doubt, weight, settings: &settings };
@@ -245,7 +245,7 @@ mod tests {
             let settings = Multiplier { min: 0.01, max: 10.0, ..Multiplier::default() };
             let sure: Vec<_> = goals.iter().map(|(p, base, _, weight)| (*p, *base, 0.0, *weight)).collect();
             let own = sure.iter().map(|(p, base, ..)| {
-                multiplier(&settings, *p, Base { p: *base, variance: 0.0, doubted: 0.0 }, (1.0, 1.0), None).0
+                multiplier(&settings, *p, Base { p: *base, variance: 0.0, doubted: 0.0 }, ALONE, None).0
             });
             let (least, most) = own.fold((f64::MAX, 0.0f64), |(low, high), one| (low.min(one), high.max(one)));
             let certain = combined(&sure, &settings);

@@ -143,17 +143,16 @@ impl Engine {
         }
     }
 
-    /// Whether a new conversion came sooner after an impression than a person's does; then whose it is, where known.
-    /// One that is known before the impression it came too soon after only does not join that.
-    pub(super) fn came_too_soon(&self, conversion: &Conversion) -> Option<Option<UserKey>> {
+    /// The impression after which a new conversion came sooner than a person's does. One that is known before the
+    /// impression it came too soon after only does not join that.
+    pub(super) fn shown_too_soon(&self, conversion: &Conversion) -> Option<&Impression> {
         let setting = &self.catalog.goal_in_force(conversion.goal)?.setting;
         if setting.conversion_delay_min == Span::ZERO {
             return None;
         }
         let impressions = self.impressions_about(conversion);
         let mut impressions = impressions.iter().filter_map(|id| self.impressions.get(*id));
-        let shown = impressions.find(|impression| conversion.came_too_soon(impression, setting))?;
-        Some(conversion.user.or(shown.user))
+        impressions.find(|impression| conversion.came_too_soon(impression, setting))
     }
 
     /// Joins whatever of one user and goal belongs together and is not joined yet: after two ids were linked.

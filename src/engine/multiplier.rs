@@ -45,6 +45,22 @@ pub(super) struct Base {
     pub doubted: f64,
 }
 
+/// The factors of a multiplier beside ρ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Factors {
+    /// The product of the weights of the person's segments.
+    pub weight: f64,
+    /// What keeps the goal's spend.
+    pub spend: f64,
+}
+
+/// ln ρ as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct LnRatio {
+    pub mean: f64,
+    pub variance: f64,
+}
+
 /// The factor on the value of an impression: ρ^exponent with ρ = p ÷ base, its logarithm shrunk as far as ρ is
 /// uncertain, times the segments' weights and the goal's spend factor, within the goal's bounds.
 ///
@@ -59,25 +75,25 @@ pub(super) fn multiplier(
     settings: &Multiplier,
     p: f64,
     base: Base,
-    (weight, spend_factor): (f64, f64),
+    factors: Factors,
     draw: Option<Draw>,
 ) -> (f64, Option<Explored>) {
-    let spread = (1.0 - p) * (1.0 - p) * base.variance;
-    factor(settings, (math::ln(p / base.p) - base.doubted, spread), (weight, spend_factor), draw)
+    let variance = (1.0 - p) * (1.0 - p) * base.variance;
+    factor(settings, LnRatio { mean: math::ln(p / base.p) - base.doubted, variance }, factors, draw)
 }
 
-/// The same of a logarithm and its variance.
+/// The same of ln ρ.
 pub(super) fn factor(
     settings: &Multiplier,
-    (ln_ratio, spread): (f64, f64),
-    (weight, spend_factor): (f64, f64),
+    ratio: LnRatio,
+    factors: Factors,
     draw: Option<Draw>,
 ) -> (f64, Option<Explored>) {
-    let shrink = settings.prior_variance / (settings.prior_variance + spread);
-    let weight = weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
-    let mean = math::exp(settings.exponent * ln_ratio * shrink) * weight * spend_factor;
+    let shrink = settings.prior_variance / (settings.prior_variance + ratio.variance);
+    let weight = factors.weight.clamp(WEIGHT_BOUNDS.0, WEIGHT_BOUNDS.1);
+    let mean = math::exp(settings.exponent * ratio.mean * shrink) * weight * factors.spend;
     let drawn = draw.and_then(|draw| {
-        let deviation = settings.exponent * (spread * shrink).sqrt();
+        let deviation = settings.exponent * (ratio.variance * shrink).sqrt();
         let drawn = (deviation > 0.0).then(|| draw.around(mean, deviation));
         drawn.filter(|(factor, told)| factor.is_finite() && told.ln_mean.is_finite())
     });
@@ -98,14 +114,14 @@ mod tests {
     fn bids_in_proportion_where_certain_and_not_at_all_where_not() {
         let settings = Multiplier { prior_variance: 1.0, ..Multiplier::default() };
         let check = |p, variance, weight| {
-            multiplier(&settings, p, Base { p: 0.01, variance, doubted: 0.0 }, (weight, 1.0), None).0
+            multiplier(&settings, p, Base { p: 0.01, variance, doubted: 0.0 }, Factors { weight, spend: 1.0 }, None).0
         };
         assert!((check(0.02, 0.0, 1.0) - 2.0).abs() < 1e-9);
         assert!((check(0.01, 0.0, 1.0) - 1.0).abs() < 1e-9);
         assert!((check(0.02, 1e9, 1.0) - 1.0).abs() < 1e-6);
         assert!((check(0.01, 0.0, 1.5) - 1.5).abs() < 1e-9);
         let sure = Base { p: 0.01, variance: 0.0, doubted: 0.0 };
-        let (controlled, _) = multiplier(&settings, 0.02, sure, (1.0, 0.9), None);
+        let (controlled, _) = multiplier(&settings, 0.02, sure, Factors { weight: 1.0, spend: 0.9 }, None);
         assert!((controlled - 1.8).abs() < 1e-9);
         assert_eq!(check(0.9, 0.0, 1.0), 3.0, "the goal's largest");
         assert_eq!(check(1e-6, 0.0, 1.0), 0.3, "the goal's smallest");
@@ -120,7 +136,8 @@ mod tests {
                 for (variance, normal) in [(0.0, None), (1.0, Some(-9.0)), (1e9, Some(9.0)), (f64::NAN, Some(0.0))] {
                     let base = Base { p: baseline, variance, doubted: 0.0 };
                     let draw = normal.map(|normal| Draw { share: 0.01, normal });
-                    let (factor, explored) = multiplier(&settings, p, base, (f64::INFINITY, 2.0), draw);
+                    let factors = Factors { weight: f64::INFINITY, spend: 2.0 };
+                    let (factor, explored) = multiplier(&settings, p, base, factors, draw);
                     let is_within = (MULTIPLIER_BOUNDS.0..=MULTIPLIER_BOUNDS.1).contains(&factor);
                     assert!(is_within, "{p} {baseline} {variance} {normal:?}: {factor}");
                     let is_told = |told: &Explored| told.ln_mean.is_finite() && told.ln_deviation.is_finite();
@@ -134,7 +151,9 @@ mod tests {
     fn a_draw_is_as_far_off_as_the_posterior_is_wide() {
         let settings = Multiplier { prior_variance: 2.0, exponent: 0.5, ..Multiplier::default() };
         let draw = |normal| Some(Draw { share: 0.01, normal });
-        let factor = |variance, normal| factor(&settings, (math::ln(2.0), variance), (1.1, 0.9), draw(normal));
+        let ratio = |variance| LnRatio { mean: math::ln(2.0), variance };
+        let factors = Factors { weight: 1.1, spend: 0.9 };
+        let factor = |variance, normal| factor(&settings, ratio(variance), factors, draw(normal));
         let (drawn, told) = factor(2.0, 0.3);
         let told = told.unwrap();
         // Half of ln 2 is believed, and half of the variance is left; of both the exponent takes half, or a quarter.
@@ -144,7 +163,7 @@ mod tests {
         assert!((math::ln(drawn) - (told.ln_mean + 0.3 * deviation)).abs() < 1e-12, "{drawn}");
         assert_eq!(factor(2.0, 9.0), (3.0, Some(told)), "the goal's largest");
         assert_eq!(factor(2.0, -9.0), (0.3, Some(told)), "the goal's smallest");
-        let certain = super::factor(&settings, (math::ln(2.0), 0.0), (1.1, 0.9), None);
+        let certain = super::factor(&settings, ratio(0.0), factors, None);
         assert_eq!(factor(0.0, 2.0), certain, "nothing is drawn where nothing is uncertain");
     }
 }

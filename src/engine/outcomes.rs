@@ -349,11 +349,12 @@ impl Engine {
     /// Takes a checked conversion, unless it came too soon: the user's history, the impressions it joins, the credit.
     pub(super) fn note_conversion(&mut self, conversion: Conversion) {
         let (goal, tick) = (conversion.goal, conversion.occurred_at.tick());
-        if let Some(person) = self.came_too_soon(&conversion) {
+        if let Some(shown) = self.shown_too_soon(&conversion) {
+            let person = conversion.user.or(shown.user);
             self.tally.conversions_quarantined += 1;
-            person.into_iter().for_each(|root| {
+            if let Some(root) = person {
                 self.hold(conversion.advertiser, root, tick);
-            });
+            }
             return;
         }
         let needed = self.catalog.goal_in_force(goal).map_or(0, |goal| goal.setting.multiplier.support) as usize;

@@ -276,6 +276,11 @@ impl Engine {
         self.people.linked()
     }
 
+    /// Profiles that are kept, of all advertisers.
+    pub fn profiles_kept(&self) -> usize {
+        self.profiles.len()
+    }
+
     /// Entries of the tables that grow and shrink: profiles, impressions and conversions that are kept, people in
     /// quarantine, and ids that were forgotten, as long as tokens of before are accepted.
     pub fn sizes(&self) -> [(&'static str, usize); 5] {

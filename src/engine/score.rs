@@ -12,7 +12,7 @@ use super::explain;
 use super::exploration::Draw;
 use super::features::{Asked, FeatureSet, History, Surroundings};
 use super::guards::Quarantine;
-use super::multiplier::{Base, Estimate, multiplier};
+use super::multiplier::{Base, Estimate, Factors, multiplier};
 use super::paths::SupportedPaths;
 use super::people::Roots;
 use super::profile::Profile;
@@ -297,7 +297,8 @@ impl Scoring<'_> {
         let spend_factor = if neutral.is_none() && person.root.is_some() { view.spend_factor } else { 1.0 };
         let explores = settings.exploration > 0.0 && neutral.is_none();
         let draw = if explores { explore(goal, settings.exploration, person, seen) } else { None };
-        let factor = || multiplier(settings, estimate.p, base, (person.weight, spend_factor), draw);
+        let factors = Factors { weight: person.weight, spend: spend_factor };
+        let factor = || multiplier(settings, estimate.p, base, factors, draw);
         let (treated_multiplier, explored) = if neutral.is_some() { (NEUTRAL, None) } else { factor() };
         let is_control = person.arm == Arm::Control;
         let doubt = Doubt { variance: base.variance, doubted: base.doubted, draw, neutral };

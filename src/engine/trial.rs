@@ -84,6 +84,16 @@ pub(super) struct Trial {
     arms: [ArmPeople; 3],
 }
 
+impl Participant {
+    /// Changes the counts by a conversion of some time.
+    fn convert(&mut self, occurred_at: Timestamp, step: fn(u32) -> u32) {
+        self.standing = step(self.standing);
+        if self.reached_at.is_some_and(|reached_at| reached_at < occurred_at) {
+            self.after = step(self.after);
+        }
+    }
+}
+
 impl Trial {
     fn begin(goal: GoalCode, shares: Arms, since: Timestamp, first: ConversionId) -> Trial {
         let people = Table::new(Kind::Participant, PEOPLE_MAPS);
@@ -95,19 +105,29 @@ impl Trial {
         id >= self.first && conversion.occurred_at >= self.since
     }
 
-    /// Changes a person, and the sums with them. False when there is no room for a new one.
-    fn change(&mut self, root: UserKey, people_max: usize, change: impl FnOnce(&mut Participant)) -> bool {
-        let known = self.people.get(root.0).copied();
-        if known.is_none() && self.taken >= people_max as u64 {
-            return false;
-        }
-        self.taken += u64::from(known.is_none());
-        let arm = arms::arm(&self.shares, root);
-        let mut person = known.unwrap_or(Participant { goal: self.goal, arm, reached_at: None, standing: 0, after: 0 });
-        known.iter().for_each(|before| self.count(before, u64::wrapping_sub));
+    /// Changes a person who is known, and the sums with them; nobody else.
+    fn change_known(&mut self, root: UserKey, change: impl FnOnce(&mut Participant)) {
+        let Some(before) = self.people.get(root.0).copied() else { return };
+        let mut person = before;
         change(&mut person);
+        self.count(&before, u64::wrapping_sub);
         self.count(&person, u64::wrapping_add);
         self.people.insert(root.0, person);
+    }
+
+    /// The same, also of who is new. False when there is no room for one more.
+    fn change_or_add(&mut self, root: UserKey, people_max: usize, change: impl FnOnce(&mut Participant)) -> bool {
+        if self.people.get(root.0).is_none() {
+            if self.taken >= people_max as u64 {
+                return false;
+            }
+            self.taken += 1;
+            let arm = arms::arm(&self.shares, root);
+            // The sums know nothing of who was neither reached nor converted.
+            let person = Participant { goal: self.goal, arm, reached_at: None, standing: 0, after: 0 };
+            self.people.insert(root.0, person);
+        }
+        self.change_known(root, change);
         true
     }
 
@@ -214,7 +234,6 @@ impl Engine {
 
     /// Counts a person as reached at a moment.
     pub(super) fn reach(&mut self, goal: GoalCode, root: UserKey, shown_at: Timestamp) {
-        let people_max = self.limits().profiles_max;
         let Some(trial) = self.goals[goal.index()].trial.as_deref() else { return };
         let reached_at = trial.people.get(root.0).and_then(|person| person.reached_at);
         if shown_at < trial.since || reached_at.is_some_and(|at| at <= shown_at) {
@@ -225,45 +244,36 @@ impl Engine {
             person.reached_at = Some(shown_at);
             person.after += earlier;
         };
-        self.change_participant(goal, root, people_max, change);
+        self.change_or_add_participant(goal, root, change);
     }
 
     /// Counts a conversion that was noted just now.
     pub(super) fn count_trial_conversion(&mut self, id: ConversionId) {
-        let people_max = self.limits().profiles_max;
-        self.change_by_conversion(id, people_max, |count| count.saturating_add(1));
+        let Some((goal, root, at)) = self.trial_conversion(id) else { return };
+        self.change_or_add_participant(goal, root, |person| person.convert(at, |count| count.saturating_add(1)));
     }
 
     /// Takes it back, before the conversion is let go.
     pub(super) fn uncount_trial_conversion(&mut self, id: ConversionId) {
+        let Some((goal, root, at)) = self.trial_conversion(id) else { return };
         // Whoever is not known has nothing that could be taken back.
-        self.change_by_conversion(id, 0, |count| count.saturating_sub(1));
+        if let Some(trial) = self.goals[goal.index()].trial.as_deref_mut() {
+            trial.change_known(root, |person| person.convert(at, |count| count.saturating_sub(1)));
+        }
     }
 
-    fn change_by_conversion(&mut self, id: ConversionId, people_max: usize, step: fn(u32) -> u32) {
-        let Some(conversion) = self.conversions.get(id) else { return };
-        let (goal, occurred_at) = (conversion.goal, conversion.occurred_at);
-        let trial = self.goals[goal.index()].trial.as_deref();
-        let Some(root) = conversion.user.filter(|_| trial.is_some_and(|trial| trial.counts(id, conversion))) else {
-            return;
-        };
-        self.change_participant(goal, root, people_max, |person| {
-            person.standing = step(person.standing);
-            if person.reached_at.is_some_and(|reached_at| reached_at < occurred_at) {
-                person.after = step(person.after);
-            }
-        });
+    /// Of which goal and whose a conversion is, and when it was, if it is part of the goal's experiment.
+    fn trial_conversion(&self, id: ConversionId) -> Option<(GoalCode, UserKey, Timestamp)> {
+        let conversion = self.conversions.get(id)?;
+        let trial = self.goals[conversion.goal.index()].trial.as_deref()?;
+        let root = conversion.user.filter(|_| trial.counts(id, conversion))?;
+        Some((conversion.goal, root, conversion.occurred_at))
     }
 
-    fn change_participant(
-        &mut self,
-        goal: GoalCode,
-        root: UserKey,
-        people_max: usize,
-        change: impl FnOnce(&mut Participant),
-    ) {
+    fn change_or_add_participant(&mut self, goal: GoalCode, root: UserKey, change: impl FnOnce(&mut Participant)) {
+        let people_max = self.limits().profiles_max;
         let Some(trial) = self.goals[goal.index()].trial.as_deref_mut() else { return };
-        if !trial.change(root, people_max, change) && people_max > 0 {
+        if !trial.change_or_add(root, people_max, change) {
             self.tally.trial_people_untracked += 1;
         }
     }

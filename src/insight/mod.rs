@@ -292,9 +292,10 @@ pub fn actions(engine: &Engine, goal: GoalCode) -> Vec<ActionEffect> {
 pub fn funnel(engine: &Engine, advertiser: AdvertiserCode) -> Option<Funnel> {
     let audience = engine.audience(advertiser, None)?;
     let mut actions = action_reports(engine, advertiser, &audience);
-    let by_frequency = |report: &ActionReport| (-report.count * 1e6) as i64;
-    actions.sort_by_key(|report| (report.position.map_or(i64::MAX, i64::from), by_frequency(report)));
-    Some(Funnel { sessions: audience.sessions, users: engine.sizes()[0].1, actions })
+    // Milestones on their way, then the others; of equals the more frequent first.
+    let place = |report: &ActionReport| report.position.map_or(u16::MAX, u16::from);
+    actions.sort_by(|one, other| place(one).cmp(&place(other)).then(other.count.total_cmp(&one.count)));
+    Some(Funnel { sessions: audience.sessions, users: engine.profiles_kept(), actions })
 }
 
 fn action_reports(engine: &Engine, advertiser: AdvertiserCode, audience: &AudienceCounts) -> Vec<ActionReport> {

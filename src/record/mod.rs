@@ -35,10 +35,10 @@ use crate::pb::journal as pb;
 /// Version of the frame's layout and of the meaning of its fields.
 pub const FRAME_FORMAT: u8 = 1;
 /// Largest frame in bytes: below the 64 KiB that message systems carry well.
-pub const FRAME_BYTES_MAX: usize = 60 * 1024;
+pub const GATHERED_BYTES_MAX: usize = 60 * 1024;
 /// Most records of a frame.
 pub const FRAME_RECORDS_MAX: usize = 4_096;
-/// Largest frame of a single [`Event::Configured`], which alone may exceed [`FRAME_BYTES_MAX`].
+/// Largest frame of a single [`Event::Configured`], which alone may exceed [`GATHERED_BYTES_MAX`].
 pub const CONFIGURED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Format and number of records.
@@ -75,7 +75,7 @@ impl FrameBuilder {
         let written = event::write(record);
         let length = written.encoded_len();
         let bytes = self.bytes.len() + prost::length_delimiter_len(length) + length;
-        let bytes_max = if self.is_empty() { frame_bytes_max(record) } else { FRAME_BYTES_MAX };
+        let bytes_max = if self.is_empty() { frame_bytes_max(record) } else { GATHERED_BYTES_MAX };
         if self.is_empty() && bytes > bytes_max {
             return Err(at(Fault::TooLarge { bytes, limit: bytes_max }));
         }
@@ -110,7 +110,7 @@ impl FrameBuilder {
 fn frame_bytes_max(first: &Record) -> usize {
     match first.event {
         Event::Configured(_) => CONFIGURED_BYTES_MAX,
-        _ => FRAME_BYTES_MAX,
+        _ => GATHERED_BYTES_MAX,
     }
 }
 
@@ -122,7 +122,7 @@ pub fn encode_frame(records: &[Record]) -> Result<Vec<u8>, RecordError> {
     let mut frame = FrameBuilder::new();
     for record in records {
         if !frame.push(record)? {
-            return Err(RecordError::Full { index: frame.len(), bytes_max: FRAME_BYTES_MAX });
+            return Err(RecordError::Full { index: frame.len(), bytes_max: GATHERED_BYTES_MAX });
         }
     }
     Ok(frame.take())
@@ -141,7 +141,7 @@ pub fn decode_frame(frame: &[u8]) -> Result<Vec<Record>, RecordError> {
     if count > FRAME_RECORDS_MAX {
         return Err(RecordError::TooMany { count });
     }
-    let bytes_max = if count == 1 { CONFIGURED_BYTES_MAX } else { FRAME_BYTES_MAX };
+    let bytes_max = if count == 1 { CONFIGURED_BYTES_MAX } else { GATHERED_BYTES_MAX };
     if frame.len() > bytes_max {
         return Err(RecordError::TooLarge { bytes: frame.len(), count, limit: bytes_max });
     }

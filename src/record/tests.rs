@@ -82,9 +82,9 @@ fn frames_fill_up_and_lose_nothing() {
     frames.push(builder.take());
     assert!(frames.len() > 3, "{}", frames.len());
     let (last, full) = frames.split_last().unwrap();
-    assert!(last.len() <= FRAME_BYTES_MAX);
+    assert!(last.len() <= GATHERED_BYTES_MAX);
     for frame in full {
-        assert!((FRAME_BYTES_MAX - 300..=FRAME_BYTES_MAX).contains(&frame.len()), "{}", frame.len());
+        assert!((GATHERED_BYTES_MAX - 300..=GATHERED_BYTES_MAX).contains(&frame.len()), "{}", frame.len());
     }
     let read: Vec<Record> = frames.iter().flat_map(|frame| decode_frame(frame).unwrap()).collect();
     assert_eq!(read, sent);
@@ -122,7 +122,7 @@ fn large_settings_get_a_frame_of_their_own() {
     assert!(builder.push(&large).unwrap());
     assert!(!builder.push(&record(Event::Tick)).unwrap(), "nothing behind it");
     let frame = builder.take();
-    assert!(frame.len() > FRAME_BYTES_MAX, "{}", frame.len());
+    assert!(frame.len() > GATHERED_BYTES_MAX, "{}", frame.len());
     assert_eq!(decode_frame(&frame).unwrap(), [large]);
 
     let huge = settings_of_advertisers(150, 1_000);
@@ -322,7 +322,7 @@ fn configured(record: &mut pb::Record) -> &mut pb::Settings {
 fn wrong_frames_say_what_is_wrong() {
     let tick = frame_of(&event::write(&record(Event::Tick)));
     let two = encode_frame(&[record(Event::Tick), record(Event::Tick)]).unwrap();
-    let padded = [vec![FRAME_FORMAT, 2, 0], vec![0; FRAME_BYTES_MAX]].concat();
+    let padded = [vec![FRAME_FORMAT, 2, 0], vec![0; GATHERED_BYTES_MAX]].concat();
     // An unknown field of 70,000 bytes: skipped, but no frame of a tick is that long.
     let mut stuffed = event::write(&record(Event::Tick)).encode_to_vec();
     stuffed.extend([0xfa, 0x01, 0xf0, 0xa2, 0x04]);

@@ -99,7 +99,7 @@ async fn what_does_not_fit_one_frame_goes_into_several() {
     let answer = bench.queue.track(vec![large(); 1_000], Some(PATIENCE)).await.unwrap().await.unwrap();
     assert_eq!(answer.len(), 1_000);
     assert!(bench.frames.lock().unwrap().len() > 1);
-    assert!(bench.frames.lock().unwrap().iter().all(|frame| frame.len() <= crate::record::FRAME_BYTES_MAX));
+    assert!(bench.frames.lock().unwrap().iter().all(|frame| frame.len() <= crate::record::GATHERED_BYTES_MAX));
     assert_eq!(bench.records().len(), 1_000);
 }
 
