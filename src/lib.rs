@@ -15,10 +15,11 @@ pub mod settings;
 pub mod signal;
 pub mod units;
 
-// Floor 1: numbers that are the same on every machine, and words for what people write.
+// Floor 1: numbers that are the same on every machine, words for what people write, and work for several threads.
 pub mod expression;
 pub mod hash;
 pub mod math;
+pub mod parallel;
 pub mod stats;
 pub mod wording;
 

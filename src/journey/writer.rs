@@ -27,10 +27,10 @@ enum Output {
 }
 
 impl JourneyWriter {
-    /// Creates a log, which must not be there yet: gzip when the name ends in `.gz`, zstd when in `.zst`, else plain.
+    /// Creates a log, or replaces it: gzip when the name ends in `.gz`, zstd when in `.zst`, else plain.
     ///
     /// # Errors
-    /// When the file is there already, or cannot be created.
+    /// When the file cannot be created.
     pub fn create(path: impl AsRef<Path>) -> Result<JourneyWriter, JourneyError> {
         let path = path.as_ref().to_owned();
         match Output::create(&path) {

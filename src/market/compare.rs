@@ -1,8 +1,6 @@
 //! Policies side by side: the same markets, equal spend, and how sure the differences are.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::equal_spend::EQUAL;
 use super::landscape::Landscape;
@@ -12,6 +10,7 @@ use super::run::{Market, Outcome, Tally};
 use super::scenario::Scenario;
 use super::truth::Truth;
 use super::tune::{Audience, audiences};
+use crate::parallel::each_in_order;
 use crate::settings::Settings;
 
 /// Seeds from here on are for tuning: none of those that are compared.
@@ -331,32 +330,6 @@ fn sums<'t>(seeds: impl Iterator<Item = &'t [Tally]>) -> Vec<Tally> {
         all.iter_mut().zip(tallies).for_each(|(sum, tally)| sum.add(tally));
     }
     all
-}
-
-/// Works on the numbers below `count`, several at a time; what comes of them is in their order.
-pub fn each_in_order<T: Send>(count: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let part = || {
-        let mut done = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
-                return done;
-            }
-            done.push((number, work(number)));
-        }
-    };
-    let mut all: Vec<(usize, T)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(part)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
-    });
-    all.sort_by_key(|(number, _)| *number);
-    all.into_iter().map(|(_, of)| of).collect()
-}
-
-/// As many threads as the machine runs at once.
-pub fn all_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 #[cfg(test)]

@@ -4,13 +4,11 @@
 //! draws) where there are several. Both policies met the same groups in the same worlds, so differences are taken draw
 //! by draw.
 
-use std::num::NonZero;
-use std::thread;
-
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::hash;
+use crate::parallel::{all_threads, each_in_order};
 use crate::replay::{Resamples, interval};
 
 /// What a policy came to.
@@ -142,14 +140,7 @@ fn draw(worlds: &[Vec<Pair>], resamples: Resamples) -> Vec<Pair> {
         let of_worlds = times(&mut chance, worlds.len());
         mean(worlds, |world| of_worlds[world], |group| of_groups[group])
     };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get) as u32;
-    let part = |of: u32| (resamples.count * of / threads)..(resamples.count * (of + 1) / threads);
-    thread::scope(|scope| {
-        let once = &once;
-        let workers: Vec<_> =
-            (0..threads).map(|worker| scope.spawn(move || part(worker).map(once).collect::<Vec<_>>())).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    })
+    each_in_order(resamples.count as usize, all_threads(), |number| once(number as u32))
 }
 
 #[cfg(test)]

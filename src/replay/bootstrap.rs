@@ -5,13 +5,12 @@
 //! by clusters), and the middle 95 % of the figures are the interval.
 
 use std::collections::HashMap;
-use std::num::NonZero;
-use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::hash::{self, KeyHasher};
+use crate::parallel::{all_threads, each_in_order};
 use crate::stats::quality::{Judged, Quality, Ranking};
 
 /// How users are drawn.
@@ -57,16 +56,8 @@ impl Sample {
 
     /// The figures of each resample, set by set.
     pub fn draw(&self, resamples: Resamples) -> Vec<Vec<Quality>> {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get) as u32;
-        thread::scope(|scope| {
-            let part = |of: u32| (resamples.count * of / threads)..(resamples.count * (of + 1) / threads);
-            let workers: Vec<_> = (0..threads)
-                .map(|worker| {
-                    scope.spawn(move || part(worker).map(|number| self.once(resamples.seed, number)).collect())
-                })
-                .collect();
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|_: _| Vec::new())).collect()
-        })
+        let once = |number: usize| self.once(resamples.seed, number as u32);
+        each_in_order(resamples.count as usize, all_threads(), once)
     }
 
     fn once(&self, seed: u64, number: u32) -> Vec<Quality> {

@@ -17,7 +17,7 @@ const WORLDS: usize = 5;
 
 /// Plays a point in so many worlds on several threads.
 fn plays<'a>(market: &MadeUp<'a>, point: &[f64], count: usize) -> Vec<<MadeUp<'a> as Arena>::Played> {
-    inkling::market::compare::each_in_order(count, 4, |world| market.play(point, world).unwrap())
+    inkling::parallel::each_in_order(count, 4, |world| market.play(point, world).unwrap())
 }
 
 /// How many judgements call what they compare better, and how many call it worse, than by this share.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Report, page};
 use crate::config::Config;
-use crate::market::compare::{Comparison, Contest, Estimate, Row, TUNING_SEEDS, all_threads};
+use crate::market::compare::{Comparison, Contest, Estimate, Row, TUNING_SEEDS};
 use crate::market::driven::{BaseBid, settings_of};
 use crate::market::equal_spend::EQUAL;
 use crate::market::landscape::Landscape;
@@ -19,6 +19,7 @@ use crate::market::policy::Policy;
 use crate::market::regret::Regret;
 use crate::market::run::Tally;
 use crate::market::scenario::{Change, Changing, Scenario};
+use crate::parallel::all_threads;
 use crate::report::progress::Progress;
 use crate::report::table::{Align, Table, count, percent};
 use crate::settings::Settings;

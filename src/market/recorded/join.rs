@@ -14,9 +14,7 @@
 //! competitor with the same knowledge would bid by. Its label would be too much: nobody bids by the future.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::thread;
 
 use thiserror::Error;
 
@@ -29,6 +27,7 @@ use crate::market::equal_spend::{EQUAL, Found};
 use crate::market::landscape::Landscape;
 use crate::market::paired::{Pair, Sums};
 use crate::math;
+use crate::parallel::{all_threads, each_in_order};
 use crate::replay::{EvaluateFrom, Outcome, Player, ReplayError, evaluated};
 use crate::settings::{Baseline, Settings};
 use crate::signal::NEUTRAL;
@@ -207,18 +206,8 @@ impl Recorded {
     /// # Errors
     /// When the flat bid wins nothing.
     pub fn worlds(&self, market: Market<'_>, seeds: &[u64]) -> Result<Vec<World>, JoinError> {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(seeds.len().max(1));
-        let every = |first: usize| seeds.iter().skip(first).step_by(threads);
-        let mut found: Vec<(u64, Result<World, JoinError>)> = thread::scope(|scope| {
-            let play = |first| every(first).map(|seed| (*seed, self.world(market, *seed))).collect::<Vec<_>>();
-            let workers: Vec<_> = (0..threads).map(|first| scope.spawn(move || play(first))).collect();
-            workers
-                .into_iter()
-                .flat_map(|worker| worker.join().expect("a world holds no lock and unwraps nothing"))
-                .collect()
-        });
-        found.sort_by_key(|(seed, _)| seeds.iter().position(|other| other == seed));
-        found.into_iter().map(|(_, world)| world).collect()
+        let world = |place: usize| self.world(market, seeds[place]);
+        each_in_order(seeds.len(), all_threads(), world).into_iter().collect()
     }
 
     fn world(&self, market: Market<'_>, seed: u64) -> Result<World, JoinError> {

@@ -3,10 +3,11 @@
 use super::arena::{Arena, Difference};
 use super::knob::Space;
 use super::verdict::Verdict;
-use crate::market::compare::{Estimate, each_in_order};
+use crate::market::compare::Estimate;
 use crate::market::equal_spend::EQUAL;
 use crate::market::paired::{Gain, Pair, Sums};
 use crate::market::recorded::{JoinError, Market, Recorded, Rehearsal, Worth};
+use crate::parallel::each_in_order;
 use crate::replay::Resamples;
 
 /// Standard errors that a middle 95 % and a power of four in five are: 1.96 + 0.84.

@@ -6,13 +6,14 @@ use super::arena::{Arena, Difference};
 use super::audience::{Audiences, audiences};
 use super::knob::Space;
 use super::verdict::Verdict;
-use crate::market::compare::{Estimate, each_in_order};
+use crate::market::compare::Estimate;
 use crate::market::equal_spend::EQUAL;
 use crate::market::landscape::Landscape;
 use crate::market::policy::Policy;
 use crate::market::run::{Market, Outcome, Tally};
 use crate::market::scenario::Scenario;
 use crate::market::truth::Truth;
+use crate::parallel::each_in_order;
 use crate::settings::Settings;
 
 /// What is to become more, at the spend of the scenario's budgets.
