@@ -29,12 +29,13 @@ pub mod learn;
 // Floor 3: state and score.
 pub mod engine;
 
-// Floor 4: bytes, files and questions.
+// Floor 4: bytes, files, questions, and the first clock.
 pub mod config;
 pub mod insight;
 pub mod journal;
 pub mod journey;
 pub mod record;
+pub mod stopwatch;
 
 // Floor 5: what comes in and goes out.
 pub mod identity;

@@ -1,4 +1,4 @@
-//! How a message quotes an offending text, and names what was probably meant.
+//! How a message quotes an offending text, names what was probably meant, and says how many.
 
 /// Most characters of an offending text that are shown.
 const SHOWN_MAX: usize = 40;
@@ -49,9 +49,37 @@ pub fn instead(wrong: &str, known: &[&str]) -> String {
     }
 }
 
+/// A number with its thousands set apart: 1,000,000.
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// So many of a thing of a name that takes an s: "1 goal", "2 goals".
+pub fn several(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (123_456, "123,456"), (10_000_000, "10,000,000")];
+        for (number, words) in cases {
+            assert_eq!(count(number), words);
+        }
+        assert_eq!((several(1, "goal"), several(2_000, "goal")), ("1 goal".to_owned(), "2,000 goals".to_owned()));
+    }
 
     #[test]
     fn the_nearest_name_is_suggested_only_when_it_is_near() {

@@ -17,7 +17,7 @@ use crate::pb::v1::admin_service_client::AdminServiceClient;
 use crate::pb::v1::event_service_client::EventServiceClient;
 use crate::pb::v1::insight_service_client::InsightServiceClient;
 use crate::pb::v1::signal_service_client::SignalServiceClient;
-use crate::report::stopwatch::Stopwatch;
+use crate::stopwatch::Stopwatch;
 
 /// Events in one message: as many as are waiting when a score is asked, at most this.
 const EVENTS_A_MESSAGE: usize = 500;

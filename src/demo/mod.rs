@@ -43,9 +43,9 @@ pub use show::segment_report;
 use crate::config::{Clock, Config};
 use crate::journal;
 use crate::pb::v1;
-use crate::report::stopwatch::Stopwatch;
 use crate::server::{self, Listeners, Secrets};
 use crate::settings::Settings;
+use crate::stopwatch::Stopwatch;
 use crate::storage::{Directory, Ground};
 use crate::units::Span;
 

@@ -41,8 +41,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::journey::{Discovery, JourneyError, Line};
-use crate::report::stopwatch::Stopwatch;
 use crate::settings::Settings;
+use crate::stopwatch::Stopwatch;
 use crate::units::Span;
 use source::Source;
 

@@ -6,7 +6,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::journey::{JourneyError, JourneyReader, Line};
-use crate::report::stopwatch::Stopwatch;
+use crate::stopwatch::Stopwatch;
 use crate::units::Timestamp;
 
 /// Lines that go from parser to engine at once.

@@ -7,6 +7,5 @@ pub mod axis;
 pub mod chart;
 pub mod page;
 pub mod progress;
-pub mod stopwatch;
 pub mod svg;
 pub mod table;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use super::stopwatch::Stopwatch;
+use crate::stopwatch::Stopwatch;
 
 /// Time between two updates of the line.
 const PAUSE: Duration = Duration::from_millis(200);

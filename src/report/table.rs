@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wording;
+
 /// Where a column's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -76,14 +78,7 @@ impl fmt::Display for Table {
 
 /// A number with its thousands apart, rounded to a whole: 63,362.
 pub fn count(number: f64) -> String {
-    let digits = format!("{:.0}", number.abs());
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
+    let text = wording::count(number.abs().round_ties_even() as usize);
     if number <= -0.5 { format!("-{text}") } else { text }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::Applied;
 use crate::event::Event;
 use crate::pb::v1 as pb;
 use crate::pb::v1::admin_service_server::AdminService;
-use crate::report::stopwatch::cpu_time;
+use crate::stopwatch::cpu_time;
 
 /// The service behind `AdminService`.
 pub struct AdminApi(pub Arc<Shared>);

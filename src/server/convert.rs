@@ -15,6 +15,7 @@ use crate::rejection::Rejection;
 use crate::signal::{Combined, Explored, Neutral, Part, Readiness, Reason, Signal, Suppression};
 use crate::stats::lift::Lift;
 use crate::units::{Currency, Tick};
+use crate::wording::shown;
 
 /// Why a call as a whole fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +64,6 @@ impl From<CallError> for Status {
             }
         }
     }
-}
-
-/// As much of a text from outside as a message may repeat: it travels in a header.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// A refusal on the wire.

@@ -20,6 +20,7 @@ use crate::pb::v1::{click, conversion, event::Body, ghost_impression, impression
 use crate::rejection::Rejection;
 use crate::token::Tokens;
 use crate::units::{Currency, MICROS_MAX, Micros, Money, Span, TIMESTAMP_MAX, Timestamp};
+use crate::wording;
 
 /// What turns wire messages into events; shared by all connections.
 #[derive(Debug)]
@@ -281,7 +282,7 @@ fn money(field: &'static str, wire: Option<pb::Money>) -> Result<Option<Money>, 
     let currency = match wire.currency.as_str() {
         "" => None,
         text => Some(Currency::parse(text).ok_or_else(|| {
-            let shown: String = text.chars().take(8).filter(|c| !c.is_control()).collect();
+            let shown = wording::shown(text);
             Rejection::invalid(field, format!("'{shown}' is no currency: three capital letters, such as EUR"))
         })?),
     };

@@ -42,11 +42,6 @@ pub fn often_last(times: u16, age_s: Option<u32>) -> String {
     format!("{}{last}", often(times.into()))
 }
 
-/// A number of things of a name that takes an s.
-pub fn several(number: u16, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,9 +75,6 @@ mod tests {
         assert_eq!(words, ["once", "2 times", "99 times", rough, "120 times or more", "250 times or more", most]);
         assert_eq!(often_last(1, Some(60)), "once, 1 min ago");
         assert_eq!(often_last(3, Some(60)), "3 times, last 1 min ago");
-        assert_eq!(
-            (often_last(2, None), several(1, "visit"), several(0, "visit")),
-            ("2 times".into(), "1 visit".into(), "0 visits".into())
-        );
+        assert_eq!(often_last(2, None), "2 times");
     }
 }

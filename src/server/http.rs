@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::counters::CounterLine;
 use super::shared::{Shared, Stage};
-use crate::report::stopwatch::cpu_time;
+use crate::stopwatch::cpu_time;
 
 /// Connections at a time; a further one waits until another closes.
 const CONNECTIONS_MAX: usize = 64;

@@ -1,6 +1,6 @@
 //! Reasons as fixed codes for programs and as a trader's words for people.
 
-use super::figures::{ago, often, often_last, several};
+use super::figures::{ago, often, often_last};
 use crate::action::standard;
 use crate::engine::Catalog;
 use crate::expression::{READY_MADE, write};
@@ -8,6 +8,7 @@ use crate::ids::{ActionCode, AdvertiserCode, Id, SegmentCode};
 use crate::math;
 use crate::opportunity::ScoreRequest;
 use crate::signal::{About, Reason, Scope, Touched};
+use crate::wording::several;
 
 /// What a reason is about, as a fixed code with its parts after colons.
 pub fn code(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, about: &About) -> String {
@@ -61,7 +62,7 @@ fn about(catalog: &Catalog, advertiser: AdvertiserCode, request: &ScoreRequest, 
         About::NoHistory => "no history with this advertiser".to_owned(),
         About::Visits { sessions, actions, age_s } => {
             let in_it = if *sessions == 1 { "in it" } else { "in the latest" };
-            let (visits, actions) = (several(*sessions, "visit"), several(*actions, "action"));
+            let (visits, actions) = (several((*sessions).into(), "visit"), several((*actions).into(), "action"));
             format!("{visits}, last seen {}, {actions} {in_it}", ago(*age_s))
         }
         About::Shown { times: 0, .. } => "no ad shown yet".to_owned(),

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 9] = [
     &["stats", "math", "hash", "wording", "expression", "parallel"],
     &["learn"],
     &["engine"],
-    &["record", "journal", "journey", "config", "insight"],
+    &["record", "journal", "journey", "config", "insight", "stopwatch"],
     &["token", "identity", "snapshot", "report"],
     &["replay", "storage"],
     &["server", "market"],

@@ -19,7 +19,7 @@ use crate::pb::v1;
 use crate::pb::v1::admin_service_server::{AdminService, AdminServiceServer};
 use crate::pb::v1::event_service_server::{EventService, EventServiceServer};
 use crate::pb::v1::signal_service_server::{SignalService, SignalServiceServer};
-use crate::report::stopwatch::cpu_time;
+use crate::stopwatch::cpu_time;
 
 /// Serves what `inkling load --echo` compares with, on a free port of this machine, until standard input ends
 #[derive(Debug, Args)]

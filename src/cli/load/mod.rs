@@ -23,7 +23,7 @@ use super::words;
 use crate::ids::Id;
 use crate::pb::v1;
 use crate::pb::v1::admin_service_client::AdminServiceClient;
-use crate::report::stopwatch::Stopwatch;
+use crate::stopwatch::Stopwatch;
 use crate::units::Span;
 use call::Call;
 use measured::Measured;

@@ -21,8 +21,8 @@ use crate::replay::{
     bytes_total,
 };
 use crate::report::progress::Progress;
-use crate::report::stopwatch::Stopwatch;
 use crate::settings::Settings;
+use crate::stopwatch::Stopwatch;
 use crate::units::{Span, Timestamp};
 
 /// Bad lines that are shown; all are counted.
