@@ -82,6 +82,21 @@ impl Files {
         self.directory.join(file_name(first))
     }
 
+    /// Deletes what a crash has left of files that were being made. Nobody else may be making one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn clear_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let is_left = |name: &str| name.strip_suffix(UNFINISHED).and_then(first_of).is_some();
+            if entry.file_name().to_str().is_some_and(is_left) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn unfinished(&self, first: Seq) -> PathBuf {
         self.directory.join(file_name(first) + UNFINISHED)
     }

@@ -111,6 +111,18 @@ impl Shelf {
         }
     }
 
+    /// Deletes what broken-off writing has left. Nobody else may be writing here.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or a file cannot be deleted.
+    pub fn clear_unfinished(&self) -> Result<(), SnapshotError> {
+        let is_left = |name: &&String| name.strip_suffix(TEMPORARY).and_then(covered).is_some();
+        for path in self.names()?.iter().filter(is_left).map(|name| self.directory.join(name)) {
+            fs::remove_file(&path).map_err(|source| failed(&path, "deleting it", source))?;
+        }
+        Ok(())
+    }
+
     /// Takes a damaged one out of the list. It stays to be looked at, until the next [`keep`](Shelf::keep).
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::directory::at;
 use super::{Directory, StorageError};
 use crate::engine::Engine;
 use crate::ids::Seq;
@@ -68,6 +69,9 @@ impl Ground {
     /// when its frames are applied.
     pub fn stored(directory: &Directory, options: Options, watch: Watch, tell: Tell) -> Result<Ground, StorageError> {
         let (shelf, fingerprint) = (directory.shelf(), directory.identity().fingerprint());
+        // As large as what they were to become; the directory's lock says that nobody is at work on them.
+        shelf.clear_unfinished()?;
+        directory.files().clear_unfinished().map_err(at(directory.path()))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(LOAD_THREADS_MAX);
         let found = shelf.newest(fingerprint, threads)?;
         check_base(directory, &found)?;
@@ -105,5 +109,46 @@ const LOAD_THREADS_MAX: usize = 16;
 impl fmt::Debug for Ground {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Ground").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What a start makes of a directory, and what it tells.
+    fn stored(directory: &Directory) -> (Result<Seq, String>, Vec<String>) {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let tell = Arc::new(move |what: &str| heard.lock().unwrap().push(what.to_owned()));
+        let ground = Ground::stored(directory, Options::default(), Box::new(|_, _| {}), tell);
+        let after = ground.map(|ground| ground.after).map_err(|error| error.to_string());
+        let told = told.lock().unwrap().clone();
+        (after, told)
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_gone_after_a_start() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open_or_make(place.path()).unwrap();
+        assert_eq!(stored(&directory), (Ok(Seq(0)), Vec::new()));
+        let before = names(place.path());
+        let left = ["snapshot-00000000000000000007.inkling.tmp", "journal-00000000000000000007.redb.new"];
+        let others = ["letter.tmp", "letter.new", "snapshot-7.inkling.tmp"];
+        left.iter().chain(&others).for_each(|name| fs::write(place.path().join(name), "half").unwrap());
+        assert_eq!(stored(&directory), (Ok(Seq(0)), Vec::new()));
+        let mut expected: Vec<_> = before.into_iter().chain(others.map(str::to_owned)).collect();
+        expected.sort();
+        assert_eq!(names(place.path()), expected);
     }
 }
