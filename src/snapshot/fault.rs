@@ -22,6 +22,20 @@ pub enum SnapshotError {
         /// What the system says.
         source: io::Error,
     },
+    /// The disk does not give the file back. What is in it may well be whole, so that nobody passes it over unasked.
+    #[error(
+        "{}: cannot be read at byte {offset} ({error}): mend the disk, or move the file away to start from an older \
+         snapshot and the journal",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The file is not what was written. The snapshot before it serves, if there is one.
     #[error("{} is damaged at byte {offset}: {damage}", path.display())]
     Damaged {
@@ -82,7 +96,7 @@ pub enum Damage {
     /// The file ends before the snapshot does.
     #[error("it ends too early")]
     Cut,
-    /// The disk does not give it back.
+    /// The disk does not give it back: told as [`SnapshotError::Unreadable`].
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
     /// What stands there is not what was written.

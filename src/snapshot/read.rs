@@ -52,7 +52,7 @@ pub fn load(path: &Path, fingerprint: Fingerprint, threads: usize) -> Result<Loa
     if head.covers.fingerprint != fingerprint {
         return Err(SnapshotError::ForeignKey { path: path.to_owned() });
     }
-    let damaged = |(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage };
+    let damaged = |fault| wrong(path, fault);
     let (engine, digest) = restore(&mut input, &head.checksum, threads.max(1)).map_err(damaged)?;
     Ok(Loaded { engine, covers: head.covers, digest, path: path.to_owned() })
 }
@@ -63,7 +63,7 @@ pub fn load(path: &Path, fingerprint: Fingerprint, threads: usize) -> Result<Loa
 /// # Errors
 /// As [`load`], but for what only an engine finds.
 pub fn check(path: &Path) -> Result<(Covers, Digest), SnapshotError> {
-    let damaged = |(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage };
+    let damaged = |fault| wrong(path, fault);
     let (mut input, head) = open(path)?;
     let mut entries = 0;
     for place in 0.. {
@@ -83,6 +83,15 @@ pub fn check(path: &Path) -> Result<(Covers, Digest), SnapshotError> {
     Err(damaged((input.offset, Damage::Cut)))
 }
 
+/// What is wrong with a file: it is damaged, or its disk does not give it back.
+fn wrong(path: &Path, (offset, damage): Fault) -> SnapshotError {
+    let path = path.to_owned();
+    match damage {
+        Damage::Unreadable(error) => SnapshotError::Unreadable { path, offset, error },
+        damage => SnapshotError::Damaged { path, offset, damage },
+    }
+}
+
 /// The format that a file says it is of.
 ///
 /// # Errors
@@ -98,7 +107,7 @@ fn open(path: &Path) -> Result<(Input, Head), SnapshotError> {
         opened.map_err(|source| SnapshotError::Io { path: path.to_owned(), doing: "opening it", source })?;
     let mut input = Input { file: BufReader::with_capacity(1 << 20, file), offset: 0, length };
     let head = input.take::<HEAD_BYTES>().and_then(|bytes| Head::read(&bytes).map_err(|damage| (0, damage)));
-    let head = head.map_err(|(offset, damage)| SnapshotError::Damaged { path: path.to_owned(), offset, damage })?;
+    let head = head.map_err(|fault| wrong(path, fault))?;
     if head.format > FORMAT {
         return Err(SnapshotError::Future { path: path.to_owned(), found: head.format });
     }
@@ -215,7 +224,6 @@ impl Input {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Fault> {
-        // A disk that cannot be read there has damaged the file as much as one that gives other bytes.
         let cut = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Damage::Cut,
             _ => Damage::Unreadable(error),

@@ -29,6 +29,13 @@ pub struct Found {
     pub damaged: Vec<SnapshotError>,
 }
 
+impl Found {
+    /// The last frame of the state to go on from; 0 where there is none.
+    pub fn after(&self) -> Seq {
+        self.loaded.as_ref().map_or(Seq(0), |loaded| loaded.covers.seq)
+    }
+}
+
 /// Name of the snapshot that covers the frames up to this one.
 pub(super) fn file_name(seq: Seq) -> String {
     format!("{PREFIX}{:020}{SUFFIX}", seq.0)
@@ -78,7 +85,7 @@ impl Shelf {
     /// Loads the newest sound snapshot with so many threads.
     ///
     /// # Errors
-    /// When a file cannot be opened, is of a later format, or of another identity key: to pass such a one over would
+    /// When a file cannot be read, is of a later format, or of another identity key: to pass such a one over would
     /// lose what it covers. Damaged ones are passed over; when all are, there is none.
     pub fn newest(&self, fingerprint: Fingerprint, threads: usize) -> Result<Found, SnapshotError> {
         let mut found = Found { loaded: None, damaged: Vec::new() };

@@ -92,17 +92,18 @@ pub enum StorageError {
     },
     /// The journal's beginning is gone, and with it what it goes on from.
     #[error(
-        "{}: the journal begins with frame {first}, and no sound snapshot holds all up to frame {}: put the missing \
+        "{}: the journal begins with frame {first}, and no sound snapshot holds all up to frame {}{}: put the missing \
          files back, or restore a backup; no repair can make up for them",
-        path.display(), from.saturating_sub(1)
+        path.display(), first.saturating_sub(1),
+        damage.as_ref().map_or(String::new(), |damage| format!(" ({damage})"))
     )]
     Headless {
         /// Which directory.
         path: PathBuf,
         /// The first frame that is there.
         first: u64,
-        /// The first frame that is needed.
-        from: u64,
+        /// What is wrong with the newest snapshot, if it is damaged.
+        damage: Option<String>,
     },
     /// All that a start could go on from is damaged.
     #[error(

@@ -9,7 +9,7 @@ use super::{Directory, StorageError};
 use crate::engine::Engine;
 use crate::ids::Seq;
 use crate::journal::{Journal, MemoryJournal, Options};
-use crate::snapshot::{Fingerprint, Found, Shelf};
+use crate::snapshot::{Fingerprint, Found, Shelf, SnapshotError};
 
 /// Follows a recovery: so many of so many frames are applied.
 pub type Watch = Box<dyn FnMut(u64, u64) + Send>;
@@ -65,8 +65,8 @@ impl Ground {
     ///
     /// # Errors
     /// When the newest snapshot is of a later format or another identity key, or cannot be read; when the journal's
-    /// first frames are missing, or its last file is damaged or foreign. What else is wrong with the journal is found
-    /// when its frames are applied.
+    /// first frames are missing, or its last file is damaged or foreign. Nothing is set aside then. What else is wrong
+    /// with the journal is found when its frames are applied.
     pub fn stored(directory: &Directory, options: Options, watch: Watch, tell: Tell) -> Result<Ground, StorageError> {
         let (shelf, fingerprint) = (directory.shelf(), directory.identity().fingerprint());
         // As large as what they were to become; the directory's lock says that nobody is at work on them.
@@ -75,15 +75,14 @@ impl Ground {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(LOAD_THREADS_MAX);
         let found = shelf.newest(fingerprint, threads)?;
         check_base(directory, &found)?;
+        let after = found.after();
+        let journal = Box::new(directory.journal(after, options)?);
+        // Not before: a start that is refused leaves what it found, so that the next one says the same.
         for error in &found.damaged {
             tell(&format!("{error}: it is set aside, and the start goes on from an older one or the journal alone"));
             shelf.set_aside(error)?;
         }
-        let (engine, after) = match found.loaded {
-            Some(loaded) => (loaded.engine, loaded.covers.seq),
-            None => (Engine::new(), Seq(0)),
-        };
-        let journal = Box::new(directory.journal(after, options)?);
+        let engine = found.loaded.map_or_else(Engine::new, |loaded| loaded.engine);
         let (interval, kept) = (SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT);
         let snapshots = Some(SnapshotPlan { shelf, fingerprint, interval, kept, tell: Arc::clone(&tell) });
         Ok(Ground { engine, after, journal, watch, snapshots, tell })
@@ -91,15 +90,19 @@ impl Ground {
 }
 
 /// That there is something to start from. Damaged snapshots without a journal, as in a copy, are not the same as an
-/// empty directory.
+/// empty directory; neither is a journal whose beginning is let go.
 ///
 /// # Errors
 /// When there is not, with what is damaged.
 pub(super) fn check_base(directory: &Directory, found: &Found) -> Result<(), StorageError> {
-    let (None, Some(error)) = (&found.loaded, found.damaged.first()) else { return Ok(()) };
-    match directory.journal_files()?.first() {
-        Some(_) => Ok(()),
-        None => Err(StorageError::NothingSound { path: directory.path().to_owned(), damage: error.to_string() }),
+    let path = directory.path().to_owned();
+    let damage = found.damaged.first().map(SnapshotError::to_string);
+    match (directory.journal_files()?.first(), damage) {
+        (Some(first), damage) if *first > found.after().next() => {
+            Err(StorageError::Headless { path, first: first.0, damage })
+        }
+        (None, Some(damage)) if found.loaded.is_none() => Err(StorageError::NothingSound { path, damage }),
+        _ => Ok(()),
     }
 }
 
@@ -118,6 +121,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::journal::Disk;
+    use crate::snapshot::{Covers, Taking};
+    use crate::units::Timestamp;
 
     /// What a start makes of a directory, and what it tells.
     fn stored(directory: &Directory) -> (Result<Seq, String>, Vec<String>) {
@@ -150,5 +156,64 @@ mod tests {
         let mut expected: Vec<_> = before.into_iter().chain(others.map(str::to_owned)).collect();
         expected.sort();
         assert_eq!(names(place.path()), expected);
+    }
+
+    /// A directory whose journal begins with frame 5, and whose snapshots cover these frames.
+    fn without_beginning(path: &Path, snapshots: &[u64]) -> Directory {
+        let directory = Directory::open_or_make(path).unwrap();
+        let mut journal = directory.journal(Seq(0), Options::default()).unwrap();
+        for seq in 1..=8 {
+            journal.append(vec![seq; 100]).unwrap();
+            journal.wait();
+            journal.next().unwrap().unwrap();
+            if seq == 4 {
+                assert!(journal.roll().unwrap().wait());
+            }
+        }
+        journal.close().unwrap();
+        directory.files().remove(Seq(1)).unwrap();
+        for seq in snapshots {
+            let fingerprint = directory.identity().fingerprint();
+            let covers = Covers { seq: Seq(*seq), fingerprint, at: Timestamp(0) };
+            let mut engine = Engine::new();
+            let taking = Taking::begin(&mut engine, path, covers, Box::new(|| true), Box::new(|| {}));
+            taking.unwrap().unwrap().end(&mut engine).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_start_that_is_refused_sets_nothing_aside_and_says_the_same_again() {
+        // What the snapshots cover, and words of the message: the journal goes on from neither.
+        for (snapshots, words) in [(&[][..], "begins with frame 5"), (&[6], "06.inkling is damaged"), (&[2, 6], "5")] {
+            let place = tempfile::tempdir().unwrap();
+            let directory = without_beginning(place.path(), snapshots);
+            snapshots.last().iter().for_each(|seq| fs::write(directory.shelf().path(Seq(**seq)), "ruined").unwrap());
+            let before = names(place.path());
+            let (refused, told) = stored(&directory);
+            let refused = refused.unwrap_err();
+            assert!(refused.contains("all up to frame 4") && refused.contains(words), "{refused}");
+            assert_eq!((names(place.path()), &told[..]), (before, &[][..]));
+            assert_eq!(stored(&directory), (Err(refused), told));
+        }
+        // With one that is sound the same damage is passed over.
+        let place = tempfile::tempdir().unwrap();
+        let directory = without_beginning(place.path(), &[5, 6]);
+        fs::write(directory.shelf().path(Seq(6)), "ruined").unwrap();
+        let (after, told) = stored(&directory);
+        assert!(after == Ok(Seq(5)) && told[0].contains("06.inkling is damaged at byte 0"), "{after:?} {told:?}");
+        assert!(names(place.path()).contains(&"snapshot-00000000000000000006.inkling.damaged".to_owned()));
+    }
+
+    #[test]
+    fn a_snapshot_that_the_disk_does_not_give_back_is_not_passed_over() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = without_beginning(place.path(), &[5]);
+        // A directory can be opened and not be read.
+        fs::create_dir(directory.shelf().path(Seq(6))).unwrap();
+        let before = names(place.path());
+        let refused = stored(&directory).0.unwrap_err();
+        assert!(refused.contains("06.inkling: cannot be read at byte 0") && refused.contains("mend"), "{refused}");
+        assert_eq!(names(place.path()), before);
     }
 }

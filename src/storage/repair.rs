@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::directory::{at, make_dir};
+use super::ground::check_base;
 use super::{Directory, StorageError};
 use crate::ids::Seq;
 use crate::journal::{Disk, Files, JournalError, Part, cut, missing, survey, sync_directory};
@@ -38,12 +39,10 @@ impl Plan {
     pub fn of(directory: &Directory) -> Result<Option<Plan>, StorageError> {
         let (disk, identity) = (directory.files(), directory.identity().fingerprint());
         let newest = directory.shelf().newest(identity, SNAPSHOT_THREADS)?;
+        check_base(directory, &newest)?;
         let from = newest.loaded.map_or(Seq(0), |loaded| loaded.covers.seq).next();
         let mut parts = survey(&disk, identity, from)?;
         let begin = parts.first().map_or(from, |part| part.first);
-        if begin > from {
-            return Err(StorageError::Headless { path: directory.path().to_owned(), first: begin.0, from: from.0 });
-        }
         let mut covered = survey(&disk, identity, Seq(0))?;
         covered.retain(|part| part.first < begin);
         let damaged = parts.iter().position(|part| part.fault.is_some());
