@@ -79,6 +79,9 @@ pub enum SnapshotError {
     /// The settings do not fit into a snapshot.
     #[error("the settings cannot be written")]
     Settings(#[from] RecordError),
+    /// An earlier one of the same engine is being taken.
+    #[error("the one before it is not at its end")]
+    Unended,
     /// The service ended, or failed, before all was handed out.
     #[error("the snapshot was given up before its end")]
     GivenUp,
