@@ -190,7 +190,7 @@ pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
 pub struct Directory {
     path: PathBuf,
     identity: Identity,
-    token_key: [u8; 17],
+    token_key: TokenKey,
     _lock: Lock,
 }
 
@@ -239,6 +239,7 @@ impl Directory {
         let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
         let identity = identity_of(path)?;
         let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
+        let token_key = TokenKey::of_bytes(token_key);
         Ok(Directory { path: path.to_owned(), identity, token_key, _lock: lock })
     }
 
@@ -254,8 +255,7 @@ impl Directory {
 
     /// The secret under which tokens are sealed.
     pub fn token_key(&self) -> TokenKey {
-        let [id, secret @ ..] = self.token_key;
-        TokenKey::new(id, secret)
+        self.token_key.clone()
     }
 
     /// Its snapshots.
@@ -343,12 +343,22 @@ mod tests {
         let missing = Directory::open(&path).unwrap_err();
         assert!(matches!(missing, StorageError::Missing { .. }), "{missing}");
         let made = Directory::open_or_make(&path).unwrap();
-        let (print, token) = (made.identity().fingerprint(), made.token_key);
+        let (print, token) = (made.identity().fingerprint(), made.token_key());
         drop(made);
         let again = Directory::open(&path).unwrap();
-        assert_eq!((again.identity().fingerprint(), again.token_key), (print, token));
+        assert_eq!((again.identity().fingerprint(), again.token_key()), (print, token.clone()));
         let other = Directory::open_or_make(&directory.path().join("c")).unwrap();
-        assert_ne!((other.identity().fingerprint(), other.token_key), (print, token));
+        assert_ne!((other.identity().fingerprint(), other.token_key()), (print, token));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_directory_holds_no_secret() {
+        let place = tempfile::tempdir().unwrap();
+        let made = Directory::open_or_make(place.path()).unwrap();
+        let shown = format!("{made:?}");
+        assert!(shown.contains("TokenKey { id: ") && shown.contains("Identity("), "{shown}");
+        let secret = secret::read::<17>(&place.path().join(TOKEN), TOKEN_TITLE).unwrap().unwrap();
+        assert!(!shown.contains(&format!("{secret:?}")) && !shown.contains(&format!("{:?}", &secret[1..])), "{shown}");
     }
 
     #[test]

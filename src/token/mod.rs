@@ -81,6 +81,7 @@ const PAYLOAD_START: usize = HEAD_BYTES + NONCE_LEN;
 const TOKEN_BYTES_MIN: usize = PAYLOAD_START + PAYLOAD_BYTES_MIN + TAG_BYTES;
 
 /// A secret under which tokens are sealed, and the id by which a token names it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenKey {
     id: u8,
     secret: [u8; 16],
@@ -129,7 +130,12 @@ impl TokenKey {
     /// # Panics
     /// When the operating system has no random bytes to give, at which no service can start safely.
     pub fn generate() -> TokenKey {
-        let [id, secret @ ..] = TokenKey::generate_bytes();
+        TokenKey::of_bytes(TokenKey::generate_bytes())
+    }
+
+    /// The key of stored bytes, as [`generate_bytes`](TokenKey::generate_bytes) makes them.
+    pub fn of_bytes(bytes: [u8; 17]) -> TokenKey {
+        let [id, secret @ ..] = bytes;
         TokenKey { id, secret }
     }
 
