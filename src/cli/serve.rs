@@ -1,12 +1,14 @@
 //! `inkling serve --config FILE`: runs the service until it is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::data;
 use crate::config::{Clock, Config};
+use crate::demo;
 use crate::identity::Identity;
 use crate::server::{self, Listeners, Secrets};
 use crate::storage::{Directory, Ground};
@@ -67,7 +69,7 @@ impl Serve {
         // Locked until the service has ended.
         let directory = match self.memory {
             true => None,
-            false => Some(Directory::open_or_make(&config.storage.path)?),
+            false => Some(open(&config.storage.path)?),
         };
         let (ground, secrets) = match &directory {
             None => {
@@ -80,6 +82,21 @@ impl Serve {
     }
 }
 
+/// The directory that the service works in.
+///
+/// # Errors
+/// When it cannot be used, or a demo made it: whoever knows the program knows its key, and so whose profile is whose.
+fn open(path: &Path) -> anyhow::Result<Directory> {
+    let directory = Directory::open_or_make(path)?;
+    ensure!(
+        !demo::is_of_a_demo(&directory),
+        "{}: was made by `inkling demo`: its identity key is no secret, and its users are made up; name another \
+         directory, `[storage] path` or `serve --data`",
+        path.display()
+    );
+    Ok(directory)
+}
+
 /// Waits for SIGTERM or SIGINT. Where the system lets us wait for neither, only a kill ends the service.
 async fn told_to_stop() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -89,5 +106,21 @@ async fn told_to_stop() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_a_demo_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let (demos, own) = (place.path().join("demo"), place.path().join("own"));
+        drop(Directory::open_or_make_with(&demos, || [0; 32]).unwrap());
+        let refused = open(&demos).unwrap_err().to_string();
+        assert!(refused.contains("was made by `inkling demo`") && refused.contains("`serve --data`"), "{refused}");
+        drop(open(&own).unwrap());
+        open(&own).unwrap();
     }
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
@@ -41,6 +41,7 @@ use shoppers::World;
 pub use show::segment_report;
 
 use crate::config::{Clock, Config};
+use crate::identity::Identity;
 use crate::journal;
 use crate::pb::v1;
 use crate::server::{self, Listeners, Secrets};
@@ -52,6 +53,14 @@ use crate::units::Span;
 /// When the made-up shoppers begin: 2026-06-01, a Monday.
 const START_MS: u64 = 1_780_272_000_000;
 const HOUR_MS: u64 = 3_600_000;
+
+/// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
+const IDENTITY_KEY: [u8; 32] = [0; 32];
+
+/// Whether a directory's users are a demo's: their keys are no secret.
+pub fn is_of_a_demo(directory: &Directory) -> bool {
+    directory.identity().fingerprint() == Identity::new(IDENTITY_KEY).fingerprint()
+}
 
 /// What to play.
 #[derive(Debug, Clone)]
@@ -82,10 +91,14 @@ struct Service {
 
 impl Service {
     /// Starts a service whose clock follows the events, on free loopback ports.
-    ///
-    /// Users get the same keys each time, so that the same events lead to the same state, whose digest can be compared.
     fn start(settings: Settings, data: &Path) -> anyhow::Result<Service> {
-        let directory = Directory::open_or_make_with(data, || [0; 32])?;
+        let directory = Directory::open_or_make_with(data, || IDENTITY_KEY)?;
+        ensure!(
+            is_of_a_demo(&directory),
+            "{}: belongs to a service: made-up shoppers would come among its users; name a directory that does not \
+             exist yet, or one of an earlier demo",
+            data.display()
+        );
         let ground = Ground::stored(&directory, journal::Options::default(), Box::new(|_, _| {}), Arc::new(|_| {}))?;
         let mut config = Config::from_settings(settings);
         config.server.grpc = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -275,4 +288,23 @@ async fn play_journey(options: &Options, settings: &Settings, client: &mut Clien
     }
     show::traffic(&client.traffic, elapsed);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shoppers_are_not_made_up_in_the_directory_of_a_service() {
+        let place = tempfile::tempdir().unwrap();
+        let (real, made_up) = (place.path().join("real"), place.path().join("made-up"));
+        assert!(!is_of_a_demo(&Directory::open_or_make(&real).unwrap()));
+        let refused = Service::start(shop::settings(), &real).err().unwrap().to_string();
+        assert!(refused.contains("belongs to a service") && refused.contains("does not exist yet"), "{refused}");
+        assert_eq!(Directory::open(&real).unwrap().journal_files().unwrap(), []);
+        for _ in 0..2 {
+            Service::start(shop::settings(), &made_up).unwrap().stop().unwrap();
+        }
+        assert!(is_of_a_demo(&Directory::open(&made_up).unwrap()));
+    }
 }
