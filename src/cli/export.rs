@@ -1,12 +1,14 @@
 //! `inkling export DIR LOG`: the journal as a journey log.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 
 use super::words;
 use crate::ids::Id;
+use crate::journal::{io_cause, sync_directory};
 use crate::journey::JourneyWriter;
 use crate::storage::{Directory, Selection, earliest, export};
 use crate::units::Timestamp;
@@ -41,19 +43,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     super::replay::read_moment(text).ok_or_else(wrong)
 }
 
-/// Refuses a place where no new log can be.
-fn free(log: &Path) -> anyhow::Result<()> {
+/// The directory of a log; refuses a place where no new log can be.
+fn place(log: &Path) -> anyhow::Result<&Path> {
     let shown = log.display();
     ensure!(!log.exists(), "{shown}: is there already: a log is written to a new file only, name another one");
-    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
-    ensure!(parent.is_none_or(Path::is_dir), "{shown}: the directory is not there: make it, or name another one");
-    Ok(())
-}
-
-/// Where a log stands until it is whole: half a log would be taken for a whole one. The ending says how it is packed.
-fn unfinished(log: &Path) -> PathBuf {
-    let name = log.file_name().unwrap_or_default().to_string_lossy();
-    log.with_file_name(format!(".unfinished-{name}"))
+    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(parent.is_dir(), "{shown}: the directory is not there: make it, or name another one");
+    Ok(parent)
 }
 
 fn name(text: &str) -> Result<Id, String> {
@@ -66,26 +62,27 @@ impl Export {
     /// # Errors
     /// When the journal is damaged, the advertiser is unknown, or the log cannot be written: then there is no log.
     pub fn run(self) -> anyhow::Result<()> {
-        let directory = Directory::look(&self.directory)?;
-        let (engine, after) = earliest(&directory)?;
         let selection = Selection {
             from: self.from.unwrap_or_default(),
             to: self.to.unwrap_or(Timestamp(u64::MAX)),
             advertiser: self.advertiser,
         };
         ensure!(selection.from <= selection.to, "--from is later than --to: nothing lies between them");
-        free(&self.log)?;
-        let unfinished = unfinished(&self.log);
-        let mut writer = JourneyWriter::create(&unfinished)?;
+        let parent = place(&self.log)?;
+        let directory = Directory::look(&self.directory)?;
+        let (engine, after) = earliest(&directory)?;
+        let failed = |error: &io::Error| anyhow!("{}: cannot be written: {}", self.log.display(), io_cause(error));
+        // Half a log would be taken for a whole one. Nobody else may read it, and an error deletes it.
+        let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(parent);
+        let unfinished = unfinished.map_err(|error| failed(&error))?;
+        let mut writer = JourneyWriter::into_file(unfinished.reopen().map_err(|error| failed(&error))?, &self.log)?;
         let exported = export(engine, || directory.reader(after), &mut writer, &selection);
         let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
             writer.finish()?;
-            std::fs::rename(&unfinished, &self.log)?;
+            unfinished.persist_noclobber(&self.log).map_err(|kept| failed(&kept.error))?;
+            sync_directory(parent).map_err(|error| failed(&error))?;
             Ok(exported)
         });
-        if finished.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
-        }
         let exported = finished.with_context(|| format!("{}: not exported", self.directory.display()))?;
         let text = format!(
             "{}: {}; left out: {} that a journey log has no word for, {} that changed nothing when they came, {} \

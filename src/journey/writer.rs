@@ -27,13 +27,23 @@ enum Output {
 }
 
 impl JourneyWriter {
-    /// Creates a log, or replaces it: gzip when the name ends in `.gz`, zstd when in `.zst`, else plain.
+    /// Creates a log where there is no file: gzip when the name ends in `.gz`, zstd when in `.zst`, else plain.
     ///
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: impl AsRef<Path>) -> Result<JourneyWriter, JourneyError> {
-        let path = path.as_ref().to_owned();
-        match Output::create(&path) {
+        let path = path.as_ref();
+        let file = File::create_new(path).map_err(|source| JourneyError::Open { path: path.to_owned(), source })?;
+        JourneyWriter::into_file(file, path)
+    }
+
+    /// Writes a log into an empty file that is to become `path`: that says how it is packed, and is what errors name.
+    ///
+    /// # Errors
+    /// When it cannot be packed as its name says.
+    pub fn into_file(file: File, path: &Path) -> Result<JourneyWriter, JourneyError> {
+        let path = path.to_owned();
+        match Output::new(file, &path) {
             Ok(output) => Ok(JourneyWriter { path, output, buffer: Vec::new(), lines: 0, previous: Timestamp(0) }),
             Err(source) => Err(JourneyError::Open { path, source }),
         }
@@ -59,7 +69,7 @@ impl JourneyWriter {
         self.lines
     }
 
-    /// Writes what is still held back and ends the compressed stream.
+    /// Writes what is still held back, ends the compressed stream, and waits for the disk.
     ///
     /// # Errors
     /// When the disk refuses: the log is then cut.
@@ -79,8 +89,8 @@ impl JourneyWriter {
 }
 
 impl Output {
-    fn create(path: &Path) -> io::Result<Output> {
-        let file = BufWriter::new(File::create_new(path)?);
+    fn new(file: File, path: &Path) -> io::Result<Output> {
+        let file = BufWriter::new(file);
         Ok(match path.extension().and_then(|ending| ending.to_str()) {
             Some("gz") => Output::Gzip(GzEncoder::new(file, Compression::default())),
             Some("zst") => {
@@ -101,11 +111,11 @@ impl Output {
     }
 
     fn finish(self) -> io::Result<()> {
-        let mut file = match self {
+        let file = match self {
             Output::Plain(file) => file,
             Output::Gzip(encoder) => encoder.finish()?,
             Output::Zstd(encoder) => encoder.finish()?,
         };
-        file.flush()
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 }
