@@ -1,5 +1,6 @@
 //! One journey log out of several files, parsed ahead of the engine on a thread of its own.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -58,10 +59,11 @@ impl<'scope> Source<'scope> {
         self.batches.recv().ok()
     }
 
-    /// Ends reading, and says how long the parser was busy.
+    /// Ends reading, and says how long the parser was busy. A parser that panicked has read a part of the log only:
+    /// its panic goes on here.
     pub fn finish(self) -> Duration {
         drop(self.batches);
-        self.parser.join().unwrap_or_default()
+        self.parser.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
@@ -128,5 +130,25 @@ impl Lines<'_> {
         self.rest = [].iter();
         self.reader = None;
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "planted")]
+    fn a_parser_that_panics_is_no_end_of_the_log() {
+        std::thread::scope(|scope| {
+            let (send, batches) = sync_channel(1);
+            let parser = scope.spawn(move || -> Duration {
+                let _open_until_then = send;
+                panic!("planted")
+            });
+            let mut source = Source { batches, parser };
+            assert!(source.next().is_none());
+            source.finish()
+        });
     }
 }
