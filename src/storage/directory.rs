@@ -12,7 +12,7 @@ use super::lock::{LOCK, Lock};
 use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
-use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of, io_cause};
+use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of, io_cause, sync_directory};
 use crate::snapshot::{Shelf, SnapshotError};
 use crate::token::TokenKey;
 
@@ -293,9 +293,15 @@ impl Directory {
     }
 }
 
-/// Makes a directory with those above it, where there is none. What is in it is about people: nobody else sees it.
+/// Makes a directory with those above it, where there is none, so that a crash takes none of them. What is in it is
+/// about people: nobody else sees it.
 pub(super) fn make_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A directory's own sync does not make its name durable in the one above.
+    let above = missing.iter().rev().filter_map(|made| made.parent());
+    above.map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above }).try_for_each(sync_directory)
 }
 
 /// Makes a directory out of an empty one. The file that says so comes last: what was made before it is made again
