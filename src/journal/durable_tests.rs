@@ -1,7 +1,9 @@
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::super::{Files, contract};
 use super::*;
@@ -325,4 +327,103 @@ fn looking_changes_nothing() {
     let read = redb::ReadOnlyDatabase::open(Files::new(directory.path()).path(Seq(5))).unwrap();
     let about = read.begin_read().unwrap().open_table(ABOUT).unwrap();
     assert_eq!(about.iter().unwrap().count(), 4);
+}
+
+/// Files whose disk panics, or refuses to delete, while it is told to.
+#[derive(Debug)]
+struct Faulty {
+    files: Files,
+    panics: Arc<AtomicBool>,
+    keeps: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FaultyFile(Box<dyn StorageBackend>, Arc<AtomicBool>);
+
+impl StorageBackend for FaultyFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        assert!(!self.1.swap(false, Ordering::SeqCst), "planted");
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+}
+
+impl Disk for Faulty {
+    fn list(&self) -> io::Result<Vec<Seq>> {
+        self.files.list()
+    }
+
+    fn open(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(FaultyFile(self.files.open(first)?, Arc::clone(&self.panics))))
+    }
+
+    fn create(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(FaultyFile(self.files.create(first)?, Arc::clone(&self.panics))))
+    }
+
+    fn finish(&self, first: Seq) -> io::Result<()> {
+        self.files.finish(first)
+    }
+
+    fn remove(&self, first: Seq) -> io::Result<()> {
+        if self.keeps.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.files.remove(first)
+    }
+
+    fn newest(&self) -> io::Result<Option<Seq>> {
+        self.files.newest()
+    }
+
+    fn note_newest(&self, first: Option<Seq>) -> io::Result<()> {
+        self.files.note_newest(first)
+    }
+
+    fn name(&self, first: Seq) -> String {
+        self.files.name(first)
+    }
+}
+
+/// A journal on such a disk, and the switches: it panics, it refuses to delete.
+fn faulty(directory: &Path, options: Options) -> (DurableJournal, Arc<AtomicBool>, Arc<AtomicBool>) {
+    let (panics, keeps) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let disk = Faulty { files: Files::new(directory), panics: Arc::clone(&panics), keeps: Arc::clone(&keeps) };
+    (DurableJournal::open(Arc::new(disk), IDENTITY, Seq(0), options).unwrap(), panics, keeps)
+}
+
+#[test]
+fn who_is_woken_by_a_panic_finds_the_journal_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, panics, _) = faulty(directory.path(), Options::default());
+    let (wake, woken) = mpsc::channel();
+    journal.on_durable(Box::new(move || {
+        let _ = wake.send(());
+        // What is done only after waking is not done yet when the woken one looks.
+        thread::sleep(Duration::from_millis(100));
+    }));
+    panics.store(true, Ordering::SeqCst);
+    journal.append(frame(1)).unwrap();
+    woken.recv().unwrap();
+    assert!(matches!(journal.next(), Err(JournalError::Poisoned { .. })));
+    assert!(journal.close().is_err());
 }

@@ -54,14 +54,18 @@ pub struct Writer {
 
 impl Writer {
     /// Works until nobody can give orders any more, or something fails. The file is closed only in the first case.
-    pub fn run(mut self, orders: &Receiver<Order>) {
-        let (outbox, wake) = (self.outbox.clone(), Arc::clone(&self.wake));
-        // Whoever waits is woken in any case, by a panic as well.
-        let _last = WakeAtEnd(wake);
+    pub fn run(self, orders: &Receiver<Order>) {
+        // Whoever waits is woken in any case, by a panic as well; and only when the last sender is gone, for who looks
+        // before finds nothing and waits for ever.
+        let _last = WakeAtEnd(Arc::clone(&self.wake));
+        self.work_or_tell(orders);
+    }
+
+    fn work_or_tell(mut self, orders: &Receiver<Order>) {
         if let Err(cause) = self.work(orders) {
             let cause = format!("{}: {cause}", self.disk.name(self.first));
             // Nobody may be listening any more.
-            let _ = outbox.send(Err(JournalError::Poisoned { cause }));
+            let _ = self.outbox.send(Err(JournalError::Poisoned { cause }));
         }
     }
 
