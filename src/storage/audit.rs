@@ -68,12 +68,16 @@ pub fn audit(directory: &Directory, mut watch: impl FnMut(Seq)) -> Result<Audit,
     check_base(directory, &found)?;
     let mut faults: Vec<AuditError> = found.damaged.into_iter().map(AuditError::Passed).collect();
     let start = found.loaded.as_ref().map(|loaded| loaded.covers.seq);
+    let mut sound = Vec::new();
     for seq in snapshots.iter().filter(|seq| start.is_some_and(|start| **seq < start)) {
-        faults.extend(shelf.check(*seq, fingerprint).err().map(AuditError::Passed));
+        match shelf.check(*seq, fingerprint) {
+            Ok(_) => sound.push(*seq),
+            Err(error) => faults.push(AuditError::Passed(error)),
+        }
     }
-    let earliest = earliest_after(directory, &files, start.unwrap_or(Seq(0)))?;
+    let earliest = beginning(&files, &sound);
     let (mut engine, after) = state(found.loaded);
-    let is_all = earliest.as_ref().is_none_or(|(_, earliest)| *earliest == after);
+    let is_all = earliest.is_none_or(|earliest| earliest == after);
     let mut ignore = |_| {};
     let told: &mut dyn FnMut(Seq) = if is_all { &mut watch } else { &mut ignore };
     let read = through(directory, &mut engine, after, told)?;
@@ -82,14 +86,39 @@ pub fn audit(directory: &Directory, mut watch: impl FnMut(Seq)) -> Result<Audit,
     let audit =
         Audit { files, snapshots, after, read, start, seq, now, digest, from_earliest: digest, faults: Vec::new() };
     drop(engine);
-    let Some((mut engine, after)) = earliest.filter(|_| !is_all) else { return Ok(Audit { faults, ..audit }) };
-    match through(directory, &mut engine, after, &mut watch) {
-        Ok(read) => Ok(Audit { after, read, from_earliest: engine.digest(), faults, ..audit }),
+    let Some(earliest) = earliest.filter(|_| !is_all) else { return Ok(Audit { faults, ..audit }) };
+    // Not before the other engine is gone: two may be more than a machine that serves one has memory for.
+    match through_all(directory, earliest, &mut watch) {
+        Ok((read, from_earliest)) => Ok(Audit { after: earliest, read, from_earliest, faults, ..audit }),
         Err(fault) => {
             faults.push(fault);
             Ok(Audit { faults, ..audit })
         }
     }
+}
+
+/// The last frame that the earliest state has seen from which the journal can be read on: none, or, where the journal's
+/// beginning is let go, those of the oldest of these snapshots that it goes on from.
+fn beginning(files: &[Seq], snapshots: &[Seq]) -> Option<Seq> {
+    let first = *files.first()?;
+    if first <= Seq(1) { Some(Seq(0)) } else { snapshots.iter().copied().find(|seq| seq.next() >= first) }
+}
+
+/// Reads the journal behind a snapshot, or from its first frame; and the digest of the state in the end.
+fn through_all(
+    directory: &Directory,
+    after: Seq,
+    watch: &mut dyn FnMut(Seq),
+) -> Result<(Recovered, Digest), AuditError> {
+    let mut engine = match after {
+        Seq(0) => Engine::new(),
+        seq => {
+            let (path, fingerprint) = (directory.shelf().path(seq), directory.identity().fingerprint());
+            snapshot::load(&path, fingerprint, THREADS).map_err(AuditError::Passed)?.engine
+        }
+    };
+    let read = through(directory, &mut engine, after, watch)?;
+    Ok((read, engine.digest()))
 }
 
 fn through(
@@ -112,24 +141,15 @@ fn state(loaded: Option<Loaded>) -> (Engine, Seq) {
 /// # Errors
 /// When the directory or a snapshot cannot be read.
 pub fn earliest(directory: &Directory) -> Result<(Engine, Seq), StorageError> {
-    let found = earliest_after(directory, &directory.journal_files()?, Seq(u64::MAX))?;
-    // The journal itself says what is missing.
-    Ok(found.unwrap_or_else(|| (Engine::new(), Seq(0))))
-}
-
-/// The same, of snapshots that cover no more than a frame; `None` where there is none.
-fn earliest_after(directory: &Directory, files: &[Seq], newest: Seq) -> Result<Option<(Engine, Seq)>, StorageError> {
-    let Some(first) = files.first() else { return Ok(None) };
-    if *first <= Seq(1) {
-        return Ok(Some((Engine::new(), Seq(0))));
-    }
-    let shelf = directory.shelf();
-    for seq in shelf.list()?.into_iter().filter(|seq| seq.next() >= *first && *seq < newest) {
+    let (shelf, files) = (directory.shelf(), directory.journal_files()?);
+    let mut snapshots = shelf.list()?;
+    while let Some(seq) = beginning(&files, &snapshots).filter(|seq| *seq > Seq(0)) {
         match snapshot::load(&shelf.path(seq), directory.identity().fingerprint(), THREADS) {
-            Ok(loaded) if loaded.covers.seq == seq => return Ok(Some((loaded.engine, seq))),
-            Ok(_) | Err(SnapshotError::Damaged { .. }) => {}
+            Ok(loaded) if loaded.covers.seq == seq => return Ok((loaded.engine, seq)),
+            Ok(_) | Err(SnapshotError::Damaged { .. }) => snapshots.retain(|other| *other > seq),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(None)
+    // Where there should be one and is none, the journal itself says what is missing.
+    Ok((Engine::new(), Seq(0)))
 }
