@@ -25,7 +25,7 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
             shown.done();
         }
     };
-    let options = Options { durability, ..Options::default() };
+    let options = Options { durability, tell: say, ..Options::default() };
     let ground = Ground::stored(directory, options, Box::new(watch), teller());
     let mut ground = ground.context("the state cannot be recovered")?;
     if let Some(plan) = &mut ground.snapshots {
@@ -36,9 +36,11 @@ pub fn ground(directory: &Directory, storage: &StorageConfig) -> anyhow::Result<
 
 /// Tells the operator on standard error, at once. A service whose words nobody can read any more works on.
 pub fn teller() -> Tell {
-    Arc::new(|what| {
-        let _ = writeln!(std::io::stderr(), "inkling: {what}");
-    })
+    Arc::new(say)
+}
+
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "inkling: {what}");
 }
 
 /// Where and how surely events are kept, in words.

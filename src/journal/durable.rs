@@ -39,11 +39,13 @@ pub struct Options {
     pub durability: Durability,
     /// Bytes of frames after which a new file is begun.
     pub file_bytes_max: u64,
+    /// Told in one sentence what an operator should know.
+    pub tell: fn(&str),
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { durability: Durability::Synced, file_bytes_max: FILE_BYTES_MAX }
+        Options { durability: Durability::Synced, file_bytes_max: FILE_BYTES_MAX, tell: |_| {} }
     }
 }
 
@@ -100,7 +102,7 @@ impl DurableJournal {
             disk.note_newest(Some(first)).map_err(poisoned)?;
         }
         let stored = Reader::open(Arc::clone(&disk), identity, after)?.with_last(file.clone());
-        let Options { durability, file_bytes_max } = options;
+        let Options { durability, file_bytes_max, tell } = options;
         let (orders, inbox) = mpsc::channel();
         let (outbox, done) = mpsc::channel();
         let wake: Wake = Arc::new(OnceLock::new());
@@ -114,6 +116,7 @@ impl DurableJournal {
             first,
             next: at,
             bytes,
+            tell,
             outbox,
             wake: Arc::clone(&wake),
         };

@@ -427,3 +427,24 @@ fn who_is_woken_by_a_panic_finds_the_journal_failed() {
     assert!(matches!(journal.next(), Err(JournalError::Poisoned { .. })));
     assert!(journal.close().is_err());
 }
+
+#[test]
+fn a_file_that_cannot_be_deleted_ends_no_journal() {
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let tell = |what: &str| {
+        assert!(what.contains("old files cannot be deleted"), "{what}");
+        TOLD.fetch_add(1, Ordering::SeqCst);
+    };
+    let directory = three_files();
+    let (mut journal, _, keeps) = faulty(directory.path(), Options { tell, ..Options::default() });
+    while journal.next().unwrap().is_some() {}
+    keeps.store(true, Ordering::SeqCst);
+    journal.trim(Seq(12)).unwrap();
+    fill(&mut journal, 13);
+    assert_eq!((TOLD.load(Ordering::SeqCst), Files::new(directory.path()).list().unwrap().len()), (1, 3));
+    keeps.store(false, Ordering::SeqCst);
+    journal.trim(Seq(12)).unwrap();
+    fill(&mut journal, 14);
+    journal.close().unwrap();
+    assert_eq!((TOLD.load(Ordering::SeqCst), Files::new(directory.path()).list().unwrap()), (1, vec![Seq(10)]));
+}

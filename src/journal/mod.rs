@@ -97,7 +97,8 @@ pub trait Journal: Send {
     /// After a failure.
     fn roll(&mut self) -> Result<Rolled, JournalError>;
 
-    /// Lets go of the frames below `below`: a snapshot covers them. They may stay longer than asked for.
+    /// Lets go of the frames below `below`: a snapshot covers them. They may stay longer than asked for, also because
+    /// they cannot be deleted.
     ///
     /// # Errors
     /// [`JournalError::TrimAhead`] when a frame below it was not returned yet: it would be lost.

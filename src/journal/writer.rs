@@ -48,6 +48,7 @@ pub struct Writer {
     pub next: Seq,
     /// About how many bytes `file` has.
     pub bytes: u64,
+    pub tell: fn(&str),
     pub outbox: Sender<Done>,
     pub wake: Wake,
 }
@@ -92,7 +93,7 @@ impl Writer {
                 unsynced = if sync { None } else { unsynced.or_else(|| Some(now())) };
             }
             match other {
-                Some(Order::Trim(below)) => self.trim(below)?,
+                Some(Order::Trim(below)) => self.trim(below),
                 Some(Order::Roll(ended)) => {
                     self.roll(unsynced.take().is_some())?;
                     // Nobody may be waiting for it.
@@ -139,15 +140,21 @@ impl Writer {
         Ok(())
     }
 
-    fn trim(&self, below: Seq) -> Result<(), String> {
-        let files = self.disk.list().map_err(|error| io_cause(&error))?;
-        for pair in files.windows(2) {
-            // A file ends where the next one begins.
-            if pair[1] <= below {
-                self.disk.remove(pair[0]).map_err(|error| io_cause(&error))?;
-            }
+    /// Deletes what is not needed. Where that fails no frame is in doubt: it is told, and tried again by the next order.
+    fn trim(&self, below: Seq) {
+        let trimmed = self.disk.list().and_then(|files| {
+            // A file ends where the next one begins. Oldest first, so that none is missing in between.
+            let mut old = files.windows(2).filter(|pair| pair[1] <= below).map(|pair| pair[0]);
+            old.try_for_each(|first| self.disk.remove(first))
+        });
+        if let Err(error) = trimmed {
+            (self.tell)(&format!(
+                "{}: the journal's old files cannot be deleted: {}; they take room until the next snapshot has them \
+                 deleted: mend that",
+                self.disk.name(self.first),
+                io_cause(&error)
+            ));
         }
-        Ok(())
     }
 }
 

@@ -32,7 +32,7 @@ const FRAMES: usize = 60;
 
 fn options() -> Options {
     // Small, so that files follow each other during the workload.
-    Options { file_bytes_max: 3_000, durability: Durability::Synced }
+    Options { file_bytes_max: 3_000, durability: Durability::Synced, ..Options::default() }
 }
 
 fn open(disk: &SimulatedDisk, options: Options) -> Result<DurableJournal, JournalError> {
