@@ -51,6 +51,12 @@ pub enum ApplierError {
         /// What the journal says.
         source: JournalError,
     },
+    /// A record went into no frame.
+    #[error("an empty frame has no room for the record after frame {}", after.0)]
+    Unframed {
+        /// Last frame that was applied.
+        after: Seq,
+    },
     /// The journal returned other frames than it was given.
     #[error("the journal returned another frame than it was given after frame {}", after.0)]
     Mismatch {
@@ -325,10 +331,9 @@ impl Applier {
             Err(unfit) => return Ok(Err(unfit)),
         }
         match self.builder.push(record) {
-            Ok(fits) => {
-                debug_assert!(fits, "an empty frame takes every valid record");
-                Ok(Ok(()))
-            }
+            Ok(true) => Ok(Ok(())),
+            // An empty frame takes every valid record. What is in none must not be applied, let alone acknowledged.
+            Ok(false) => Err(ApplierError::Unframed { after: self.seq }),
             Err(unfit) => Ok(Err(unfit)),
         }
     }
