@@ -273,7 +273,8 @@ async fn a_snapshot_that_fails_is_told_and_counted_and_changes_nothing_else() {
     }
     drop(queue);
     tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
-    assert!(told.try_recv().is_err(), "each is told once");
+    assert_eq!(told.try_iter().count(), 1, "each is told once, that of the stop as well");
+    assert_eq!(count("inkling_snapshots_failed_total"), Some(3));
     assert_eq!(count("inkling_snapshots_written_total"), Some(0));
 }
 

@@ -42,11 +42,13 @@ pub enum Count {
     SnapshotsFailed,
     /// Connections accepted on the gRPC port.
     Connections,
+    /// Connections that the system refused to accept, on either port.
+    AcceptsFailed,
 }
 
 impl Count {
     /// All, in the order of the report.
-    pub const ALL: [Count; 16] = [
+    pub const ALL: [Count; 17] = [
         Count::ScoreRequests,
         Count::TargetsAnswered,
         Count::TargetsDegraded,
@@ -63,6 +65,7 @@ impl Count {
         Count::SnapshotsWritten,
         Count::SnapshotsFailed,
         Count::Connections,
+        Count::AcceptsFailed,
     ];
 
     /// Name in the report.
@@ -84,6 +87,7 @@ impl Count {
             Count::SnapshotsWritten => "inkling_snapshots_written_total",
             Count::SnapshotsFailed => "inkling_snapshots_failed_total",
             Count::Connections => "inkling_connections_total",
+            Count::AcceptsFailed => "inkling_accepts_failed_total",
         }
     }
 }

@@ -12,10 +12,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::counters::CounterLine;
+use super::door::Door;
 use super::shared::{Shared, Stage};
 use crate::stopwatch::cpu_time;
 
@@ -27,18 +27,13 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// Time for a client to send its request's head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(2);
-/// Pause after the system refused a connection, as when all file descriptors are in use.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the port until the task is dropped.
-pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+pub async fn serve(shared: Arc<Shared>, mut door: Door) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("this semaphore is never closed");
-        let Ok((socket, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+        let socket = door.next().await;
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let _place = place;

@@ -13,6 +13,7 @@ mod clock;
 mod connection;
 mod convert;
 mod counters;
+mod door;
 mod edge;
 mod event_service;
 mod figures;
@@ -29,6 +30,7 @@ mod stream;
 mod words;
 mod workers;
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use crate::token::{TokenKey, Tokens, draw_replica};
 use admin_service::AdminApi;
 use clock::ServiceClock;
 use counters::Counters;
+use door::Door;
 use edge::Edge;
 use event_service::EventApi;
 use insight_service::InsightApi;
@@ -194,8 +197,12 @@ async fn serve(
     let others = workers::others(shared, Routes::new(health_server))?;
     let mut crew = workers::start(shared, &others)?;
     drop(others);
-    let grpc = tokio::net::TcpListener::from_std(listeners.grpc)?;
-    let http = tokio::spawn(http::serve(Arc::clone(shared), tokio::net::TcpListener::from_std(listeners.http)?));
+    let door = |listener| {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        io::Result::Ok(Door::new(listener, Arc::clone(&shared.counters), Arc::clone(tell)))
+    };
+    let (grpc, http) = (door(listeners.grpc)?, door(listeners.http)?);
+    let http = tokio::spawn(http::serve(Arc::clone(shared), http));
     let dealer = tokio::spawn(workers::deal(Arc::clone(shared), grpc, crew.hands()));
     let ticker = tokio::spawn(pass_time(Arc::clone(shared)));
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
@@ -19,6 +19,7 @@ use tonic::transport::Server;
 use super::admin_service::AdminApi;
 use super::connection::Connection;
 use super::counters::Count;
+use super::door::Door;
 use super::front::Front;
 use super::insight_service::InsightApi;
 use super::shared::Shared;
@@ -29,8 +30,6 @@ use crate::pb::v1::insight_service_server::InsightServiceServer;
 
 /// Sockets on their way to one worker.
 const SOCKETS_AHEAD_MAX: usize = 16;
-/// Pause after the system refused a connection, as when all file descriptors are in use.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What every HTTP/2 client says first (RFC 9113, section 3.4): "PRI * HTTP/2.0" and what follows.
 const PREFACE_BYTES: usize = 24;
 /// How long a new connection may take for that; then it is closed.
@@ -130,12 +129,12 @@ fn server(limits: &ServerConfig) -> Server {
 }
 
 /// Deals connections out to the workers in turn until the service is told to stop.
-pub async fn deal(shared: Arc<Shared>, listener: TcpListener, hands: Vec<mpsc::Sender<Dealt>>) {
+pub async fn deal(shared: Arc<Shared>, mut door: Door, hands: Vec<mpsc::Sender<Dealt>>) {
     let places = Arc::new(Semaphore::new(shared.limits.connections_max));
     let dealing = async {
         for hand in hands.iter().cycle() {
             let place = Arc::clone(&places).acquire_owned().await.expect("this semaphore is never closed");
-            let socket = accept(&listener).await;
+            let socket = door.next().await;
             shared.counters.count(Count::Connections);
             tokio::spawn(hand_over(socket, place, hand.clone()));
         }
@@ -143,15 +142,6 @@ pub async fn deal(shared: Arc<Shared>, listener: TcpListener, hands: Vec<mpsc::S
     tokio::select! {
         () = dealing => {}
         () = shared.stopped() => {}
-    }
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((socket, _)) => return socket,
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
     }
 }
 
