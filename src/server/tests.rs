@@ -150,7 +150,8 @@ async fn what_is_no_call_of_a_service_has_its_code() {
     use crate::pb::v1 as pb;
     use tonic::Code;
     use tonic::codegen::http::uri::PathAndQuery;
-    let config = config();
+    let mut config = config();
+    config.server.message_bytes_max = 1_000;
     let listeners = Listeners::bind(&config.server, false).unwrap();
     let address = format!("http://{}", listeners.grpc().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -175,13 +176,24 @@ async fn what_is_no_call_of_a_service_has_its_code() {
         ("/inkling.v1.AdminService/GetState", Code::Ok),
         ("/Score", Code::Unimplemented),
     ];
-    for (path, code) in cases {
+    let call = async |path: &'static str, digest: String| {
         let mut client = tonic::client::Grpc::new(channel.clone());
         client.ready().await.unwrap();
         let codec = crate::pb::codec::Codec::<pb::State, pb::State>::default();
-        let state = tonic::Request::new(pb::State { seq: 1, ..Default::default() });
+        let state = tonic::Request::new(pb::State { seq: 1, digest, ..Default::default() });
         let answered = client.unary(state, PathAndQuery::from_static(path), codec).await;
-        assert_eq!(answered.map_or_else(|status| status.code(), |_| Code::Ok), code, "{path}");
+        answered.map_or_else(|status| status.code(), |_| Code::Ok)
+    };
+    for (path, code) in cases {
+        assert_eq!(call(path, String::new()).await, code, "{path}");
+    }
+    for path in [
+        "/inkling.v1.SignalService/Score",
+        "/inkling.v1.EventService/Track",
+        "/inkling.v1.InsightService/GetGoal",
+        "/inkling.v1.AdminService/GetState",
+    ] {
+        assert_eq!(call(path, "x".repeat(1_000)).await, Code::OutOfRange, "{path}");
     }
     drop(channel);
     stop.send(()).unwrap();

@@ -87,12 +87,10 @@ pub fn others(shared: &Arc<Shared>, health: Routes) -> anyhow::Result<Routes> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1alpha()?;
-    Ok(health
-        .add_service(InsightServiceServer::new(InsightApi(Arc::clone(shared))))
-        .add_service(AdminServiceServer::new(AdminApi(Arc::clone(shared))))
-        .add_service(reflection)
-        .add_service(older_reflection)
-        .prepare())
+    let bytes_max = shared.limits.message_bytes_max;
+    let insight = InsightServiceServer::new(InsightApi(Arc::clone(shared))).max_decoding_message_size(bytes_max);
+    let admin = AdminServiceServer::new(AdminApi(Arc::clone(shared))).max_decoding_message_size(bytes_max);
+    Ok(health.add_service(insight).add_service(admin).add_service(reflection).add_service(older_reflection).prepare())
 }
 
 /// One worker.
