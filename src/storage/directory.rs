@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -258,6 +258,16 @@ impl Directory {
         self.token_key.clone()
     }
 
+    /// Its files of secrets that others than their owner may read, with their modes.
+    pub fn open_secrets(&self) -> Vec<(PathBuf, u32)> {
+        let secrets = [IDENTITY, TOKEN].map(|name| self.path.join(name));
+        let modes = secrets.into_iter().filter_map(|path| {
+            let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o777;
+            Some((path, mode))
+        });
+        modes.filter(|(_, mode)| mode & 0o077 != 0).collect()
+    }
+
     /// Its snapshots.
     pub fn shelf(&self) -> Shelf {
         Shelf::new(&self.path)
@@ -369,8 +379,6 @@ mod tests {
 
     #[test]
     fn nobody_else_sees_what_is_in_it() {
-        use std::os::unix::fs::PermissionsExt;
-
         use crate::journal::Journal;
         use crate::snapshot::{Covers, Taking};
 

@@ -61,7 +61,7 @@ impl Ground {
     }
 
     /// What a data directory holds: the newest sound snapshot, and the journal behind it. `tell` is told of damaged
-    /// snapshots now, and of what happens to later ones.
+    /// snapshots and of secrets that others may read now, and of what happens to later snapshots.
     ///
     /// # Errors
     /// When the newest snapshot is of a later format or another identity key, or cannot be read; when the journal's
@@ -69,6 +69,12 @@ impl Ground {
     /// with the journal is found when its frames are applied.
     pub fn stored(directory: &Directory, options: Options, watch: Watch, tell: Tell) -> Result<Ground, StorageError> {
         let (shelf, fingerprint) = (directory.shelf(), directory.identity().fingerprint());
+        for (path, mode) in directory.open_secrets() {
+            let shown = path.display();
+            tell(&format!(
+                "{shown}: is a secret, and others than its owner may use it (mode {mode:04o}): chmod 600 {shown}"
+            ));
+        }
         // As large as what they were to become; the directory's lock says that nobody is at work on them.
         shelf.clear_unfinished()?;
         directory.files().clear_unfinished().map_err(at(directory.path()))?;
@@ -156,6 +162,24 @@ mod tests {
         let mut expected: Vec<_> = before.into_iter().chain(others.map(str::to_owned)).collect();
         expected.sort();
         assert_eq!(names(place.path()), expected);
+    }
+
+    #[test]
+    fn secrets_that_others_may_read_are_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open_or_make(place.path()).unwrap();
+        for (name, mode, is_told) in
+            [("identity.key", 0o640, true), ("token.key", 0o602, true), ("token.key", 0o400, false)]
+        {
+            let path = place.path().join(name);
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let (after, told) = stored(&directory);
+            assert_eq!((after, told.len()), (Ok(Seq(0)), usize::from(is_told)), "{told:?}");
+            let words = format!("(mode {mode:04o}): chmod 600 {}", path.display());
+            assert!(!is_told || told[0].ends_with(&words), "{told:?}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     /// A directory whose journal begins with frame 5, and whose snapshots cover these frames.
