@@ -134,6 +134,20 @@ pub enum StorageError {
         /// Where the copy was to be.
         path: PathBuf,
     },
+    /// It is another user's.
+    #[error(
+        "{}: belongs to user {owner}, and what user {user} writes there would be out of its reach: run this as that \
+         user, for example with sudo -u '#{owner}'",
+        path.display()
+    )]
+    NotOurs {
+        /// Which directory.
+        path: PathBuf,
+        /// Number of the user whose it is.
+        owner: u32,
+        /// Number of the user who runs this.
+        user: u32,
+    },
     /// Nothing in it can be copied while a service works there.
     #[error(
         "{}: there is no sound snapshot in it yet: wait for one (`snapshot_interval`), or stop the service and copy \

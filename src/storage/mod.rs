@@ -32,4 +32,4 @@ pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
 pub use recovery::{Recovered, RecoveryError, recover};
-pub use repair::{Plan, repair};
+pub use repair::{Plan, check_owner, place_of_copies, repair};

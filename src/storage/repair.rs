@@ -1,10 +1,11 @@
 //! A damaged journal, cut before the damage: only on request, and what is dropped is kept beside it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::directory::{at, make_dir};
+use super::directory::{at, check_format, make_dir};
 use super::ground::check_base;
 use super::{Directory, StorageError};
 use crate::ids::Seq;
@@ -101,7 +102,7 @@ fn is_misplaced(part: &Part) -> bool {
 /// What the system says. All that was dropped until then is where the copy is.
 pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageError> {
     let files = directory.files();
-    let kept = free(directory.path());
+    let kept = place_of_copies(directory);
     if let Err(error) = keep(directory.path(), &kept, plan, &files) {
         // Nothing was dropped yet.
         let _ = fs::remove_dir_all(&kept);
@@ -127,10 +128,22 @@ pub fn repair(directory: &Directory, plan: &Plan) -> Result<PathBuf, StorageErro
     Ok(kept)
 }
 
-/// A directory for the files as they were, which does not exist yet.
-fn free(path: &Path) -> PathBuf {
-    let free = (1..).map(|number| path.join(format!("dropped-{number}"))).find(|name| !name.exists());
-    free.expect("there are more numbers than directories")
+/// Where [`repair`] puts the files as they were: a directory that does not exist yet.
+pub fn place_of_copies(directory: &Directory) -> PathBuf {
+    let named = |number: u32| directory.path().join(format!("dropped-{number}"));
+    (1..).map(named).find(|name| !name.exists()).expect("there are more numbers than directories")
+}
+
+/// Refuses a directory that is another user's: what a repair writes there would be out of the service's reach.
+///
+/// # Errors
+/// When it is another's, no data directory, or nothing can be written there.
+pub fn check_owner(path: &Path) -> Result<(), StorageError> {
+    check_format(path)?;
+    let owner = fs::metadata(path).map_err(at(path))?.uid();
+    // A file without a name: nothing else says, on every system, whose files this process makes.
+    let user = tempfile::tempfile_in(path).and_then(|file| file.metadata()).map_err(at(path))?.uid();
+    if user == owner { Ok(()) } else { Err(StorageError::NotOurs { path: path.to_owned(), owner, user }) }
 }
 
 /// Copies the files into a directory of their own.
@@ -327,5 +340,20 @@ mod tests {
         assert_eq!((plan.last, plan.files.len()), (Seq(4), 2));
         repair(&directory, &plan).unwrap();
         assert_eq!(frames(&directory), Ok(vec![1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_left_to_that_user() {
+        let path = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(path.path()).unwrap());
+        let count = || fs::read_dir(path.path()).unwrap().count();
+        let before = count();
+        check_owner(path.path()).unwrap();
+        // Only root can give a directory away.
+        if std::os::unix::fs::chown(path.path(), Some(65_534), None).is_ok() {
+            let refused = check_owner(path.path()).unwrap_err().to_string();
+            assert!(refused.contains("belongs to user 65534") && refused.contains("sudo -u '#65534'"), "{refused}");
+            assert_eq!(count(), before);
+        }
     }
 }
