@@ -317,7 +317,7 @@ fn a_directory_that_cannot_be_written_is_verified_shown_and_exported() {
             running.uid(NOBODY).gid(NOBODY);
         }
         let told = String::from_utf8(running.output().unwrap().stderr).unwrap();
-        assert!(told.contains("05.redb: cannot be read: this user may not: run inkling as the user whom"), "{told}");
+        assert!(told.contains("05.redb: cannot be opened: this user may not: run inkling as the user whom"), "{told}");
         assert!(!told.contains("repair"), "{told}");
     }
     assert!(hidden.exists() && !data.path().join("dropped-1").exists());

@@ -17,6 +17,15 @@ const SUFFIX: &str = ".redb";
 /// A file that is not finished yet; nothing in it was ever acknowledged.
 const UNFINISHED: &str = ".new";
 
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To append; what a crash left unfinished is dropped.
+    Append,
+    /// To look at, also where nothing may be written; the file stays as it is.
+    Read,
+}
+
 /// The files of one journal, each known by its first frame.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// First frames of all finished files, ascending.
@@ -25,11 +34,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the system says.
     fn list(&self) -> io::Result<Vec<Seq>>;
 
-    /// A finished file.
+    /// A finished file, which must be writable where it is opened to append.
     ///
     /// # Errors
     /// What the system says.
-    fn open(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>>;
+    fn open(&self, first: Seq, access: Access) -> io::Result<Box<dyn StorageBackend>>;
 
     /// An empty file that is not listed before it is [finished](Disk::finish). An unfinished one of before is dropped.
     ///
@@ -133,17 +142,9 @@ impl Disk for Files {
         Ok(found)
     }
 
-    fn open(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
-        let path = self.path(first);
-        // Commands that only look at a journal can do so where they may not write.
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
-            Err(error)
-                if [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem].contains(&error.kind()) =>
-            {
-                File::open(&path)?
-            }
-            opened => opened?,
-        };
+    fn open(&self, first: Seq, access: Access) -> io::Result<Box<dyn StorageBackend>> {
+        let is_written = access == Access::Append;
+        let file = OpenOptions::new().read(true).write(is_written).open(self.path(first))?;
         Ok(Box::new(backend(file)?))
     }
 
@@ -242,7 +243,11 @@ mod tests {
         files.create(Seq(1)).unwrap();
         files.finish(Seq(1)).unwrap();
         assert_eq!(files.list().unwrap(), [Seq(1), Seq(5)]);
-        assert_eq!(files.open(Seq(5)).unwrap().len().unwrap(), 1, "what was unfinished before is dropped");
+        assert_eq!(
+            files.open(Seq(5), Access::Read).unwrap().len().unwrap(),
+            1,
+            "what was unfinished before is dropped"
+        );
         files.remove(Seq(1)).unwrap();
         assert_eq!(files.list().unwrap(), [Seq(5)]);
     }

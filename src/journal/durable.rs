@@ -5,9 +5,9 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use super::disk::Disk;
+use super::disk::{Access, Disk};
 use super::error::io_cause;
-use super::file::{Access, Fingerprint, JournalFile};
+use super::file::{Fingerprint, JournalFile};
 use super::reader::{self, Reader};
 use super::writer::{Done, Order, Wake, Writer};
 use super::{FRAME_BYTES_MAX, Journal, JournalError, Rolled};

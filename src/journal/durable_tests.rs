@@ -372,8 +372,8 @@ impl Disk for Faulty {
         self.files.list()
     }
 
-    fn open(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
-        Ok(Box::new(FaultyFile(self.files.open(first)?, Arc::clone(&self.panics))))
+    fn open(&self, first: Seq, access: Access) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(FaultyFile(self.files.open(first, access)?, Arc::clone(&self.panics))))
     }
 
     fn create(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
@@ -447,4 +447,19 @@ fn a_file_that_cannot_be_deleted_ends_no_journal() {
     fill(&mut journal, 14);
     journal.close().unwrap();
     assert_eq!((TOLD.load(Ordering::SeqCst), Files::new(directory.path()).list().unwrap()), (1, vec![Seq(10)]));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_when_the_journal_is_opened() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = three_files();
+    let last = Files::new(directory.path()).path(Seq(10));
+    std::fs::set_permissions(&last, std::fs::Permissions::from_mode(0o400)).unwrap();
+    // Root may write everywhere.
+    if std::fs::OpenOptions::new().write(true).open(&last).is_err() {
+        let refused = open(directory.path(), 12, Options::default()).err().unwrap();
+        assert!(matches!(&refused, JournalError::Denied { file, .. } if file.ends_with("10.redb")), "{refused}");
+        let mut reader = Reader::open(Arc::new(Files::new(directory.path())), IDENTITY, Seq(11)).unwrap();
+        assert_eq!(reader.next_frame().unwrap(), Some((Seq(12), frame(12))));
+    }
 }

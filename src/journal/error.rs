@@ -103,8 +103,8 @@ pub enum JournalError {
         /// Which frame.
         seq: u64,
     },
-    /// This user may not read a file; what is in it may well be whole.
-    #[error("{file}: cannot be read: {cause}")]
+    /// This user may not read a file, or not write it where it is appended to; what is in it may well be whole.
+    #[error("{file}: cannot be opened: {cause}")]
     Denied {
         /// Which file.
         file: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::disk::{Boxed, Disk};
+use super::disk::{Access, Boxed, Disk};
 use super::error::{cause, io_cause};
 use super::overlay::Overlay;
 use super::{JOURNAL_FORMAT, JournalError, checksum};
@@ -36,15 +36,6 @@ pub struct JournalFile {
     database: Arc<Database>,
     /// Its size in bytes when it was opened.
     opened_len: u64,
-}
-
-/// How a file is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// To append; what a crash left unfinished is dropped.
-    Append,
-    /// To look at; the file stays as it is.
-    Read,
 }
 
 impl JournalFile {
@@ -89,8 +80,10 @@ impl JournalFile {
     ) -> Result<JournalFile, JournalError> {
         let name = disk.name(first);
         let unreadable = |cause| JournalError::Unreadable { file: name.clone(), cause };
-        let backend = disk.open(first).map_err(|error| match error.kind() {
-            ErrorKind::PermissionDenied => JournalError::Denied { file: name.clone(), cause: io_cause(&error) },
+        let backend = disk.open(first, access).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                JournalError::Denied { file: name.clone(), cause: io_cause(&error) }
+            }
             _ => unreadable(io_cause(&error)),
         })?;
         // An empty file would be taken for a new one.

@@ -46,7 +46,7 @@ mod survey;
 pub(crate) mod watched;
 mod writer;
 
-pub use disk::{Disk, Files, first_of, sync_directory};
+pub use disk::{Access, Disk, Files, first_of, sync_directory};
 pub use durable::{DURABLE_BYTES_MAX, DURABLE_FRAMES_MAX, Durability, DurableJournal, FILE_BYTES_MAX, Options};
 pub use error::{JournalError, io_cause};
 pub use file::{Fingerprint, shown};

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::JournalError;
-use super::disk::Disk;
+use super::disk::{Access, Disk};
 use super::error::io_cause;
-use super::file::{Access, Fingerprint, Frames, JournalFile};
+use super::file::{Fingerprint, Frames, JournalFile};
 use crate::ids::Seq;
 
 /// Reads a journal from one frame on.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use redb::Durability as Commit;
 
 use super::JournalError;
-use super::disk::Disk;
+use super::disk::{Access, Disk};
 use super::error::io_cause;
-use super::file::{Access, Fingerprint, JournalFile};
+use super::file::{Fingerprint, JournalFile};
 use super::reader::{listed, lost};
 use crate::ids::Seq;
 
@@ -52,7 +52,7 @@ pub fn missing(disk: &dyn Disk) -> Result<Option<JournalError>, JournalError> {
 }
 
 fn part(disk: &dyn Disk, (first, from): (Seq, Seq), identity: Fingerprint, before: Option<Seq>) -> Part {
-    let bytes = disk.open(first).and_then(|backend| backend.len()).unwrap_or(0);
+    let bytes = disk.open(first, Access::Read).and_then(|backend| backend.len()).unwrap_or(0);
     let mut part = Part {
         first,
         name: disk.name(first),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inkling::ids::Seq;
-use inkling::journal::{Disk, Files};
+use inkling::journal::{Access, Disk, Files};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use redb::StorageBackend;
@@ -306,7 +306,7 @@ impl Disk for SimulatedDisk {
         Ok(self.called()?.files.keys().filter_map(|name| name.parse().ok()).map(Seq).collect())
     }
 
-    fn open(&self, first: Seq) -> io::Result<Box<dyn StorageBackend>> {
+    fn open(&self, first: Seq, _: Access) -> io::Result<Box<dyn StorageBackend>> {
         let name = finished(first);
         if !self.called()?.files.contains_key(&name) {
             return Err(io::ErrorKind::NotFound.into());
