@@ -69,13 +69,13 @@ impl Export {
         };
         ensure!(selection.from <= selection.to, "--from is later than --to: nothing lies between them");
         let parent = place(&self.log)?;
-        let directory = Directory::look(&self.directory)?;
-        let (engine, after) = earliest(&directory)?;
         let failed = |error: &io::Error| anyhow!("{}: cannot be written: {}", self.log.display(), io_cause(error));
         // Half a log would be taken for a whole one. Nobody else may read it, and an error deletes it.
         let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(parent);
         let unfinished = unfinished.map_err(|error| failed(&error))?;
         let mut writer = JourneyWriter::into_file(unfinished.reopen().map_err(|error| failed(&error))?, &self.log)?;
+        let directory = Directory::look(&self.directory)?;
+        let (engine, after) = earliest(&directory)?;
         let exported = export(engine, || directory.reader(after), &mut writer, &selection);
         let finished = exported.map_err(anyhow::Error::from).and_then(|exported| {
             writer.finish()?;

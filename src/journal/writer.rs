@@ -140,7 +140,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes what is not needed. Where that fails no frame is in doubt: it is told, and tried again by the next order.
+    /// Deletes what is not needed. Where that fails no frame is in doubt: it is told; the next order tries again.
     fn trim(&self, below: Seq) {
         let trimmed = self.disk.list().and_then(|files| {
             // A file ends where the next one begins. Oldest first, so that none is missing in between.

@@ -1,4 +1,4 @@
-//! Where connections come in. One that the system refuses, as when all file descriptors are in use, is counted and told.
+//! Where connections come in. What the system refuses, as when file descriptors are used up, is counted and told.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -58,8 +58,8 @@ impl Refusals {
         let last = self.last.replace(now);
         if last.is_none_or(|last| now.saturating_duration_since(last) >= TOLD_AGAIN_AFTER) {
             (self.tell)(&format!(
-                "a connection cannot be accepted: {error}; others wait until it can: where file descriptors are used up, \
-                 raise their limit (`ulimit -n`, LimitNOFILE) or lower `[server] connections_max`"
+                "a connection cannot be accepted: {error}; others wait until it can: where file descriptors are used \
+                 up, raise their limit (`ulimit -n`, LimitNOFILE) or lower `[server] connections_max`"
             ));
         }
     }

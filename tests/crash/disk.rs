@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -181,7 +182,9 @@ impl SimulatedDisk {
         }
         Files::new(directory).note_newest(state.newest).unwrap();
         for (name, bytes) in &state.beside {
-            std::fs::write(directory.join(name), bytes).unwrap();
+            let path = directory.join(name);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
     }
 
