@@ -96,27 +96,34 @@ impl Engine {
         impression.is_climbed = true;
         let (Some(features), goal) = (impression.features.clone(), impression.goal) else { return };
         let (is_positive, steps, share) = (impression.standing > 0, impression.steps, impression.lesson.share);
-        let Some(in_force) = self.catalog.goal_in_force(goal) else { return };
-        let parent = self.parent_rate(goal, now);
+        if self.catalog.goal_in_force(goal).is_none() {
+            return;
+        }
+        let label = match steps {
+            _ if is_positive => 1.0,
+            0 => 0.0,
+            steps => self.worth_of(goal, steps),
+        };
         let state = &mut self.goals[goal.index()];
-        let rate = state.statistics.outcome.rate(parent, now, in_force.half_life).mean;
-        let step = |action: &ActionCode| {
-            let group = state.statistics.step(*action).group(now, in_force.half_life);
-            Step { reached: group.trials, positive: group.positives }
-        };
-        let label = if is_positive {
-            1.0
-        } else if steps == 0 {
-            0.0
-        } else {
-            let known: Vec<Step> = in_force.milestones.iter().map(step).collect();
-            let worth = worths(rate, &known).enumerate().filter(|(place, _)| steps >> place & 1 == 1);
-            worth.map(|(_, worth)| worth).fold(0.0, f64::max)
-        };
         let logit = state.learner.logits(&features)[LADDER];
         let gradient = probability(state.intercept.unwrap_or_default(), logit) - label;
         state.learner.learn(&features, lanes([0.0; HEADS], gradient * f64::from(share)), now);
         self.changed();
+    }
+
+    /// What the best of some steps is worth as a label of a goal in force.
+    fn worth_of(&self, goal: GoalCode, steps: u32) -> f64 {
+        let now = self.now.tick();
+        let Some(in_force) = self.catalog.goal_in_force(goal) else { return 0.0 };
+        let statistics = &self.goals[goal.index()].statistics;
+        let rate = statistics.outcome.rate(self.parent_rate(goal, now), now, in_force.half_life).mean;
+        let step = |action: &ActionCode| {
+            let group = statistics.step(*action).group(now, in_force.half_life);
+            Step { reached: group.trials, positive: group.positives }
+        };
+        let known: Vec<Step> = in_force.milestones.iter().map(step).collect();
+        let worth = worths(rate, &known).enumerate().filter(|(place, _)| steps >> place & 1 == 1);
+        worth.map(|(_, worth)| worth).fold(0.0, f64::max)
     }
 }
 

@@ -28,7 +28,7 @@ impl Engine {
             return Ok(());
         }
         self.tally.ghost_impressions += 1;
-        for (goal, answered) in notice.goals.clone() {
+        for &(goal, answered) in &notice.goals {
             let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
             let predicted = answered.map_or(0.0, |answered| f64::from(answered.p));
             self.goals[goal.index()].statistics.watch(notice.arm, 0, |watched| {

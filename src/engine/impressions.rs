@@ -128,6 +128,11 @@ impl Impressions {
         self.by_user.get(PursuitKey::of(user, goal))
     }
 
+    /// How many those are.
+    pub fn count_of_user(&self, user: UserKey, goal: GoalCode) -> usize {
+        self.by_user.count(PursuitKey::of(user, goal))
+    }
+
     /// Impressions of an opportunity, one for each goal.
     pub fn of_opportunity(&self, opportunity: OpportunityKey) -> Numbers {
         self.by_opportunity.get(opportunity)

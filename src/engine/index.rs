@@ -39,6 +39,15 @@ impl<K: Copy + Eq + Hash> Index<K> {
         }
     }
 
+    /// How many numbers a key has.
+    pub fn count(&self, key: K) -> usize {
+        match self.first.get(&key) {
+            None => 0,
+            Some(&SEVERAL) => self.several.get(&key).map_or(0, |several| several.len()),
+            Some(_) => 1,
+        }
+    }
+
     /// Whether a key has any number.
     pub fn contains(&self, key: K) -> bool {
         self.first.get(&key).is_some()
@@ -136,7 +145,7 @@ mod tests {
                 for key in 0..6 {
                     let known: Vec<u64> = plain.get(&key).into_iter().flatten().copied().collect();
                     prop_assert_eq!(index.get(key).into_vec(), known.clone());
-                    prop_assert_eq!(index.contains(key), !known.is_empty());
+                    prop_assert_eq!((index.contains(key), index.count(key)), (!known.is_empty(), known.len()));
                     prop_assert_eq!(index.several.get(&key).is_some(), known.len() > 1);
                 }
             }

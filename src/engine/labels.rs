@@ -58,15 +58,13 @@ impl Engine {
     ) -> Lesson {
         let Some(features) = features else { return Lesson::default() };
         let (now, shown) = (self.now.tick(), shown_at.tick());
-        let parent = self.parent_rate(goal, now);
+        let (waits, first) = (self.waits_for_label(goal), self.intercept(goal, now));
         let in_force = self.catalog.goal_in_force(goal).expect("notices name goals in force");
-        let (window, half_life) = (in_force.setting.window(), in_force.half_life);
+        let half_life = in_force.half_life;
         // Else the factor is no part of what was answered, and would run away.
         let is_evened_out = in_force.setting.multiplier.spend_control;
         let state = &mut self.goals[goal.index()];
-        let is_frequent = || state.statistics.outcome.rate(parent, now, half_life).mean > WAIT_RATE;
-        let waits = window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && is_frequent());
-        let first = *state.intercept.get_or_insert_with(|| math::logit(parent.mean));
+        state.intercept = Some(first);
         let intercept = first + state.level.value();
         let (slope, centre) = (state.ladder.slope(), state.ladder.centre(first));
         let (context, of_person) = features.split_at(of_context(features).len());
@@ -108,6 +106,16 @@ impl Engine {
             waits,
             counted_delay: None,
         }
+    }
+
+    /// Whether impressions of a goal are learned only when their labels are known.
+    fn waits_for_label(&self, goal: GoalCode) -> bool {
+        let now = self.now.tick();
+        let in_force = self.catalog.goal_in_force(goal).expect("notices name goals in force");
+        let window = in_force.setting.window();
+        let outcome = &self.goals[goal.index()].statistics.outcome;
+        let rate = || outcome.rate(self.parent_rate(goal, now), now, in_force.half_life).mean;
+        window <= WAIT_WINDOW || (window <= WAIT_WINDOW_MAX && rate() > WAIT_RATE)
     }
 
     /// Joins an impression to the conversions that are known already.
@@ -433,9 +441,10 @@ impl Engine {
 
     /// Closes and drops impressions of one user and goal beyond the limit, those shown first.
     pub(super) fn bound_impressions_of(&mut self, user: UserKey, goal: GoalCode) {
-        let mut ids = self.impressions.of_user(user, goal);
-        let beyond = ids.len().saturating_sub(self.limits().live_per_user_max);
+        let count = self.impressions.count_of_user(user, goal);
+        let beyond = count.saturating_sub(self.limits().live_per_user_max);
         if beyond > 0 {
+            let mut ids = self.impressions.of_user(user, goal);
             ids.sort_by_key(|id| self.impressions.get(*id).map(|impression| impression.shown_at));
             ids.iter().take(beyond).for_each(|id| self.evict_impression(*id));
         }

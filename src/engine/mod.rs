@@ -255,15 +255,14 @@ impl Engine {
 
     fn goal_view(&self, code: GoalCode, tick: Tick) -> GoalView {
         let goal = &self.goals[code.index()];
-        let parent = self.parent_rate(code, tick);
-        let intercept = goal.intercept.unwrap_or_else(|| math::logit(parent.mean));
+        let intercept = self.intercept(code, tick);
         let slope = goal.mixture.ladder(goal.ladder.slope());
         let mut view = GoalView {
             model: goal.learner.model(),
             belief: lanes(*goal.mixture.weights(), slope),
             intercept: intercept + goal.level.value() - slope * goal.ladder.centre(intercept),
             correction: goal.calibrator.curve(),
-            baseline: goal.centre.p().unwrap_or(parent.mean),
+            baseline: goal.centre.p().unwrap_or_else(|| self.parent_rate(code, tick).mean),
             gap: goal.centre.gap(),
             readiness: self.readiness(code),
             spend_factor: 1.0,
@@ -279,6 +278,12 @@ impl Engine {
                 * statistics.credit_per_positive(tick, half_life, goal.calibrator.left());
         }
         view
+    }
+
+    /// Log-odds that a goal's weights add to: those of its parent until the first impression is learned.
+    fn intercept(&self, code: GoalCode, tick: Tick) -> f64 {
+        let parent = || math::logit(self.parent_rate(code, tick).mean);
+        self.goals[code.index()].intercept.unwrap_or_else(parent)
     }
 
     /// Rate of positives one level above a goal: everything, then the advertiser.

@@ -96,7 +96,7 @@ impl Engine {
         let before = self.show_to_person(&notice, shown_at);
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
-        for (goal, answered) in notice.goals.clone() {
+        for &(goal, answered) in &notice.goals {
             self.count_impression(&notice, goal, answered, &before, event.cost, shown_at);
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
@@ -167,9 +167,11 @@ impl Engine {
             goals,
             is_ghost: false,
         };
+        if self.now.since(shown_at) > UNSCORED_AGE_MAX {
+            return Ok(notice);
+        }
         let profile = self.profiles.get(ProfileKey::of(root, advertiser)).unwrap_or_default();
-        let is_fresh = self.now.since(shown_at) <= UNSCORED_AGE_MAX;
-        if is_fresh && profile.last_seen() < shown_at.tick() {
+        if profile.last_seen() < shown_at.tick() {
             let rules = RuleSegments::of(in_force, &profile, &[], shown_at.tick());
             let segments: SmallVec<[SegmentCode; 8]> = rules.codes().collect();
             let paths = (self.paths.supported(), advertiser);
