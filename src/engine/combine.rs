@@ -183,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_in_control_is_told_the_same_parts_and_bid_for_at_1() {
+        let settings = Multiplier::default();
+        let treated = signal(0, 0.02, 0.01, None);
+        let control = Signal { arm: Arm::Control, ..signal(0, 0.02, 0.01, Some(Neutral::ControlArm)) };
+        let [treated, control] = [&treated, &control].map(|signal| {
+            let scored = Scored { signal, doubt: unexplored(0.5), weight: 1.0, settings: &settings };
+            combine(&[scored], 1.0).unwrap()
+        });
+        assert!(control.parts == treated.parts && control.parts[0].gain > 0.9, "{control:?}");
+        let told = (control.multiplier, control.treated_multiplier, control.neutral);
+        assert_eq!(told, (NEUTRAL, treated.multiplier, Some(Neutral::ControlArm)));
+    }
+
+    #[test]
     fn it_is_explored_where_the_weightiest_goal_is() {
         let settings = Multiplier::default();
         let goals = [(0.02, 0.01), (0.1, 0.05)].map(|(p, base)| signal(0, p, base, None));
