@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, GoalInForce};
 use super::impressions::ImpressionId;
 use super::profile::Act;
 use crate::ids::{ActionCode, AdvertiserCode, GoalCode, UserKey};
@@ -96,13 +96,11 @@ impl Engine {
         impression.is_climbed = true;
         let (Some(features), goal) = (impression.features.clone(), impression.goal) else { return };
         let (is_positive, steps, share) = (impression.standing > 0, impression.steps, impression.lesson.share);
-        if self.catalog.goal_in_force(goal).is_none() {
-            return;
-        }
+        let Some(in_force) = self.catalog.goal_in_force(goal) else { return };
         let label = match steps {
             _ if is_positive => 1.0,
             0 => 0.0,
-            steps => self.worth_of(goal, steps),
+            steps => self.worth_of(goal, in_force, steps),
         };
         let state = &mut self.goals[goal.index()];
         let logit = state.learner.logits(&features)[LADDER];
@@ -111,10 +109,9 @@ impl Engine {
         self.changed();
     }
 
-    /// What the best of some steps is worth as a label of a goal in force.
-    fn worth_of(&self, goal: GoalCode, steps: u32) -> f64 {
+    /// What the best of some steps is worth as a label of a goal.
+    fn worth_of(&self, goal: GoalCode, in_force: &GoalInForce, steps: u32) -> f64 {
         let now = self.now.tick();
-        let Some(in_force) = self.catalog.goal_in_force(goal) else { return 0.0 };
         let statistics = &self.goals[goal.index()].statistics;
         let rate = statistics.outcome.rate(self.parent_rate(goal, now), now, in_force.half_life).mean;
         let step = |action: &ActionCode| {

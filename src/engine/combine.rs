@@ -105,11 +105,11 @@ mod tests {
     use super::*;
     use crate::engine::multiplier::{Base, multiplier};
     use crate::ids::GoalCode;
-
-    const ALONE: Factors = Factors { weight: 1.0, spend: 1.0 };
     use crate::signal::Readiness;
     use crate::units::Micros;
     use proptest::prelude::*;
+
+    const ALONE: Factors = Factors { weight: 1.0, spend: 1.0 };
 
     fn signal(goal: u16, p: f64, baseline: f64, neutral: Option<Neutral>) -> Signal {
         Signal {

@@ -1,11 +1,8 @@
 //! Labels from inside: what is taken back is what was counted.
 
 use super::*;
-use crate::event::{
-    Action, Conversion as Converted, Converter, Event, Impression as Notice, Record, Retraction, Shown,
-};
-use crate::ids::Id;
-use crate::opportunity::{PrivacyMode, ScoreRequest, Target};
+use crate::event::{Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
+use crate::ids::{Id, OpportunityKey};
 use crate::settings::{Advertiser, Goal, Settings};
 
 const DAY: u64 = 86_400_000;
@@ -19,12 +16,11 @@ fn id(name: &str) -> Id {
 fn apply(engine: &mut Engine, day: u64, event: Event) {
     let at = Timestamp(START + day * DAY);
     let record = Record { at, occurred_at: at, event_id: None, event };
-    assert_eq!(engine.apply(&record), super::super::Applied::Done);
-    engine.publish();
+    assert_eq!(engine.apply(&record), crate::engine::Applied::Done);
 }
 
 fn conversion(name: &str) -> Event {
-    Event::Conversion(Converted {
+    Event::Conversion(Conversion {
         by: Converter::User(USER),
         advertiser: id("acme"),
         goal: id("purchase"),
@@ -44,35 +40,19 @@ fn shown() -> Engine {
     let mut acme = Advertiser::new(id("acme"));
     acme.goals.push(Goal::new(id("purchase")));
     (acme.goals[0].view_window, acme.goals[0].click_window) = (Span::days(32), Span::days(32));
-    let mut settings = Settings { advertisers: vec![acme], ..Settings::default() };
-    settings.arms.control_share = 0.0;
+    let settings = Settings { advertisers: vec![acme], ..Settings::default() };
     let mut engine = Engine::new();
     apply(&mut engine, 0, Event::Configured(Box::new(settings)));
-    let (item, category, value) = (None, None, None);
-    let act = Action { user: USER, advertiser: id("acme"), action: id("view_item"), item, category, value };
-    apply(&mut engine, 0, Event::Action(act));
-    let target = Target {
+    let unscored = Unscored {
+        opportunity: OpportunityKey(1),
+        user: USER,
         advertiser: id("acme"),
-        campaign: None,
-        line_item: None,
-        creative: None,
+        goals: Vec::new(),
         item: None,
         category: None,
-        goals: vec![id("purchase")],
-        base_p: None,
     };
-    let request = ScoreRequest {
-        opportunity: id("o1"),
-        users: vec![USER],
-        context: Vec::new(),
-        numbers: Vec::new(),
-        segments: Vec::new(),
-        privacy: PrivacyMode::Full,
-        targets: vec![target],
-        reasons_max: 0,
-    };
-    let exposure = engine.scorer().score(Timestamp(START), &request).remove(0).unwrap().exposure.unwrap();
-    apply(&mut engine, 0, Event::Impression(Notice { of: Shown::Scored(exposure), cost: None }));
+    let shown = Shown::Named(Box::new(unscored));
+    apply(&mut engine, 0, Event::Impression(Impression { of: shown, cost: None }));
     engine
 }
 
