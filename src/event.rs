@@ -1,6 +1,7 @@
 //! The closed list of what can happen. State is a fold over these.
 
 use crate::exposure::Exposure;
+use crate::hash;
 use crate::ids::{Id, OpportunityKey, UserKey};
 use crate::settings::Settings;
 use crate::units::{Money, Timestamp};
@@ -13,9 +14,35 @@ pub struct Record {
     /// When it happened, as the sender says.
     pub occurred_at: Timestamp,
     /// The sender's name for this event; a repetition within the engine's window changes nothing.
-    pub event_id: Option<Id>,
+    pub event_id: Option<EventId>,
     /// What happened.
     pub event: Event,
+}
+
+/// The sender's name for an event, and its hash: made where the event comes in or is read, so that the one thread that
+/// applies all events reads a number, and no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventId {
+    id: Id,
+    hash: u64,
+}
+
+impl EventId {
+    /// The name.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// [`hash::text`] of the name.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl From<Id> for EventId {
+    fn from(id: Id) -> EventId {
+        EventId { hash: hash::text(id.as_str()), id }
+    }
 }
 
 /// What happened.

@@ -25,7 +25,7 @@ fn frames() -> Vec<Vec<u8>> {
     let record = |at, event| Record {
         at: Timestamp(at),
         occurred_at: Timestamp(at),
-        event_id: Some(Id::new(format!("e{at}")).unwrap()),
+        event_id: Some(Id::new(format!("e{at}")).unwrap().into()),
         event,
     };
     let act = |at: u64| {

@@ -142,7 +142,7 @@ fn events_of_different_kinds_may_have_the_same_id() {
     let mut shop = Shop::new();
     let mut named = |event: Event| {
         let (at, occurred_at) = (Timestamp(NOW), Timestamp(NOW - 10_000));
-        shop.engine.apply(&Record { at, occurred_at, event_id: Some(id("auction-1")), event })
+        shop.engine.apply(&Record { at, occurred_at, event_id: Some(id("auction-1").into()), event })
     };
     let shown = exposure("o1", 1);
     let click = Event::Click(Click::Opportunity(shown.opportunity));

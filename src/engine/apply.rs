@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::spend::SpendControl;
 use super::statistics::AdvertiserStatistics;
-use crate::event::{Event, Record};
+use crate::event::{Event, EventId, Record};
 use crate::hash;
 use crate::ids::{AdvertiserCode, GoalCode, Id};
 use crate::learn::calibration::Calibrator;
@@ -41,7 +41,7 @@ impl From<Rejection> for Refused {
 /// Key of an event id: an advertiser's own, where the event names one, so that two may number alike; and its kind's,
 /// as senders name a click like its impression, and a retraction like its conversion. Actions and conversions are of
 /// one kind: whoever tells a purchase both ways under one id means one.
-pub(super) fn event_key(id: &Id, event: &Event) -> u64 {
+pub(super) fn event_key(id: &EventId, event: &Event) -> u64 {
     let (advertiser, kind) = match event {
         Event::Action(action) => (hash::text(action.advertiser.as_str()), 0),
         Event::Conversion(conversion) => (hash::text(conversion.advertiser.as_str()), 0),
@@ -52,7 +52,7 @@ pub(super) fn event_key(id: &Id, event: &Event) -> u64 {
         Event::Link(_) => (0, 5),
         _ => (0, 0),
     };
-    let id = hash::mix(advertiser, hash::text(id.as_str()));
+    let id = hash::mix(advertiser, id.hash());
     if kind == 0 { id } else { hash::mix(id, kind) }
 }
 
@@ -91,7 +91,7 @@ impl Engine {
     fn take(&mut self, record: &Record) -> Result<(), Refused> {
         let occurred_at = record.occurred_at;
         match &record.event {
-            Event::Action(action) => self.act(action, occurred_at, record.event_id.as_ref()),
+            Event::Action(action) => self.act(action, occurred_at, record.event_id.as_ref().map(EventId::id)),
             Event::Impression(impression) => self.show(impression, occurred_at),
             Event::GhostImpression(exposure) => self.would_show(exposure, occurred_at),
             Event::Click(click) => self.click(click, occurred_at),

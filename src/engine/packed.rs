@@ -19,6 +19,8 @@
 //!
 //! The same bytes are the profile's entry in the [image](super::image): copying one is all that a snapshot has to do.
 
+use arrayvec::ArrayVec;
+
 use super::bytes::{Read, Reader as Checked};
 use super::interest::{Interest, KINDS_MAX};
 use super::profile::{ActionHistory, Occurrences, PATH_LENGTH, Profile};
@@ -37,6 +39,8 @@ const FLAGS_AT: usize = 12 + PATH_LENGTH;
 /// Set beside an interest's number of kinds: there were impressions of it.
 const HAS_SHOWN: u8 = 1 << 7;
 
+/// Bytes that memory is read by.
+const LINE_BYTES: usize = 64;
 /// Bytes of one kind of action.
 const ACTION_BYTES: usize = 9;
 
@@ -50,29 +54,68 @@ const STEP_BYTES: (usize, usize) = (16, 64);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Packed(Box<[u8]>);
 
+/// Where the writer packs profiles: a buffer, and pieces of memory that profiles have just grown out of. The next to
+/// grow takes one of these, which the processor still has at hand, where an allocator's next one was given back long
+/// ago and has to be waited for.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    buffer: Vec<u8>,
+    /// By how many steps of [`STEP_BYTES`] they are long.
+    spare: [ArrayVec<Box<[u8]>, SPARE_ROOMS>; SPARE_STEPS],
+}
+
+/// Lengths of which rooms are kept: those of all but a few profiles.
+const SPARE_STEPS: usize = 32;
+/// Rooms of one length that are kept.
+const SPARE_ROOMS: usize = 16;
+
+impl Rooms {
+    /// A room of so many bytes, whatever they are.
+    fn take(&mut self, bytes: usize) -> Box<[u8]> {
+        let kept = self.spare.get_mut(bytes / STEP_BYTES.0).and_then(ArrayVec::pop);
+        kept.unwrap_or_else(|| vec![0; bytes].into())
+    }
+
+    /// Takes back a room that is not needed any more.
+    fn give(&mut self, room: Box<[u8]>) {
+        if let Some(kept) = self.spare.get_mut(room.len() / STEP_BYTES.0).filter(|_| !room.is_empty()) {
+            // Where enough are kept, it is given back.
+            drop(kept.try_push(room));
+        }
+    }
+}
+
 /// Room of a profile of so many bytes.
 fn room(length: usize) -> usize {
     let least = length + 1;
-    least.next_multiple_of((least.next_power_of_two() / 8).clamp(STEP_BYTES.0, STEP_BYTES.1))
+    let step = (least.next_power_of_two() / 8).clamp(STEP_BYTES.0, STEP_BYTES.1);
+    // A power of two, so no division is needed.
+    (least + step - 1) & !(step - 1)
 }
 
 impl Packed {
-    /// Takes on what a profile says. `buffer` is for reuse; what it holds is of no account.
-    pub fn set(&mut self, profile: &Profile, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        write(profile, buffer);
-        fill_up(buffer);
-        if self.0.len() == buffer.len() {
-            self.0.copy_from_slice(buffer);
-        } else {
-            self.0 = buffer.as_slice().into();
+    /// Takes on what a profile says.
+    pub fn set(&mut self, profile: &Profile, rooms: &mut Rooms) {
+        rooms.buffer.clear();
+        write(profile, &mut rooms.buffer);
+        fill_up(&mut rooms.buffer);
+        if self.0.len() != rooms.buffer.len() {
+            let found = rooms.take(rooms.buffer.len());
+            rooms.give(std::mem::replace(&mut self.0, found));
         }
+        self.0.copy_from_slice(&rooms.buffer);
     }
 
     /// The canonical bytes.
     pub fn as_bytes(&self) -> &[u8] {
         let spare = self.0.last().map_or(0, |spare| usize::from(*spare));
         &self.0[..self.0.len() - spare]
+    }
+
+    /// Reads all of its memory: something of what stands there. How much there is does not depend on what stands there,
+    /// so the processor goes on to others without waiting.
+    pub fn look(&self) -> u8 {
+        self.0.iter().step_by(LINE_BYTES).fold(0, |sum, byte| sum ^ byte)
     }
 
     /// A profile out of its canonical bytes, and when it was last seen.
@@ -349,7 +392,7 @@ mod tests {
 
     fn packed(profile: &Profile) -> Packed {
         let mut packed = Packed::default();
-        packed.set(profile, &mut Vec::new());
+        packed.set(profile, &mut Rooms::default());
         packed
     }
 
@@ -388,7 +431,7 @@ mod tests {
             happenings in proptest::collection::vec((0u8..6, any::<u8>(), any::<u16>(), 0u32..40), 0..400),
         ) {
             let mut profile = Profile::default();
-            let (mut kept, mut buffer) = (Packed::default(), Vec::new());
+            let (mut kept, mut rooms) = (Packed::default(), Rooms::default());
             for (what, action, tick, item) in happenings {
                 let (tick, item) = (Tick(tick.into()), Some(item).filter(|item| *item > 3));
                 match what {
@@ -400,7 +443,7 @@ mod tests {
                         profile.act(act(action.max(1), tick.0, item), INTERESTS_MAX);
                     }
                 }
-                kept.set(&profile, &mut buffer);
+                kept.set(&profile, &mut rooms);
                 prop_assert_eq!(&kept.get(), &profile);
                 prop_assert_eq!(kept.pace(), (profile.last_acted, profile.more_in_minute));
                 prop_assert_eq!(kept.last_seen(), profile.last_seen());

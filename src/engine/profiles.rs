@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entries::Kind;
 use super::hours::{Hour, Hours};
-use super::packed::Packed;
+use super::packed::{Packed, Rooms};
 use super::profile::Profile;
 use super::shards::{ProfileWalk, Shards};
 use crate::hash;
@@ -59,8 +59,7 @@ pub(super) struct Profiles {
     /// over.
     unordered: Hour,
     oldest_hour: u32,
-    /// Where profiles are packed.
-    buffer: Vec<u8>,
+    rooms: Rooms,
 }
 
 impl Profiles {
@@ -94,13 +93,13 @@ impl Profiles {
 
     /// Changes a profile, a new one if there is none.
     pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
-        let buffer = &mut self.buffer;
+        let rooms = &mut self.rooms;
         let (result, is_new, before, after) = self.shared.change(key, |kept, is_new| {
             let mut profile = Profile::default();
             kept.unpack(&mut profile);
             let before = profile.last_seen();
             let result = change(&mut profile);
-            kept.set(&profile, buffer);
+            kept.set(&profile, rooms);
             (result, is_new, before, profile.last_seen())
         });
         let hour = after.0 / HOUR_S;

@@ -21,8 +21,6 @@ use super::profiles::ProfileKey;
 use crate::hash::KeyHasher;
 
 const SHARDS: usize = 4_096;
-/// Bytes that memory is read by.
-const LINE_BYTES: usize = 64;
 
 type Map<V> = HashMap<ProfileKey, V, KeyHasher>;
 
@@ -105,14 +103,15 @@ impl Shards {
 
     /// Reads profiles, at most [`Engine::AHEAD`], each wait for memory beside the others; something of what they hold.
     ///
-    /// A lock ends what the processor does ahead, so all are taken first. One that is not free is passed over, as
-    /// nobody may wait for a lock while holding another.
+    /// A lock ends what the processor does ahead, so all are looked at, by what takes none, and then taken first. One
+    /// that is not free is passed over, as nobody may wait for a lock while holding another.
     pub fn prefetch(&self, keys: &[ProfileKey]) -> u8 {
+        std::hint::black_box(keys.iter().fold(false, |sum, key| sum | self.shard(*key).0.is_poisoned()));
         let free = |key: &ProfileKey| Some((*key, self.shard(*key).0.try_read().ok()?));
         let shards: SmallVec<[_; Engine::AHEAD]> = keys.iter().filter_map(free).collect();
         let found = shards.iter().filter_map(|(key, shard)| shard.map.get(key));
         let found: SmallVec<[&Packed; Engine::AHEAD]> = found.collect();
-        found.iter().flat_map(|profile| profile.as_bytes().iter().step_by(LINE_BYTES)).fold(0, |sum, byte| sum ^ byte)
+        found.into_iter().fold(0, |sum, profile| sum ^ profile.look())
     }
 
     pub fn contains(&self, key: ProfileKey) -> bool {

@@ -7,7 +7,7 @@ use super::scenario::Attribution;
 use super::truth::Opportunity;
 use super::world::{Ad, Happening, World};
 use crate::engine::{Engine, Scorer, tick_due};
-use crate::event::{Action, Click, Event, Impression, Record, Retraction, Shown};
+use crate::event::{Action, Click, Event, EventId, Impression, Record, Retraction, Shown};
 use crate::exposure::{Arm, Exposure};
 use crate::hash::{self, KeyHasher};
 use crate::ids::{Id, UserKey};
@@ -276,6 +276,7 @@ impl Driven {
         if let Some(second) = tick_due(self.engine.now(), at) {
             self.engine.apply(&Record { at: second, occurred_at: second, event_id: None, event: Event::Tick });
         }
+        let event_id = event_id.map(EventId::from);
         self.engine.apply(&Record { at, occurred_at: occurred_at.min(at), event_id, event });
     }
 }

@@ -6,7 +6,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::action::ActionKind;
-use crate::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
+use crate::event::{
+    Action, Click, Conversion, Converter, Event, EventId, Impression, Record, Retraction, Shown, Unscored,
+};
 use crate::exposure::{Arm, Exposure, Feature, GoalScore};
 use crate::ids::{AdvertiserCode, GoalCode, Id, ItemKey, OpportunityKey, SegmentCode, UserKey};
 use crate::settings::*;
@@ -33,7 +35,7 @@ pub fn record() -> impl Strategy<Value = Record> {
     (timestamp(), timestamp(), option::of(id()), event()).prop_map(|(at, occurred_at, event_id, event)| Record {
         at,
         occurred_at,
-        event_id,
+        event_id: event_id.map(EventId::from),
         event,
     })
 }

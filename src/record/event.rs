@@ -2,7 +2,9 @@
 
 use super::fault::{Fault, id, ids, money, optional_id, optional_text, required, text, texts};
 use super::{exposure, settings};
-use crate::event::{Action, Click, Conversion, Converter, Event, Impression, Record, Retraction, Shown, Unscored};
+use crate::event::{
+    Action, Click, Conversion, Converter, Event, EventId, Impression, Record, Retraction, Shown, Unscored,
+};
 use crate::ids::{OpportunityKey, UserKey};
 use crate::pb::journal as pb;
 use crate::pb::journal::record::Event as Written;
@@ -27,7 +29,7 @@ pub(super) fn write(record: &Record) -> pb::Record {
     pb::Record {
         at_ms: record.at.0,
         occurred_at_ms: record.occurred_at.0,
-        event_id: optional_text(&record.event_id),
+        event_id: record.event_id.as_ref().map(|id| text(id.id())),
         event: Some(event),
     }
 }
@@ -51,7 +53,7 @@ pub(super) fn read(record: pb::Record) -> Result<Record, Fault> {
     Ok(Record {
         at: Timestamp(record.at_ms),
         occurred_at: Timestamp(record.occurred_at_ms),
-        event_id: optional_id("event_id", record.event_id)?,
+        event_id: optional_id("event_id", record.event_id)?.map(EventId::from),
         event,
     })
 }

@@ -76,7 +76,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
     .into_iter()
     .map(record)
     .collect();
-    records[0].event_id = Some(id("e1"));
+    records[0].event_id = Some(id("e1").into());
     records
 }
 

@@ -9,7 +9,7 @@ use super::counters::{Count, Counters};
 use super::queue::Occurrence;
 use super::score_memory::ScoreMemory;
 use crate::engine::Catalog;
-use crate::event::{Action, Click, Conversion, Converter, Event, Impression, Retraction, Shown, Unscored};
+use crate::event::{Action, Click, Conversion, Converter, Event, EventId, Impression, Retraction, Shown, Unscored};
 use crate::exposure::Exposure;
 use crate::hash::opportunity_key;
 use crate::identity::Identity;
@@ -57,7 +57,7 @@ impl Edge {
         let body = wire.body.ok_or_else(|| Rejection::invalid("body", "an event needs one"))?;
         gate(privacy, &body)?;
         let occurred_at = moment("occurred_at_ms", wire.occurred_at_ms)?;
-        let event_id = optional("event_id", wire.event_id)?;
+        let event_id = optional("event_id", wire.event_id)?.map(EventId::from);
         let around = Circumstances { privacy, now: self.clock.at(occurred_at), catalog };
         Ok(Occurrence { occurred_at, event_id, event: self.body(body, &around)? })
     }

@@ -8,8 +8,8 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::engine::{Applied, Engine};
-use crate::event::Event;
-use crate::ids::{Id, Seq};
+use crate::event::{Event, EventId};
+use crate::ids::Seq;
 use crate::units::Timestamp;
 
 /// An event on its way to the journal, not stamped yet.
@@ -18,7 +18,7 @@ pub struct Occurrence {
     /// When it happened; `None` for when it is stamped.
     pub occurred_at: Option<Timestamp>,
     /// The sender's name for it.
-    pub event_id: Option<Id>,
+    pub event_id: Option<EventId>,
     /// What happened.
     pub event: Event,
 }

@@ -83,6 +83,8 @@ pub fn recover(
     let mut done = Recovered { seq: after, ..Recovered::default() };
     let recovered = thread::scope(|scope| {
         let (sender, frames) = mpsc::sync_channel(FRAMES_AHEAD_MAX);
+        // Memory is given back where it was taken, which costs less than from another thread.
+        let (used, spent) = mpsc::sync_channel::<Vec<Record>>(FRAMES_AHEAD_MAX);
         scope.spawn(move || {
             let mut read = || -> Result<Option<(Seq, Vec<Record>)>, Failure> {
                 let Some((seq, frame)) = next().map_err(Failure::Journal)? else { return Ok(None) };
@@ -90,6 +92,7 @@ pub fn recover(
                 Ok(Some((seq, records)))
             };
             loop {
+                spent.try_iter().for_each(drop);
                 let one = read().transpose();
                 let Some(one) = one else { return };
                 let failed = one.is_err();
@@ -109,6 +112,8 @@ pub fn recover(
                 });
             }
             done = Recovered { seq, frames: done.frames + 1, records: done.records + records.len() as u64 };
+            // If there is no room, or nobody there any more: here.
+            drop(used.try_send(records));
             watch(seq);
         }
         Ok(done)

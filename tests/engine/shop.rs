@@ -53,8 +53,12 @@ impl Shop {
     }
 
     pub fn apply_of(&mut self, occurred_at: u64, event_id: Option<&str>, event: Event) -> Applied {
-        let record =
-            Record { at: Timestamp(self.now), occurred_at: Timestamp(occurred_at), event_id: event_id.map(id), event };
+        let record = Record {
+            at: Timestamp(self.now),
+            occurred_at: Timestamp(occurred_at),
+            event_id: event_id.map(|name| id(name).into()),
+            event,
+        };
         let applied = self.engine.apply(&record);
         self.engine.publish();
         applied

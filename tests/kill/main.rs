@@ -164,9 +164,9 @@ fn check(data: &Path, progress: &Progress, states: &[(Seq, String)]) -> (u64, u6
             let outcome = engine.apply(&record);
             let (Some(id), Event::Action(_)) = (&record.event_id, &record.event) else { continue };
             match outcome {
-                Applied::Done => *applied.entry(id.as_str().to_owned()).or_default() += 1,
+                Applied::Done => *applied.entry(id.id().as_str().to_owned()).or_default() += 1,
                 Applied::Duplicate => repeated += 1,
-                Applied::Rejected(rejection) => panic!("{id}: {rejection}"),
+                Applied::Rejected(rejection) => panic!("{}: {rejection}", id.id()),
             }
         }
         while let Some((_, digest)) = states.next_if(|(told, _)| *told == seq) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use inkling::engine::Applied;
-use inkling::event::{Action, Click, Event, Record};
+use inkling::event::{Action, Click, Event, EventId, Record};
 use inkling::hash;
 use inkling::ids::{Id, UserKey};
 use inkling::settings::{Advertiser, Goal, Settings};
@@ -89,7 +89,7 @@ impl Reference {
         }
         let at = record.occurred_at.0;
         match &record.event {
-            Event::Action(action) => self.objections_to_action(action, at, record.event_id.as_ref()),
+            Event::Action(action) => self.objections_to_action(action, at, record.event_id.as_ref().map(EventId::id)),
             Event::Impression(impression) => self.objections_to_impression(impression, at),
             Event::Click(click) => self.objections_to_click(click, at),
             Event::Conversion(conversion) => self.objections_to_conversion(conversion, at),
@@ -181,7 +181,7 @@ impl Reference {
     fn take(&mut self, record: &Record) {
         let at = record.occurred_at.0;
         match &record.event {
-            Event::Action(action) => self.act(action, at, record.event_id.as_ref()),
+            Event::Action(action) => self.act(action, at, record.event_id.as_ref().map(EventId::id)),
             Event::Impression(impression) => self.show(impression, at),
             Event::GhostImpression(exposure) => self.would_show(exposure, at),
             Event::Click(click) => self.click(click, at),
@@ -385,7 +385,7 @@ fn name(record: &Record) -> Option<Name> {
         Event::Link(_) => (None, "link"),
         _ => (None, "other"),
     };
-    record.event_id.clone().map(|id| (advertiser, kind, id))
+    record.event_id.as_ref().map(|id| (advertiser, kind, id.id().clone()))
 }
 
 pub fn item_key(name: &Option<Id>) -> Option<u32> {

@@ -339,7 +339,7 @@ impl Stories {
     fn send(&mut self, occurred_at: u64, event: Event) {
         let ahead = if self.dice.percent(self.swarm.ahead) { self.dice.below(400_000) } else { 0 };
         let number = if self.dice.percent(2) { self.dice.below(self.sent + 1) } else { self.sent };
-        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{number}")));
+        let event_id = self.dice.percent(self.swarm.named).then(|| id(&format!("e{number}")).into());
         let occurred_at = Timestamp(occurred_at.max(START - 30 * DAY) + ahead);
         self.deliver(Record { at: Timestamp(0), occurred_at, event_id, event });
     }

@@ -6,8 +6,8 @@ use crate::source::{Path, modules, paths, test_modules, without_tests, words};
 
 /// Every top-level module and the floor it stands on. A file imports from lower floors and from its own module.
 const FLOORS: [&[&str]; 9] = [
-    &["ids", "units", "action", "event", "exposure", "opportunity", "rejection", "signal", "settings"],
-    &["stats", "math", "hash", "wording", "expression", "parallel"],
+    &["ids", "units", "hash", "action", "event", "exposure", "opportunity", "rejection", "signal", "settings"],
+    &["stats", "math", "wording", "expression", "parallel"],
     &["learn"],
     &["engine"],
     &["record", "journal", "journey", "config", "insight", "stopwatch"],
