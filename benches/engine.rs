@@ -18,11 +18,13 @@ use inkling::event::{Action, Conversion, Converter, Event, Impression, Record, S
 use inkling::expression::READY_MADE;
 use inkling::ids::{Id, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
+use inkling::server::forgo_huge_pages;
 use inkling::settings::{Advertiser, Goal, Limits, Settings};
 use inkling::token::{TokenKey, Tokens};
 use inkling::units::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::thread::disable_transparent_huge_pages;
 
 const START: u64 = 1_700_000_000_000;
 const SEED: u64 = 7;
@@ -238,9 +240,12 @@ fn row(what: &str, histogram: &Histogram<u64>) {
 
 fn run(profiles: u64, rounds: u64) {
     println!("{profiles} profiles, {rounds} rounds, seed {SEED}");
+    // As with a service: what is read at its start stands on huge pages where the system gives them, the rest not.
+    disable_transparent_huge_pages(false).unwrap();
     let mut bench = Bench::new(profiles);
     let start = Instant::now();
     bench.fill();
+    forgo_huge_pages();
     let filled = bench.engine.tally().actions;
     let each_ns = start.elapsed().as_nanos() as f64 / filled as f64;
     println!("  filled by {filled} actions at {each_ns:.0} ns each, parsing excluded");

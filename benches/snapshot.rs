@@ -10,6 +10,8 @@
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -18,11 +20,14 @@ use inkling::event::{Action, Event, Impression, Record, Shown};
 use inkling::expression::READY_MADE;
 use inkling::ids::{Id, Seq, UserKey};
 use inkling::opportunity::{PrivacyMode, ScoreRequest, Target};
+use inkling::server::forgo_huge_pages;
 use inkling::settings::{Advertiser, Goal, Limits, Settings};
 use inkling::snapshot::{Covers, Progress, Shelf, Taking, load};
 use inkling::units::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::thread::disable_transparent_huge_pages;
+use rustix::time::{ClockId, clock_gettime};
 
 const START: u64 = 1_700_000_000_000;
 const SEED: u64 = 7;
@@ -43,10 +48,38 @@ struct Bench {
 
 /// Times of single calls, in ns.
 struct Times {
-    apply: Histogram<u64>,
-    score: Histogram<u64>,
-    begin: Histogram<u64>,
-    slice: Histogram<u64>,
+    apply: Calls,
+    score: Calls,
+    begin: Calls,
+    slice: Calls,
+}
+
+/// What calls of one kind took.
+struct Calls {
+    took: Histogram<u64>,
+    /// The most that one of them had a processor for: what is beyond it in the longest is that others had the
+    /// processor, or that a lock was waited for.
+    worked_most: u64,
+}
+
+impl Calls {
+    fn new() -> Calls {
+        Calls { took: Histogram::new(3).unwrap(), worked_most: 0 }
+    }
+
+    fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let (before, start) = (worked(), Instant::now());
+        let result = call();
+        self.took.record(start.elapsed().as_nanos() as u64).unwrap();
+        self.worked_most = self.worked_most.max(worked() - before);
+        result
+    }
+}
+
+/// Time for which this thread has had a processor, in ns.
+fn worked() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn id(text: &str) -> Id {
@@ -149,14 +182,10 @@ impl Bench {
             }
             _ => self.action(user),
         };
-        let start = Instant::now();
-        self.apply(event);
-        times.apply.record(start.elapsed().as_nanos() as u64).unwrap();
+        times.apply.time(|| self.apply(event));
         let user = self.user();
         let request = self.request(user);
-        let start = Instant::now();
-        std::hint::black_box(self.scorer.score(Timestamp(self.now), &request));
-        times.score.record(start.elapsed().as_nanos() as u64).unwrap();
+        times.score.time(|| drop(std::hint::black_box(self.scorer.score(Timestamp(self.now), &request))));
         if number.is_multiple_of(1_000) {
             self.apply(Event::Tick);
             self.engine.publish();
@@ -167,19 +196,15 @@ impl Bench {
     fn snapshot(&mut self, directory: &Path, seq: u64, times: &mut Times) -> Duration {
         let covers = Covers { seq: Seq(seq), fingerprint: FINGERPRINT, at: Timestamp(self.now) };
         let whole = Instant::now();
-        let mut taking =
-            Taking::begin(&mut self.engine, directory, covers, Box::new(|| true), Box::new(|| {})).unwrap().unwrap();
-        times.begin.record(whole.elapsed().as_nanos() as u64).unwrap();
+        let begin = || Taking::begin(&mut self.engine, directory, covers, Box::new(|| true), Box::new(|| {}));
+        let mut taking = times.begin.time(begin).unwrap().unwrap();
         for number in 1.. {
             self.round(number, times);
-            if number.is_multiple_of(TURN) {
-                let start = Instant::now();
-                let progress = taking.step(&mut self.engine);
-                times.slice.record(start.elapsed().as_nanos() as u64).unwrap();
-                if let Progress::Over(written) = progress {
-                    written.unwrap();
-                    break;
-                }
+            if number.is_multiple_of(TURN)
+                && let Progress::Over(written) = times.slice.time(|| taking.step(&mut self.engine))
+            {
+                written.unwrap();
+                break;
             }
         }
         whole.elapsed()
@@ -188,15 +213,37 @@ impl Bench {
 
 impl Times {
     fn new() -> Times {
-        let new = || Histogram::new(3).unwrap();
-        Times { apply: new(), score: new(), begin: new(), slice: new() }
+        Times { apply: Calls::new(), score: Calls::new(), begin: Calls::new(), slice: Calls::new() }
     }
 }
 
-fn row(what: &str, times: &Histogram<u64>) {
-    let at = |percentile| times.value_at_quantile(percentile);
-    let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), times.max() / 1_000);
-    println!("  {what:<32} p50 {p50:>6} ns  p99 {p99:>7} ns  p99.9 {p999:>8} ns  max {max:>6} us  n {}", times.len());
+fn row(what: &str, calls: &Calls) {
+    let at = |percentile| calls.took.value_at_quantile(percentile);
+    let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), calls.took.max() / 1_000);
+    println!(
+        "  {what:<26} p50 {p50:>6} ns  p99 {p99:>7} ns  p99.9 {p999:>8} ns  max {max:>6} us, {:>6} us at work  n {}",
+        calls.worked_most / 1_000,
+        calls.took.len()
+    );
+}
+
+/// The clock read again and again, beside a thread that works without end: how long this machine stands still by
+/// itself.
+fn reference(lasting: Duration) -> Calls {
+    let (mut calls, is_over) = (Calls::new(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let start = Instant::now();
+        while start.elapsed() < lasting {
+            calls.time(|| ());
+        }
+        is_over.store(true, Relaxed);
+    });
+    calls
 }
 
 fn resident() -> u64 {
@@ -218,16 +265,18 @@ fn run(profiles: u64, snapshots: u64) {
     let limits = Limits { profiles_max: 100_000_000, live_impressions_max: 10_000_000, ..Limits::default() };
     let mut bench = Bench::new(profiles, limits);
     bench.fill();
+    forgo_huge_pages();
     let [(_, kept), ..] = bench.engine.sizes();
     println!("{kept} profiles, seed {SEED}, resident {} MB", resident() >> 20);
     let directory = tempfile::tempdir().unwrap();
     let (mut without, mut with, mut took) = (Times::new(), Times::new(), Vec::new());
     for seq in 1..=snapshots {
-        let rounds = with.apply.len().max(100_000) / seq;
+        let rounds = with.apply.took.len().max(100_000) / seq;
         (1..=rounds).for_each(|number| bench.round(number, &mut without));
         took.push(bench.snapshot(directory.path(), seq, &mut with).as_secs_f64());
         Shelf::new(directory.path()).keep(1).unwrap();
     }
+    row("reference: nothing at all", &reference(Duration::from_secs_f64(took.iter().sum())));
     row("apply, no snapshot", &without.apply);
     row("apply, a snapshot running", &with.apply);
     row("score, no snapshot", &without.score);
@@ -253,6 +302,8 @@ fn run(profiles: u64, snapshots: u64) {
     bench.engine.stop_image();
     println!("  copied from memory alone: processor {:.2} s", processor() - begun);
     drop(bench);
+    // A start reads before it forgoes them.
+    disable_transparent_huge_pages(false).unwrap();
     for threads in [1, 2] {
         let (start, before) = (Instant::now(), processor());
         let loaded = load(&path, FINGERPRINT, threads).unwrap();
@@ -270,6 +321,7 @@ fn run(profiles: u64, snapshots: u64) {
 
 /// Learning, snapshots, eviction and forgetting at once: memory and percentiles, ten times over the whole time.
 fn soak(seconds: u64) {
+    forgo_huge_pages();
     let limits = Limits { profiles_max: 200_000, live_impressions_max: 20_000, ..Limits::default() };
     let mut bench = Bench::new(1_000_000, limits);
     let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@
 pub mod action;
 pub mod event;
 pub mod exposure;
+pub mod hash;
 pub mod ids;
 pub mod opportunity;
 pub mod rejection;
@@ -17,7 +18,6 @@ pub mod units;
 
 // Floor 1: numbers that are the same on every machine, words for what people write, and work for several threads.
 pub mod expression;
-pub mod hash;
 pub mod math;
 pub mod parallel;
 pub mod stats;

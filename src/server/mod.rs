@@ -19,6 +19,7 @@ mod event_service;
 mod figures;
 mod front;
 mod http;
+mod huge_pages;
 mod insight_service;
 mod queue;
 mod score_memory;
@@ -60,6 +61,7 @@ use counters::Counters;
 use door::Door;
 use edge::Edge;
 use event_service::EventApi;
+pub use huge_pages::forgo_huge_pages;
 use insight_service::InsightApi;
 use queue::{Occurrence, Queue};
 use score_memory::ScoreMemory;
@@ -213,6 +215,7 @@ async fn serve(
         () = &mut shutdown => Ok(false),
     };
     if matches!(configured, Ok(true)) {
+        forgo_huge_pages();
         shared.set_stage(Stage::Ready);
         report(&health, ServingStatus::Serving).await;
         ready();
