@@ -57,8 +57,8 @@ struct Times {
 /// What calls of one kind took.
 struct Calls {
     took: Histogram<u64>,
-    /// The most that one of them had a processor for: what is beyond it in the longest is that others had the
-    /// processor, or that a lock was waited for.
+    /// The most that one of them had a processor for: what is beyond it in the longest is that others of this machine
+    /// had it, or that a lock was waited for. What a host takes away from a virtual machine counts as work.
     worked_most: u64,
 }
 

@@ -442,10 +442,11 @@ async fn health_and_counters_are_there_over_http() {
     assert_eq!(service.http("/health/live").await, (200, "alive\n".into()));
     assert_eq!(service.http("/heartbeat").await.0, 200);
     assert_eq!(service.http("/nowhere").await.0, 404);
-    let (status, metrics) = service.http("/metrics").await;
-    assert_eq!(status, 200);
+    let (200, metrics) = service.http("/metrics").await else { panic!("/metrics always answers") };
     assert!(metrics.contains("# TYPE inkling_events_accepted_total counter\ninkling_events_accepted_total 1\n"));
     assert!(metrics.contains("inkling_events_refused_total{code=\"token_forged\"} 0\n"));
+    assert!(metrics.contains("# TYPE inkling_score_micros histogram\ninkling_score_micros_bucket{le=\"10\"} 0\n"));
+    assert!(metrics.contains("inkling_track_micros_bucket{le=\"+Inf\"} 1\n"), "one message: {metrics}");
     assert!(!metrics.contains("u1"), "no user id is ever told");
     let cpu = metrics.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total ")).unwrap();
     let cpu: f64 = cpu.parse().unwrap();

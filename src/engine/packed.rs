@@ -451,6 +451,8 @@ mod tests {
             let (read, last_seen) = Packed::from_bytes(kept.as_bytes()).unwrap_or_default();
             prop_assert_eq!(read, kept);
             prop_assert_eq!(last_seen, profile.last_seen());
+            profile.clear();
+            prop_assert_eq!(profile, Profile::default());
         }
 
         /// Bytes that are believed can be unpacked, whatever they are.

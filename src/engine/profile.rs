@@ -49,7 +49,7 @@ pub struct Profile {
     /// Items and categories touched; at most `interests_max`.
     pub interests: SmallVec<[Interest; 4]>,
     /// Occurrences of the actions that rules count; none where no rule does.
-    pub(super) occurrences: SmallVec<[Occurrences; 1]>,
+    pub(super) occurrences: SmallVec<[Occurrences; 4]>,
     /// Latest conversion of each goal that suppresses after one.
     pub(super) latest_by_goal: LatestByGoal,
 }
@@ -99,6 +99,34 @@ pub fn category_interest(category: ItemKey) -> ItemKey {
 }
 
 impl Profile {
+    /// Makes it that of somebody who did nothing yet; lists keep their room.
+    pub(super) fn clear(&mut self) {
+        // Without `..`: what is forgotten here would be told of somebody else.
+        let Profile {
+            first_acted,
+            last_acted,
+            last_shown,
+            last_converted,
+            sessions,
+            session_actions,
+            more_in_minute,
+            shown,
+            conversions,
+            path,
+            actions,
+            interests,
+            occurrences,
+            latest_by_goal,
+        } = self;
+        [first_acted, last_acted, last_shown, last_converted].into_iter().for_each(|tick| *tick = Tick(0));
+        [sessions, session_actions, more_in_minute, shown, conversions].into_iter().for_each(|count| *count = 0);
+        *path = [0; PATH_LENGTH];
+        actions.clear();
+        interests.clear();
+        occurrences.clear();
+        latest_by_goal.clear();
+    }
+
     /// Latest time anything happened.
     pub fn last_seen(&self) -> Tick {
         self.last_acted.max(self.last_shown).max(self.last_converted)

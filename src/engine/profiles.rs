@@ -60,6 +60,8 @@ pub(super) struct Profiles {
     unordered: Hour,
     oldest_hour: u32,
     rooms: Rooms,
+    /// The one that is changed: its lists have their memory already.
+    at_work: Profile,
 }
 
 impl Profiles {
@@ -93,13 +95,13 @@ impl Profiles {
 
     /// Changes a profile, a new one if there is none.
     pub fn update<T>(&mut self, key: ProfileKey, change: impl FnOnce(&mut Profile) -> T) -> T {
-        let rooms = &mut self.rooms;
+        let (profile, rooms) = (&mut self.at_work, &mut self.rooms);
         let (result, is_new, before, after) = self.shared.change(key, |kept, is_new| {
-            let mut profile = Profile::default();
-            kept.unpack(&mut profile);
+            profile.clear();
+            kept.unpack(profile);
             let before = profile.last_seen();
-            let result = change(&mut profile);
-            kept.set(&profile, rooms);
+            let result = change(profile);
+            kept.set(profile, rooms);
             (result, is_new, before, profile.last_seen())
         });
         let hour = after.0 / HOUR_S;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::latency::{Latency, Names};
 use crate::insight;
 use crate::rejection::Rejection;
 use crate::signal::{Neutral, Suppression};
@@ -125,6 +126,17 @@ const NEUTRALS: [Neutral; 7] = [
     Neutral::Quarantined,
 ];
 
+const SCORE_TIMES: Names = Names {
+    bucket: "inkling_score_micros_bucket",
+    sum: "inkling_score_micros_sum",
+    count: "inkling_score_micros_count",
+};
+const TRACK_TIMES: Names = Names {
+    bucket: "inkling_track_micros_bucket",
+    sum: "inkling_track_micros_sum",
+    count: "inkling_track_micros_count",
+};
+
 /// Counters since the start. Each is exact; two read together may be an instant apart.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -133,6 +145,10 @@ pub struct Counters {
     suppressed: [AtomicU64; Suppression::ALL.len()],
     scores_refused: [AtomicU64; REJECTIONS.len()],
     events_refused: [AtomicU64; REJECTIONS.len()],
+    /// Requests for bids, from when they were read to when their answers were there.
+    pub scores: Latency,
+    /// Messages of events, from when they were read to when all in them was durable and applied.
+    pub tracks: Latency,
 }
 
 /// One line of the report.
@@ -201,7 +217,9 @@ impl Counters {
         };
         let scores = refused("inkling_scores_refused_total", &self.scores_refused);
         let events = refused("inkling_events_refused_total", &self.events_refused);
-        plain.chain(neutral).chain(suppressed).chain(scores).chain(events).collect()
+        let scored = self.scores.lines(SCORE_TIMES).into_iter();
+        let tracked = self.tracks.lines(TRACK_TIMES).into_iter();
+        plain.chain(neutral).chain(suppressed).chain(scores).chain(events).chain(scored).chain(tracked).collect()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::clock;
 use super::convert::{self, CallError};
 use super::counters::Count;
 use super::queue::{Occurrence, Refused};
@@ -37,6 +39,8 @@ struct Underway {
     verdicts: Vec<Option<Rejection>>,
     /// `None` when no event was fit to be applied.
     applied: Option<oneshot::Receiver<Vec<Applied>>>,
+    /// When the message was read.
+    since: Instant,
 }
 
 #[tonic::async_trait]
@@ -44,12 +48,13 @@ impl EventService for EventApi {
     async fn track(&self, request: Request<pb::TrackRequest>) -> Result<Response<pb::TrackResponse>, Status> {
         let shared = &self.0;
         shared.admit()?;
+        let since = clock::instant();
         let read = read(shared, request.into_inner())?;
         let applied = match read.events.is_empty() {
             true => None,
             false => Some(shared.queue.track(read.events, Some(PATIENCE)).await.map_err(|e| shared.counted(e.into()))?),
         };
-        let response = Underway { verdicts: read.verdicts, applied }.done(shared).await?;
+        let response = Underway { verdicts: read.verdicts, applied, since }.done(shared).await?;
         Ok(Response::new(response))
     }
 
@@ -92,12 +97,13 @@ async fn send_on(
 }
 
 async fn send(shared: &Shared, message: pb::TrackRequest) -> Result<Underway, CallError> {
+    let since = clock::instant();
     let Read { events, verdicts } = read(shared, message)?;
     let applied = match events.is_empty() {
         true => None,
         false => Some(shared.queue.track(events, None).await.map_err(|refused| shared.counted(refused.into()))?),
     };
-    Ok(Underway { verdicts, applied })
+    Ok(Underway { verdicts, applied, since })
 }
 
 /// Acknowledges messages in the order they came.
@@ -155,6 +161,8 @@ impl Underway {
             Applied::Duplicate => shared.counters.count(Count::EventsDuplicate),
             Applied::Rejected(rejection) => shared.counters.event_refused(rejection),
         });
-        Ok(convert::track_response(counted))
+        let response = convert::track_response(counted);
+        shared.counters.tracks.note(self.since.elapsed());
+        Ok(response)
     }
 }

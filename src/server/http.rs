@@ -85,17 +85,27 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     response
 }
 
-/// CPU time and counters in Prometheus' text format; what has a name that ends in `_total` only grows.
+/// Name and kind of what a series is part of.
+fn family(series: &str) -> (&str, &'static str) {
+    let histogram = ["_bucket", "_sum", "_count"].into_iter().find_map(|end| series.strip_suffix(end));
+    match histogram {
+        Some(name) => (name, "histogram"),
+        None if series.ends_with("_total") => (series, "counter"),
+        None => (series, "gauge"),
+    }
+}
+
+/// CPU time and counters in Prometheus' text format.
 fn prometheus(lines: &[CounterLine], cpu: Duration) -> String {
     let name = "process_cpu_seconds_total";
     let mut out = format!("# TYPE {name} counter\n{name} {:.6}\n", cpu.as_secs_f64());
     let mut last = "";
     for line in lines {
-        if line.name != last {
-            let kind = if line.name.ends_with("_total") { "counter" } else { "gauge" };
+        let (name, kind) = family(&line.name);
+        if name != last {
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "# TYPE {} {kind}", line.name);
-            last = &line.name;
+            let _ = writeln!(out, "# TYPE {name} {kind}");
+            last = name;
         }
         let _ = match line.label {
             Some((name, value)) => writeln!(out, "{}{{{name}=\"{value}\"}} {}", line.name, line.value),
@@ -117,11 +127,16 @@ mod tests {
             line("inkling_b_total", Some(("code", "x")), 2),
             line("inkling_b_total", Some(("code", "y")), 3),
             line("inkling_profiles", None, 4),
+            line("inkling_c_bucket", Some(("le", "+Inf")), 5),
+            line("inkling_c_sum", None, 6),
+            line("inkling_c_count", None, 5),
         ];
         let expected = "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 61.000250\n\
                         # TYPE inkling_a_total counter\ninkling_a_total 1\n\
                         # TYPE inkling_b_total counter\ninkling_b_total{code=\"x\"} 2\ninkling_b_total{code=\"y\"} 3\n\
-                        # TYPE inkling_profiles gauge\ninkling_profiles 4\n";
+                        # TYPE inkling_profiles gauge\ninkling_profiles 4\n\
+                        # TYPE inkling_c histogram\ninkling_c_bucket{le=\"+Inf\"} 5\ninkling_c_sum 6\n\
+                        inkling_c_count 5\n";
         assert_eq!(prometheus(&lines, Duration::from_micros(61_000_250)), expected);
     }
 }

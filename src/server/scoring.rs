@@ -63,6 +63,12 @@ impl Deadline {
 /// Answers one bid request; whatever is wrong with it stands in the answer.
 pub fn answer(shared: &Shared, wire: pb::ScoreRequest, deadline: Deadline) -> pb::ScoreResponse {
     shared.counters.count(Count::ScoreRequests);
+    let response = respond(shared, wire, deadline);
+    shared.counters.scores.note(deadline.started.elapsed());
+    response
+}
+
+fn respond(shared: &Shared, wire: pb::ScoreRequest, deadline: Deadline) -> pb::ScoreResponse {
     let latest = deadline.latest(shared, wire.tmax_ms);
     // Read before the score: it may have seen more than this, never less.
     let model_version = shared.queue.applied().0;
