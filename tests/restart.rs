@@ -4,6 +4,9 @@
 
 mod harness;
 
+use std::path::Path;
+use std::process::Command;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Service, action, impression, purchase, score_request, settings, target};
@@ -141,6 +144,46 @@ async fn tokens_of_before_and_after_a_restart_have_nonces_of_their_own() {
     }
     assert_eq!(replicas[0].0, replicas[1].0, "version and key outlive a restart");
     assert_ne!(replicas[0].1, replicas[1].1, "the replica is drawn anew");
+}
+
+/// Runs `inkling rotate`; its exit code and all that it says.
+fn rotate(data: &Path) -> (Option<i32>, String) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_inkling")).arg("rotate").arg(data).output().unwrap();
+    (ran.status.code(), String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap())
+}
+
+/// Who leaves the former keys where they are loses no token that is out; who deletes them refuses those.
+#[tokio::test]
+async fn tokens_of_a_former_key_are_accepted_while_its_file_is_there() {
+    let data = tempfile::tempdir().unwrap();
+    let token = async |service: &Service, opportunity: &str| {
+        let asked = score_request(opportunity, "u1", vec![target("acme")]);
+        service.score(asked).await.results.remove(0).token
+    };
+    let key_id = |token: &str| URL_SAFE_NO_PAD.decode(token).unwrap()[1];
+    let service = Service::start_in(Config::from_settings(settings()), data.path()).await;
+    let [one, other] = [token(&service, "o1").await, token(&service, "o2").await];
+    let (code, told) = rotate(data.path());
+    assert!(code == Some(1) && told.contains("is in use by process"), "{told}");
+    service.stop().await;
+
+    let (code, told) = rotate(data.path());
+    assert!(code == Some(0) && told.contains("still opens those of 1 former key"), "{told}");
+    let service = Service::start_in(Config::from_settings(settings()), data.path()).await;
+    let response = service.track(vec![impression(&one)]).await;
+    assert_eq!((response.accepted, response.rejected), (1, 0), "{response:?}");
+    let new = token(&service, "o3").await;
+    assert_eq!(service.track(vec![impression(&new)]).await.accepted, 1);
+    service.stop().await;
+
+    std::fs::remove_file(data.path().join("token.key.1")).unwrap();
+    let service = Service::start_in(Config::from_settings(settings()), data.path()).await;
+    let response = service.track(vec![impression(&other)]).await;
+    assert_eq!((response.accepted, response.rejected), (0, 1), "{response:?}");
+    // Ids of keys are drawn, so two may be the same.
+    let refusal = if key_id(&new) == key_id(&other) { "forged" } else { "foreign" };
+    assert!(format!("{response:?}").to_lowercase().contains(refusal), "{response:?}");
+    service.stop().await;
 }
 
 #[tokio::test]

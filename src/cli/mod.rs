@@ -18,6 +18,7 @@ mod prices;
 mod remote;
 mod repair;
 mod replay;
+mod rotate;
 mod score;
 mod segments;
 mod serve;
@@ -57,6 +58,7 @@ enum Command {
     Repair(repair::Repair),
     /// Plays a recorded log through the engine and says how good its predictions were
     Replay(replay::Replay),
+    Rotate(rotate::Rotate),
     Score(score::Score),
     Segments(segments::Segments),
     /// Runs the service until SIGTERM or SIGINT
@@ -83,6 +85,7 @@ impl Cli {
             Command::Load(load) => load.run(),
             Command::Repair(repair) => repair.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Rotate(rotate) => rotate.run(),
             Command::Score(score) => score.run(),
             Command::Segments(segments) => segments.run(),
             Command::Serve(serve) => serve.run(),

@@ -55,7 +55,7 @@ use crate::pb::v1::{
 };
 use crate::settings::Settings;
 use crate::storage::{Directory, Ground, Tell};
-use crate::token::{TokenKey, Tokens, draw_replica};
+use crate::token::{TokenKey, TokenKeys, Tokens, draw_replica};
 use admin_service::AdminApi;
 use clock::ServiceClock;
 use counters::Counters;
@@ -122,19 +122,20 @@ fn bind(what: &str, address: SocketAddr, insecure: bool) -> anyhow::Result<TcpLi
 pub struct Secrets {
     /// Makes the keys of users: the same one gives the same keys, and so the same state for the same events.
     pub identity: Identity,
-    /// Seals tokens.
-    pub token_key: TokenKey,
+    /// Seal and open tokens.
+    pub token_keys: TokenKeys,
 }
 
 impl Secrets {
     /// Those of a data directory.
     pub fn of(directory: &Directory) -> Secrets {
-        Secrets { identity: directory.identity().clone(), token_key: directory.token_key() }
+        Secrets { identity: directory.identity().clone(), token_keys: directory.token_keys().clone() }
     }
 
     /// A token key that is as good as the state that it belongs to: gone when the process ends.
     pub fn in_memory(identity: Identity) -> Secrets {
-        Secrets { identity, token_key: TokenKey::generate() }
+        let token_keys = TokenKeys { current: TokenKey::generate(), previous: Vec::new() };
+        Secrets { identity, token_keys }
     }
 }
 
@@ -175,9 +176,10 @@ pub fn run(
 
 fn edge(config: &Config, secrets: Secrets, clock: Arc<ServiceClock>, counters: Arc<Counters>) -> Edge {
     let server = &config.server;
+    let Secrets { identity, token_keys: TokenKeys { current, previous } } = secrets;
     Edge {
-        identity: secrets.identity,
-        tokens: Tokens::new(secrets.token_key, Vec::new(), draw_replica()),
+        identity,
+        tokens: Tokens::new(current, previous, draw_replica()),
         token_age_max: config.settings.retention.token,
         memory: ScoreMemory::new(server.score_memory_max, server.score_memory_age),
         clock,

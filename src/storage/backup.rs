@@ -9,7 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StorageError;
-use super::directory::{FORMAT, IDENTITY, TOKEN, at, check_format, identity_of, make_dir};
+use super::directory::{FORMAT, at, check_format, make_dir};
+use super::keys::{self, identity_of, token_keys_of};
 use crate::ids::Seq;
 use crate::journal::sync_directory;
 use crate::snapshot::{Covers, Fingerprint, Shelf, SnapshotError, check};
@@ -67,8 +68,9 @@ fn is_free(from: &Path, to: &Path) -> Result<(), StorageError> {
 /// Copies one file after the other, and notes which were made.
 fn fill(from: &Path, to: &Path, fingerprint: Fingerprint, made: &mut Vec<PathBuf>) -> Result<Backup, StorageError> {
     let backup = copy_snapshot(from, to, fingerprint, made)?;
-    for name in [IDENTITY, TOKEN, FORMAT] {
-        copy(&from.join(name), &to.join(name), made)?;
+    token_keys_of(from)?;
+    for file in keys::files(from).into_iter().chain([from.join(FORMAT)]) {
+        copy(&file, &to.join(file.file_name().expect("a file that has been listed")), made)?;
         sync_directory(to).map_err(at(to))?;
     }
     Ok(backup)
@@ -128,6 +130,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::journal::Options;
     use crate::snapshot::Taking;
+    use crate::storage::keys::{IDENTITY, TOKEN};
     use crate::storage::{Directory, Ground};
     use crate::units::Timestamp;
 
@@ -153,17 +156,21 @@ mod tests {
         snapshot(&directory, 9);
         fs::write(directory.shelf().path(Seq(12)), "damaged").unwrap();
         assert!(!to.exists(), "what failed leaves nothing behind");
-        // The last file but one is missing: all before it is copied by then.
+        // The snapshot is copied by then.
         fs::rename(from.join(TOKEN), from.join("elsewhere")).unwrap();
         fs::create_dir(&to).unwrap();
         let told = back_up(&from, &to).unwrap_err().to_string();
         assert!(told.contains("token.key") && fs::read_dir(&to).unwrap().next().is_none(), "{told}");
         fs::rename(from.join("elsewhere"), from.join(TOKEN)).unwrap();
         fs::remove_dir(&to).unwrap();
+        fs::copy(from.join(TOKEN), from.join("token.key.1")).unwrap();
         let backup = back_up(&from, &to).unwrap();
         assert_eq!(backup.covers.seq, Seq(9));
         let copy = Directory::open(&to).unwrap();
         assert_eq!(copy.identity().fingerprint(), directory.identity().fingerprint());
+        let keys = copy.token_keys();
+        assert_eq!(&keys.current, &directory.token_keys().current);
+        assert_eq!(keys.previous, std::slice::from_ref(&keys.current), "former keys are copied, too");
         let key = fs::metadata(to.join(IDENTITY)).unwrap().permissions().mode() & 0o777;
         assert_eq!(key, 0o600, "others cannot read the key");
         let ground = Ground::stored(&copy, Options::default(), Box::new(|_, _| {}), Arc::new(|_| {})).unwrap();

@@ -8,23 +8,20 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::keys;
 use super::lock::{LOCK, Lock};
 use super::secret;
 use crate::identity::Identity;
 use crate::ids::Seq;
 use crate::journal::{Disk, DurableJournal, Files, JournalError, Options, Reader, first_of, io_cause, sync_directory};
 use crate::snapshot::{Shelf, SnapshotError};
-use crate::token::TokenKey;
+use crate::token::TokenKeys;
 
 /// Version of what a directory holds beside the journal, and of the names in it.
 pub const DIRECTORY_FORMAT: u32 = 1;
 
 pub(super) const FORMAT: &str = "inkling.format";
 const FORMAT_WORDS: &str = "inkling data directory, format ";
-pub(super) const IDENTITY: &str = "identity.key";
-const IDENTITY_TITLE: &str = "inkling identity key";
-pub(super) const TOKEN: &str = "token.key";
-const TOKEN_TITLE: &str = "inkling token key";
 
 /// Why a directory cannot be used.
 #[derive(Debug, Error)]
@@ -89,6 +86,15 @@ pub enum StorageError {
         path: PathBuf,
         /// What it should be.
         what: String,
+    },
+    /// A secret of former tokens is damaged.
+    #[error(
+        "{}: is no token key, or damaged: put it back from a backup, or delete it, and what it has sealed is refused",
+        path.display()
+    )]
+    FormerSecret {
+        /// Which file.
+        path: PathBuf,
     },
     /// The journal's beginning is gone, and with it what it goes on from.
     #[error(
@@ -193,18 +199,12 @@ pub(super) fn check_format(path: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// The secret by which a directory's user ids become keys.
-pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
-    let key = secret::read(&path.join(IDENTITY), IDENTITY_TITLE)?;
-    key.map(Identity::new).ok_or_else(|| StorageError::NoSecret { path: path.join(IDENTITY) })
-}
-
 /// A directory that nobody else writes to for as long as this lives.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     identity: Identity,
-    token_key: TokenKey,
+    token_keys: TokenKeys,
     _lock: Lock,
 }
 
@@ -250,11 +250,8 @@ impl Directory {
     }
 
     fn locked(path: &Path, lock: Lock) -> Result<Directory, StorageError> {
-        let missing = |name: &str| StorageError::NoSecret { path: path.join(name) };
-        let identity = identity_of(path)?;
-        let token_key = secret::read(&path.join(TOKEN), TOKEN_TITLE)?.ok_or_else(|| missing(TOKEN))?;
-        let token_key = TokenKey::of_bytes(token_key);
-        Ok(Directory { path: path.to_owned(), identity, token_key, _lock: lock })
+        let (identity, token_keys) = (keys::identity_of(path)?, keys::token_keys_of(path)?);
+        Ok(Directory { path: path.to_owned(), identity, token_keys, _lock: lock })
     }
 
     /// Where it is.
@@ -267,15 +264,14 @@ impl Directory {
         &self.identity
     }
 
-    /// The secret under which tokens are sealed.
-    pub fn token_key(&self) -> TokenKey {
-        self.token_key.clone()
+    /// The secrets under which tokens are sealed, and were.
+    pub fn token_keys(&self) -> &TokenKeys {
+        &self.token_keys
     }
 
     /// Its files of secrets that others than their owner may read, with their modes.
     pub fn open_secrets(&self) -> Vec<(PathBuf, u32)> {
-        let secrets = [IDENTITY, TOKEN].map(|name| self.path.join(name));
-        let modes = secrets.into_iter().filter_map(|path| {
+        let modes = keys::files(&self.path).into_iter().filter_map(|path| {
             let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o777;
             Some((path, mode))
         });
@@ -335,20 +331,13 @@ fn make(path: &Path, key: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError>
         let name = entry.map_err(at(path))?.file_name();
         let name = name.to_string_lossy();
         let is_journal = first_of(&name).is_some();
-        let ours = [LOCK, IDENTITY, TOKEN, "lost+found"].contains(&&*name) || name.ends_with(".new");
+        let ours = [LOCK, "lost+found"].contains(&&*name) || keys::is_key(&name) || name.ends_with(".new");
         if is_journal || !ours {
             return Err(StorageError::Strange { path: path.to_owned(), found: name.into_owned() });
         }
     }
     let _lock = Lock::alone(path)?;
-    let (identity, token) = (path.join(IDENTITY), path.join(TOKEN));
-    // A secret that was put there beforehand is kept: so an identity is moved to a new directory.
-    if secret::read::<32>(&identity, IDENTITY_TITLE)?.is_none() {
-        secret::write(&identity, IDENTITY_TITLE, &key()).map_err(at(&identity))?;
-    }
-    if secret::read::<17>(&token, TOKEN_TITLE)?.is_none() {
-        secret::write(&token, TOKEN_TITLE, &TokenKey::generate_bytes()).map_err(at(&token))?;
-    }
+    keys::make(path, key)?;
     let format = path.join(FORMAT);
     secret::write_words(&format, &format!("{FORMAT_WORDS}{DIRECTORY_FORMAT}\n")).map_err(at(&format))
 }
@@ -361,6 +350,7 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::keys::{IDENTITY, TOKEN};
 
     fn refused(path: &Path) -> String {
         Directory::open_or_make(path).unwrap_err().to_string()
@@ -373,22 +363,12 @@ mod tests {
         let missing = Directory::open(&path).unwrap_err();
         assert!(matches!(missing, StorageError::Missing { .. }), "{missing}");
         let made = Directory::open_or_make(&path).unwrap();
-        let (print, token) = (made.identity().fingerprint(), made.token_key());
+        let (print, token) = (made.identity().fingerprint(), made.token_keys().current.clone());
         drop(made);
         let again = Directory::open(&path).unwrap();
-        assert_eq!((again.identity().fingerprint(), again.token_key()), (print, token.clone()));
+        assert_eq!((again.identity().fingerprint(), again.token_keys().current.clone()), (print, token.clone()));
         let other = Directory::open_or_make(&directory.path().join("c")).unwrap();
-        assert_ne!((other.identity().fingerprint(), other.token_key()), (print, token));
-    }
-
-    #[test]
-    fn what_is_shown_of_a_directory_holds_no_secret() {
-        let place = tempfile::tempdir().unwrap();
-        let made = Directory::open_or_make(place.path()).unwrap();
-        let shown = format!("{made:?}");
-        assert!(shown.contains("TokenKey { id: ") && shown.contains("Identity("), "{shown}");
-        let secret = secret::read::<17>(&place.path().join(TOKEN), TOKEN_TITLE).unwrap().unwrap();
-        assert!(!shown.contains(&format!("{secret:?}")) && !shown.contains(&format!("{:?}", &secret[1..])), "{shown}");
+        assert_ne!((other.identity().fingerprint(), other.token_keys().current.clone()), (print, token));
     }
 
     #[test]

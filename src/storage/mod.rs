@@ -6,6 +6,7 @@
 //! | `inkling.lock` | locked by the one process that works here; holds its number |
 //! | `identity.key` | the secret by which user ids become keys: readable by its owner only, never changed |
 //! | `token.key` | the secret under which tokens are sealed, so that they outlive a restart |
+//! | `token.key.1` … `.4` | former ones, the latest first, whose tokens are still opened |
 //! | `journal-<first frame>.redb` | the journal: see [`crate::journal`] |
 //! | `journal.newest` | which of its files is the newest |
 //! | `snapshot-<last frame>.inkling` | the state up to that frame: see [`crate::snapshot`] |
@@ -21,6 +22,7 @@ mod backup;
 mod directory;
 mod export;
 mod ground;
+mod keys;
 mod lock;
 mod recovery;
 mod repair;
@@ -31,5 +33,6 @@ pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
+pub use keys::rotate_token_key;
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use repair::{Plan, check_owner, place_of_copies, repair};

@@ -87,6 +87,15 @@ pub struct TokenKey {
     secret: [u8; 16],
 }
 
+/// The secret that seals, and those that only open any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenKeys {
+    /// Seals, and opens.
+    pub current: TokenKey,
+    /// Open what was sealed while they were the current one; the latest first.
+    pub previous: Vec<TokenKey>,
+}
+
 /// Seals and opens tokens; one for all threads.
 pub struct Tokens {
     current: Key,

@@ -1,0 +1,163 @@
+//! The secrets of a data directory: one for the users' ids, which never changes, and those for tokens, of which the
+//! latest seals and some former ones still open.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::directory::at;
+use super::repair::check_owner;
+use super::secret;
+use super::{Directory, StorageError};
+use crate::identity::Identity;
+use crate::journal::sync_directory;
+use crate::token::{PREVIOUS_KEYS_MAX, TokenKey, TokenKeys};
+
+pub(super) const IDENTITY: &str = "identity.key";
+const IDENTITY_TITLE: &str = "inkling identity key";
+pub(super) const TOKEN: &str = "token.key";
+const TOKEN_TITLE: &str = "inkling token key";
+
+/// Name of a former token key, from 1 for the latest on.
+fn former(age: usize) -> String {
+    format!("{TOKEN}.{age}")
+}
+
+/// Names of all files of keys that a directory may have.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    [IDENTITY, TOKEN].map(str::to_owned).into_iter().chain((1..=PREVIOUS_KEYS_MAX).map(former))
+}
+
+/// Whether a file of this name holds a key.
+pub(super) fn is_key(name: &str) -> bool {
+    names().any(|key| key == name)
+}
+
+/// The files of keys that a directory has.
+pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+    names().map(|name| path.join(name)).filter(|file| file.exists()).collect()
+}
+
+/// Makes the keys of a directory. Those that were put there beforehand are kept: so an identity is moved to a new one.
+pub(super) fn make(path: &Path, identity: impl FnOnce() -> [u8; 32]) -> Result<(), StorageError> {
+    let file = path.join(IDENTITY);
+    if secret::read::<32>(&file, IDENTITY_TITLE)?.is_none() {
+        secret::write(&file, IDENTITY_TITLE, &identity()).map_err(at(&file))?;
+    }
+    if token_key(path, TOKEN)?.is_none() {
+        make_token_key(path)?;
+    }
+    Ok(())
+}
+
+/// The secret by which a directory's user ids become keys.
+pub(super) fn identity_of(path: &Path) -> Result<Identity, StorageError> {
+    let key = secret::read(&path.join(IDENTITY), IDENTITY_TITLE)?;
+    key.map(Identity::new).ok_or_else(|| StorageError::NoSecret { path: path.join(IDENTITY) })
+}
+
+/// The secrets that a directory's tokens are sealed with, and were.
+pub(super) fn token_keys_of(path: &Path) -> Result<TokenKeys, StorageError> {
+    let current = token_key(path, TOKEN)?.ok_or_else(|| StorageError::NoSecret { path: path.join(TOKEN) })?;
+    let mut previous = Vec::new();
+    for age in 1..=PREVIOUS_KEYS_MAX {
+        previous.extend(token_key(path, &former(age)).map_err(|error| match error {
+            StorageError::Secret { path, .. } => StorageError::FormerSecret { path },
+            error => error,
+        })?);
+    }
+    Ok(TokenKeys { current, previous })
+}
+
+/// Makes a new token key for a directory and keeps the one before as a former one; the oldest of
+/// [`PREVIOUS_KEYS_MAX`] makes room. Returns the files of former ones, the latest first: at least one.
+///
+/// # Errors
+/// When a service works there, which has read its keys; when the directory is another user's, who could not read the
+/// new one; when a file cannot be written.
+pub fn rotate_token_key(path: &Path) -> Result<Vec<PathBuf>, StorageError> {
+    check_owner(path)?;
+    let _directory = Directory::open(path)?;
+    rotate(path)?;
+    let is_former = |file: &PathBuf| ![IDENTITY, TOKEN].iter().any(|name| file.ends_with(name));
+    Ok(files(path).into_iter().filter(is_former).collect())
+}
+
+/// A crash at any moment leaves a key that seals, and loses none but the oldest.
+fn rotate(path: &Path) -> Result<(), StorageError> {
+    for age in (1..PREVIOUS_KEYS_MAX).rev() {
+        let from = path.join(former(age));
+        match fs::rename(&from, path.join(former(age + 1))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&from)(error)),
+            _ => {}
+        }
+    }
+    let latest = path.join(former(1));
+    fs::hard_link(path.join(TOKEN), &latest).and_then(|()| sync_directory(path)).map_err(at(&latest))?;
+    make_token_key(path)
+}
+
+fn token_key(path: &Path, name: &str) -> Result<Option<TokenKey>, StorageError> {
+    Ok(secret::read(&path.join(name), TOKEN_TITLE)?.map(TokenKey::of_bytes))
+}
+
+fn make_token_key(path: &Path) -> Result<(), StorageError> {
+    let file = path.join(TOKEN);
+    secret::write(&file, TOKEN_TITLE, &TokenKey::generate_bytes()).map_err(at(&file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_directory_holds_no_secret() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(place.path()).unwrap());
+        rotate(place.path()).unwrap();
+        let shown = format!("{:?}", Directory::open(place.path()).unwrap());
+        assert!(shown.contains("TokenKey { id: ") && shown.contains("Identity("), "{shown}");
+        for name in [TOKEN.to_owned(), former(1)] {
+            let secret = secret::read::<17>(&place.path().join(name), TOKEN_TITLE).unwrap().unwrap();
+            assert!(!shown.contains(&format!("{secret:?}")), "{shown}");
+            assert!(!shown.contains(&format!("{:?}", &secret[1..])), "{shown}");
+        }
+    }
+
+    #[test]
+    fn former_keys_stand_in_their_order_and_the_oldest_makes_room() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(place.path()).unwrap());
+        let mut made = Vec::new();
+        for _ in 0..PREVIOUS_KEYS_MAX + 3 {
+            made.insert(0, token_keys_of(place.path()).unwrap().current);
+            rotate(place.path()).unwrap();
+            let keys = token_keys_of(place.path()).unwrap();
+            assert!(!made.contains(&keys.current));
+            assert_eq!(keys.previous, made[..made.len().min(PREVIOUS_KEYS_MAX)]);
+        }
+        assert_eq!(files(place.path()).len(), 2 + PREVIOUS_KEYS_MAX);
+        fs::write(place.path().join(former(3)), "damaged").unwrap();
+        let told = Directory::open(place.path()).unwrap_err().to_string();
+        assert!(told.contains("token.key.3: is no token key, or damaged") && told.contains("or delete it"), "{told}");
+    }
+
+    /// A crash while former keys move up leaves a gap among them, one before the new key is written leaves the present
+    /// one twice.
+    #[test]
+    fn a_rotation_that_was_broken_off_loses_no_key_and_can_be_done_again() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(place.path()).unwrap());
+        rotate(place.path()).unwrap();
+        let TokenKeys { current, previous } = token_keys_of(place.path()).unwrap();
+        let [before] = &previous[..] else { panic!("{previous:?}") };
+        fs::rename(place.path().join(former(1)), place.path().join(former(2))).unwrap();
+        assert_eq!(token_keys_of(place.path()).unwrap().previous, previous);
+        fs::hard_link(place.path().join(TOKEN), place.path().join(former(1))).unwrap();
+        assert_eq!(token_keys_of(place.path()).unwrap().previous, [current.clone(), before.clone()]);
+        rotate(place.path()).unwrap();
+        let keys = token_keys_of(place.path()).unwrap();
+        assert_eq!(keys.previous, [current.clone(), current, before.clone()]);
+        assert!(!keys.previous.contains(&keys.current));
+    }
+}
