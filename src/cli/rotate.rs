@@ -36,6 +36,6 @@ impl Rotate {
             words::several(former.len(), "former key"),
             former[0].display(),
         );
-        super::print(&text).context("cannot write to standard output")
+        super::print(&text).context("the key is changed; that cannot be written to standard output")
     }
 }

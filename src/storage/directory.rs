@@ -74,7 +74,7 @@ pub enum StorageError {
         found: String,
     },
     /// A secret is gone.
-    #[error("{}: is missing: put it back from a backup, as the journal is of no use without it", path.display())]
+    #[error("{}: is missing: put it back from a backup, as no service starts without it", path.display())]
     NoSecret {
         /// Where it belongs.
         path: PathBuf,

@@ -2,7 +2,6 @@
 //! latest seals and some former ones still open.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::at;
@@ -17,6 +16,8 @@ pub(super) const IDENTITY: &str = "identity.key";
 const IDENTITY_TITLE: &str = "inkling identity key";
 pub(super) const TOKEN: &str = "token.key";
 const TOKEN_TITLE: &str = "inkling token key";
+/// Bytes of a token key's file: its id, and the secret.
+const TOKEN_BYTES: usize = 17;
 
 /// Name of a former token key, from 1 for the latest on.
 fn former(age: usize) -> String {
@@ -83,22 +84,29 @@ pub fn rotate_token_key(path: &Path) -> Result<Vec<PathBuf>, StorageError> {
     Ok(files(path).into_iter().filter(is_former).collect())
 }
 
-/// A crash at any moment leaves a key that seals, and loses none but the oldest.
+/// All that needs room on the disk is written first, so that what fails then has changed nothing. A crash at any moment
+/// leaves a key that seals, and loses none but the oldest; the next rotation goes on with one that was broken off.
 fn rotate(path: &Path) -> Result<(), StorageError> {
-    for age in (1..PREVIOUS_KEYS_MAX).rev() {
-        let from = path.join(former(age));
-        match fs::rename(&from, path.join(former(age + 1))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&from)(error)),
-            _ => {}
+    let (current, latest) = (path.join(TOKEN), path.join(former(1)));
+    let replaced = token_keys_of(path)?.current;
+    let fresh = secret::prepare(&current, TOKEN_TITLE, &TokenKey::generate_bytes()).map_err(at(&current))?;
+    let is_kept = token_key(path, &former(1))? == Some(replaced);
+    if !is_kept {
+        let replaced: [u8; TOKEN_BYTES] = secret::read(&current, TOKEN_TITLE)?.expect("it was read just above");
+        let kept = secret::prepare(&latest, TOKEN_TITLE, &replaced).map_err(at(&latest))?;
+        // Up to the first gap, as an operator may have deleted a leaked one.
+        let free = (1..PREVIOUS_KEYS_MAX).find(|age| !path.join(former(*age)).exists()).unwrap_or(PREVIOUS_KEYS_MAX);
+        for age in (1..free).rev() {
+            let from = path.join(former(age));
+            fs::rename(&from, path.join(former(age + 1))).map_err(at(&from))?;
         }
+        fs::rename(kept, &latest).and_then(|()| sync_directory(path)).map_err(at(&latest))?;
     }
-    let latest = path.join(former(1));
-    fs::hard_link(path.join(TOKEN), &latest).and_then(|()| sync_directory(path)).map_err(at(&latest))?;
-    make_token_key(path)
+    fs::rename(fresh, &current).and_then(|()| sync_directory(path)).map_err(at(&current))
 }
 
 fn token_key(path: &Path, name: &str) -> Result<Option<TokenKey>, StorageError> {
-    Ok(secret::read(&path.join(name), TOKEN_TITLE)?.map(TokenKey::of_bytes))
+    Ok(secret::read::<TOKEN_BYTES>(&path.join(name), TOKEN_TITLE)?.map(TokenKey::of_bytes))
 }
 
 fn make_token_key(path: &Path) -> Result<(), StorageError> {
@@ -142,10 +150,10 @@ mod tests {
         assert!(told.contains("token.key.3: is no token key, or damaged") && told.contains("or delete it"), "{told}");
     }
 
-    /// A crash while former keys move up leaves a gap among them, one before the new key is written leaves the present
-    /// one twice.
+    /// A crash while former keys move up leaves a gap among them, one before the new key has its name leaves the
+    /// present one twice. No key may stand twice afterwards: who deletes a leaked one must have deleted it.
     #[test]
-    fn a_rotation_that_was_broken_off_loses_no_key_and_can_be_done_again() {
+    fn a_rotation_that_was_broken_off_is_gone_on_with() {
         let place = tempfile::tempdir().unwrap();
         drop(Directory::open_or_make(place.path()).unwrap());
         rotate(place.path()).unwrap();
@@ -153,11 +161,41 @@ mod tests {
         let [before] = &previous[..] else { panic!("{previous:?}") };
         fs::rename(place.path().join(former(1)), place.path().join(former(2))).unwrap();
         assert_eq!(token_keys_of(place.path()).unwrap().previous, previous);
-        fs::hard_link(place.path().join(TOKEN), place.path().join(former(1))).unwrap();
+        fs::copy(place.path().join(TOKEN), place.path().join(former(1))).unwrap();
         assert_eq!(token_keys_of(place.path()).unwrap().previous, [current.clone(), before.clone()]);
         rotate(place.path()).unwrap();
         let keys = token_keys_of(place.path()).unwrap();
-        assert_eq!(keys.previous, [current.clone(), current, before.clone()]);
+        assert_eq!(keys.previous, [current, before.clone()]);
         assert!(!keys.previous.contains(&keys.current));
+    }
+
+    #[test]
+    fn a_rotation_that_fails_changes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(place.path()).unwrap());
+        (0..PREVIOUS_KEYS_MAX).for_each(|_| rotate(place.path()).unwrap());
+        let before = token_keys_of(place.path()).unwrap();
+        // In the way of what is written first: of the new key, and of the copy of the present one.
+        for name in ["token.new", "token.key.new"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+            (0..3).for_each(|_| assert!(rotate(place.path()).is_err()));
+            fs::remove_dir(place.path().join(name)).unwrap();
+            assert_eq!(token_keys_of(place.path()).unwrap(), before);
+        }
+        rotate(place.path()).unwrap();
+        assert_eq!(token_keys_of(place.path()).unwrap().previous[0], before.current);
+    }
+
+    #[test]
+    fn a_key_that_was_deleted_makes_room_for_the_next() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::open_or_make(place.path()).unwrap());
+        (0..PREVIOUS_KEYS_MAX).for_each(|_| rotate(place.path()).unwrap());
+        let TokenKeys { current, mut previous } = token_keys_of(place.path()).unwrap();
+        fs::remove_file(place.path().join(former(2))).unwrap();
+        rotate(place.path()).unwrap();
+        previous.remove(1);
+        previous.insert(0, current);
+        assert_eq!(token_keys_of(place.path()).unwrap().previous, previous);
     }
 }

@@ -9,7 +9,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StorageError;
 use crate::journal::sync_directory;
@@ -19,6 +19,15 @@ use crate::journal::sync_directory;
 /// # Errors
 /// What the system says.
 pub fn write(path: &Path, title: &str, secret: &[u8]) -> io::Result<()> {
+    fs::rename(prepare(path, title, secret)?, path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Writes a secret that is to stand at `path`, durable but for its name; returns the file that is yet to be named so.
+///
+/// # Errors
+/// What the system says.
+pub fn prepare(path: &Path, title: &str, secret: &[u8]) -> io::Result<PathBuf> {
     let unfinished = path.with_extension("new");
     // The mode of a file that exists already would stay as it is.
     match fs::remove_file(&unfinished) {
@@ -28,8 +37,7 @@ pub fn write(path: &Path, title: &str, secret: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     writeln!(file, "{title}, format 1\n{}\n{}", hex(secret), hex(&check(secret)))?;
     file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), sync_directory)
+    Ok(unfinished)
 }
 
 /// Reads a secret of a known length; `None` when there is no such file.
