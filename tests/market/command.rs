@@ -126,6 +126,44 @@ fn a_log_is_played_at_prices() {
     assert_eq!(simulate(&arguments).1, out);
 }
 
+/// What is said of one kind of market and would be left out of another is refused, not passed over.
+#[test]
+fn options_of_another_kind_of_market_are_refused() {
+    let kinds = [["simulations/spend.toml", "--json"], ["--auctions", "a.txt"], ["--journey", "j.ndjson"]];
+    let options: [(&[&str], usize); 14] = [
+        (&["--config", "c.toml"], 0),
+        (&["--policies", "flat"], 0),
+        (&["--threads", "1"], 0),
+        (&["--train", "t.txt"], 1),
+        (&["--rule", "episodes"], 1),
+        (&["--episode", "500"], 1),
+        (&["--budget", "5"], 1),
+        (&["--budget-share", "0.1"], 1),
+        (&["--bid", "linear=75"], 1),
+        (&["--spend-share", "0.4"], 1),
+        (&["--window", "3d"], 2),
+        (&["--evaluate-from", "0.4"], 2),
+        (&["--win-rate", "0.4"], 2),
+        (&["--correlation", "0.1"], 2),
+    ];
+    for (option, its) in options {
+        for (place, kind) in kinds.iter().enumerate().filter(|(place, _)| *place != its) {
+            let landscape: &[&str] = if place == 2 { &["--landscape", "l.csv"] } else { &[] };
+            let (code, out, err) = simulate(&[kind, landscape, option].concat());
+            let is_told = err.contains("cannot be used with") || err.contains("required arguments were not provided");
+            assert!(code == Some(2) && out.is_empty() && is_told, "{kind:?} {option:?}: {err}");
+        }
+    }
+    for wrong in [
+        &["simulations/spend.toml", "--resamples", "50"][..],
+        &["--auctions", "a.txt", "--seeds", "3"],
+        &["--auctions", "a.txt", "--landscape", "l.csv"],
+    ] {
+        let (code, _, err) = simulate(wrong);
+        assert!(code == Some(2) && err.contains("cannot be used with"), "{wrong:?}: {err}");
+    }
+}
+
 #[test]
 fn mistakes_are_told() {
     let directory = TempDir::new().unwrap();

@@ -25,10 +25,11 @@ enum RuleName {
 }
 
 #[derive(Debug, Args)]
+#[group(conflicts_with_all = ["scenario", "journey"])]
 pub struct Auctions {
     /// Recorded auctions: click, market price, predicted probability and, if there is one, time slot
     /// (plain, gzip or zstd)
-    #[arg(long, value_name = "FILE", conflicts_with = "journey")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["landscape", "seeds"])]
     pub auctions: Option<PathBuf>,
     /// Earlier auctions of the campaign, from which mean probability and prices are taken instead of from FILE
     #[arg(long, value_name = "FILE", requires = "auctions")]

@@ -18,6 +18,9 @@ use crate::report::page::{Page, Part};
 use crate::report::table::{Align, Table, count, percent};
 use crate::units::Span;
 
+/// The other kinds of markets.
+const NOT_OURS: [&str; 2] = ["scenario", "auctions"];
+
 #[derive(Debug, Args)]
 pub struct Journey {
     /// Recorded journey log (NDJSON, plain, gzip or zstd), whose opportunities get prices from --landscape
@@ -26,18 +29,22 @@ pub struct Journey {
     #[command(flatten)]
     pub prices: Prices,
     /// How long after an impression a conversion counts, for all goals
-    #[arg(long, value_name = "SPAN", value_parser = window, default_value = "1d", requires = "journey")]
+    #[arg(long, value_name = "SPAN", value_parser = window, default_value = "1d")]
+    #[arg(requires = "journey", conflicts_with_all = NOT_OURS)]
     window: Span,
     /// Where the evaluated part begins: a date such as 2021-01-01, or a share of the time between the first and the
     /// last opportunity
-    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from, requires = "journey")]
+    #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from)]
+    #[arg(requires = "journey", conflicts_with_all = NOT_OURS)]
     evaluate_from: EvaluateFrom,
     /// Share of the auctions that the flat bid wins, at least: it is the least such price
-    #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share, requires = "journey")]
+    #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share)]
+    #[arg(requires = "journey", conflicts_with_all = NOT_OURS)]
     win_rate: f64,
     /// How far prices go with value, −1 to 1: correlation, in a Gaussian copula, of an opportunity's price and of the
     /// probability that a replay of the whole log predicts for it
-    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation, requires = "journey")]
+    #[arg(long, value_name = "R", default_value = "0", value_parser = correlation)]
+    #[arg(requires = "journey", conflicts_with_all = NOT_OURS)]
     #[arg(allow_negative_numbers = true)]
     correlation: f64,
     /// Markets to draw, each with a seed of its own

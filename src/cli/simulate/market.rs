@@ -41,8 +41,10 @@ const POLICIES: [(&str, Policy); 13] = [
     ("oracle", Policy::Oracle),
 ];
 
-/// Arguments of made-up markets.
+/// Arguments of made-up markets. That they do not go with another kind is said outright: what an option *requires* is
+/// waived where that conflicts with something else that is given.
 #[derive(Debug, Args)]
+#[group(conflicts_with_all = ["auctions", "journey"])]
 pub struct Market {
     /// Settings of the engine: the first goal of the first advertiser is bid for [default: those that fit the scenario]
     #[arg(long, value_name = "FILE", requires = "scenario")]

@@ -21,7 +21,7 @@ use crate::report::table::percent;
 #[derive(Debug, Args)]
 pub struct Simulate {
     /// A made-up market (TOML)
-    #[arg(value_name = "SCENARIO", conflicts_with_all = ["auctions", "journey"])]
+    #[arg(value_name = "SCENARIO", conflicts_with = "journey")]
     scenario: Option<PathBuf>,
     #[command(flatten)]
     market: market::Market,
@@ -41,6 +41,7 @@ pub struct Simulate {
     seed: u64,
     /// Resamples that the intervals come from, 20 to 100000
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    #[arg(conflicts_with = "scenario")]
     resamples: u32,
 }
 
