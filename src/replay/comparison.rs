@@ -1,27 +1,30 @@
-//! Two replays of one log, opportunity by opportunity.
+//! Two sets of predictions for one log, opportunity by opportunity: of two replays, or of a replay and another model.
 
 use std::collections::BTreeMap;
 
 use super::bootstrap::{Resamples, Sample, interval};
 use super::evaluation::{USERS_MIN, evaluated_of};
 use super::player::Played;
+use super::predictions::Prediction;
+use super::rival::Rival;
 use super::selection::{Scope, Selection};
+use crate::ids::Id;
 use crate::stats::quality::{Judged, Quality};
 
-/// One figure of two replays of the same log.
+/// One figure of two sets of predictions for the same log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
     /// Which figure.
     pub figure: &'static str,
-    /// The first replay's.
+    /// The first's.
     pub a: f64,
-    /// The second replay's.
+    /// The second's.
     pub b: f64,
     /// 95 % interval of b − a, by a bootstrap of the users, paired; none with fewer than 10 users.
     pub interval: Option<(f64, f64)>,
 }
 
-/// What two replays say of the opportunities that both evaluate.
+/// What two sets of predictions say of the opportunities that both evaluate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Opportunities that both evaluate.
@@ -44,9 +47,30 @@ pub fn compare(a: &Played, b: &Played, scope: impl Into<Scope>, resamples: Resam
     let scope = scope.into();
     let of = |played| {
         let selection = Selection::new(played, scope);
-        evaluated_of(&selection).map(|(prediction, judged)| (prediction.line, judged)).collect::<BTreeMap<_, _>>()
+        evaluated_of(&selection).map(|(prediction, judged)| (prediction.line, judged)).collect()
     };
-    let (of_a, of_b) = (of(a), of(b));
+    paired(of(a), of(b), resamples)
+}
+
+/// Compares a replay with another model, over what the replay evaluates and the other predicted.
+pub fn compare_with_rival(played: &Played, rival: &Rival, scope: impl Into<Scope>, resamples: Resamples) -> Comparison {
+    let selection = Selection::new(played, scope.into());
+    let catalog = played.engine.catalog();
+    let of_rival = |prediction: &Prediction| {
+        let goal = catalog.goals().get(prediction.goal.index())?;
+        let names = [catalog.advertiser_name(goal.advertiser)?, catalog.goal_name(prediction.goal)?];
+        rival.p(prediction.opportunity, names.map(Id::as_str))
+    };
+    let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());
+    for (prediction, judged) in evaluated_of(&selection) {
+        ours.insert(prediction.line, judged);
+        theirs.extend(of_rival(prediction).map(|p| (prediction.line, Judged { p, ..judged })));
+    }
+    paired(ours, theirs, resamples)
+}
+
+/// Compares what two judge, by line of the log, over the lines that both do.
+fn paired(of_a: BTreeMap<u64, Judged>, of_b: BTreeMap<u64, Judged>, resamples: Resamples) -> Comparison {
     let both: Vec<u64> = of_a.keys().filter(|line| of_b.contains_key(line)).copied().collect();
     let differs = both.iter().filter(|line| of_a[line].positive != of_b[line].positive);
     // Users are numbered alike in both where both score the same lines; else by the first.

@@ -48,7 +48,7 @@ pub struct Played {
 }
 
 /// Opportunities of one replay: each prediction is kept until all are evaluated.
-const OPPORTUNITIES_MAX: usize = 100_000_000;
+pub(super) const OPPORTUNITIES_MAX: usize = 100_000_000;
 
 /// The replay at work.
 pub struct Player {
@@ -280,8 +280,10 @@ impl Player {
         exposure: Box<Exposure>,
     ) {
         let (user, goal, next) = (request.users[0], signal.goal, self.users.len() as u32);
+        let opportunity = hash::text(request.opportunity.as_str());
         let prediction = Prediction {
             line: number,
+            opportunity,
             time,
             user: *self.users.entry(user).or_insert(next),
             goal,
@@ -294,8 +296,7 @@ impl Player {
         self.unused.note(&request, signal, self.engine.catalog(), exposure.advertiser);
         let window = self.engine.catalog().goal_setting(goal).map_or(Span::ZERO, |goal| goal.view_window);
         let Target { item, category, .. } = request.targets.swap_remove(0);
-        let name = hash::text(request.opportunity.as_str());
-        let offer = Offer { time, name, user, goal, window, item, category };
+        let offer = Offer { time, name: opportunity, user, goal, window, item, category };
         self.lines.repeated_opportunities += u64::from(self.room.enter(offer, exposure));
     }
 

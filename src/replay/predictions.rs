@@ -22,6 +22,8 @@ use crate::units::Timestamp;
 pub struct Prediction {
     /// Line of the log.
     pub line: u64,
+    /// Hash of the opportunity's id.
+    pub opportunity: u64,
     /// When it was scored.
     pub time: Timestamp,
     /// Number of the user, from 0.

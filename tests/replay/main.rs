@@ -7,6 +7,7 @@
 mod harness;
 mod log;
 
+mod against;
 mod command;
 mod leaks;
 mod lockstep;

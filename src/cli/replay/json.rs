@@ -17,17 +17,29 @@ pub fn report(of: &Replay, told: &Told) -> Value {
 
 /// Two replays and their differences.
 pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> Value {
+    let mut report = differences(of, a, compared);
+    report.insert("configurations".to_owned(), json!(of.compare));
+    report.insert("b".to_owned(), figures(b));
+    Value::Object(report)
+}
+
+/// A replay and how another model's predictions differ.
+pub fn against(of: &Replay, told: &Told, compared: &Comparison) -> Value {
+    let mut report = differences(of, told, compared);
+    report.insert("against".to_owned(), json!(of.against));
+    Value::Object(report)
+}
+
+fn differences(of: &Replay, a: &Told, compared: &Comparison) -> Map<String, Value> {
     let differences = compared.differences.iter().map(|one| {
         let value = json!({ "a": one.a, "b": one.b, "difference": one.b - one.a, "interval": one.interval });
         (one.figure.to_owned(), value)
     });
-    json!({
+    let report = json!({
         "logs": of.logs,
         "seed": of.seed,
         "resamples": of.resamples,
-        "configurations": of.compare,
         "a": figures(a),
-        "b": figures(b),
         "compared": {
             "opportunities": compared.opportunities,
             "positives": compared.positives,
@@ -36,7 +48,9 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> Val
             "only_b": compared.alone[1],
         },
         "differences": differences.collect::<Map<_, _>>(),
-    })
+    });
+    let Value::Object(report) = report else { return Map::new() };
+    report
 }
 
 fn figures(told: &Told) -> Value {

@@ -2,6 +2,7 @@
 //!
 //! *Invariants.* Knows arguments, tables and JSON; every figure comes from [`crate::replay`].
 
+mod compare;
 mod json;
 mod page;
 mod show;
@@ -14,7 +15,6 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::config::Config;
-use crate::ids::Id;
 use crate::journey::{JourneyError, is_standard_input};
 use crate::replay::{
     self, BadLines, EvaluateFrom, Evaluation, OpenWindows, Played, PredictionFile, Resamples, Scope, Times, Watcher,
@@ -66,6 +66,10 @@ pub struct Replay {
     /// --predictions)
     #[arg(long, num_args = 2, value_names = ["A.toml", "B.toml"])]
     compare: Option<Vec<PathBuf>>,
+    /// Compare with what another model predicted, opportunity by opportunity: comma-separated values with the columns
+    /// id and p, as --predictions writes them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["compare", "report"])]
+    against: Option<PathBuf>,
     /// Stop at the first line that cannot be read, instead of counting such lines
     #[arg(long)]
     strict: bool,
@@ -107,9 +111,10 @@ impl Replay {
     pub fn run(self) -> anyhow::Result<()> {
         self.check_files()?;
         self.report.as_deref().map(super::web::check).transpose()?;
-        match &self.compare {
-            Some(configs) => self.compare(&configs[0], &configs[1]),
-            None => {
+        match (&self.compare, &self.against) {
+            (Some(configs), _) => compare::configurations(&self, &configs[0], &configs[1]),
+            (None, Some(file)) => compare::rival(&self, file),
+            (None, None) => {
                 let told = self.replay(self.config.as_ref())?;
                 let text = match self.json {
                     true => format!("{:#}\n", json::report(&self, &told)),
@@ -151,51 +156,10 @@ impl Replay {
             () if logs.contains(&canonical(file)) => "a log",
             () if is(&self.config) => "the configuration",
             () if is(&self.report) => "the report",
+            () if is(&self.against) => "what is compared with",
             () => return Ok(()),
         };
         bail!("{}: is {what}: write the predictions to another file", file.display())
-    }
-
-    fn compare(&self, a: &PathBuf, b: &PathBuf) -> anyhow::Result<()> {
-        if let Some((goal, of_a, of_b)) = self.different_window(a, b)? {
-            bail!(
-                "goal '{goal}' counts conversions for {of_a} in {} and for {of_b} in {}: figures of different labels \
-                 cannot be compared: state one --window for both",
-                a.display(),
-                b.display()
-            );
-        }
-        let (a, b) = (self.replay(Some(a))?, self.replay(Some(b))?);
-        let compared = replay::compare(&a.played, &b.played, self.scope(), self.draws());
-        if let Some((line, many)) = compared.different {
-            bail!(
-                "the opportunity on line {line} is positive under one configuration only, as are {many} in all: \
-                 figures of different labels cannot be compared: give the goals the same converting_action, windows \
-                 and names in both"
-            );
-        }
-        let text = match self.json {
-            true => format!("{:#}\n", json::comparison(self, &a, &b, &compared)),
-            false => show::comparison(self, &a, &b, &compared),
-        };
-        super::print(&text).context("cannot write to standard output")?;
-        a.check()?;
-        b.check()
-    }
-
-    /// A goal of both configurations whose label windows differ, and these.
-    fn different_window(&self, a: &Path, b: &Path) -> anyhow::Result<Option<(Id, Span, Span)>> {
-        let (a, b) = (self.with_window(Config::load(a)?.settings), self.with_window(Config::load(b)?.settings));
-        for of_a in &a.advertisers {
-            let Some(of_b) = b.advertisers.iter().find(|of_b| of_b.id == of_a.id) else { continue };
-            for goal in &of_a.goals {
-                let other = of_b.goals.iter().find(|other| other.id == goal.id);
-                if let Some(other) = other.filter(|other| other.view_window != goal.view_window) {
-                    return Ok(Some((goal.id.clone(), goal.view_window, other.view_window)));
-                }
-            }
-        }
-        Ok(None)
     }
 
     fn replay(&self, config: Option<&PathBuf>) -> anyhow::Result<Told> {

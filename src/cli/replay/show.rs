@@ -34,11 +34,9 @@ pub fn report(of: &Replay, told: &Told) -> String {
     out
 }
 
-/// Two replays.
-pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> String {
-    let [name_a, name_b] =
-        [0, 1].map(|n| of.compare.as_ref().map_or(String::new(), |all| all[n].display().to_string()));
-    let mut out = head(of, a);
+/// Two sets of predictions by their names, with the replays that made one or both.
+pub fn comparison(of: &Replay, [name_a, name_b]: [String; 2], told: &[&Told], compared: &Comparison) -> String {
+    let mut out = head(of, told[0]);
     let _ = writeln!(out, "\nCOMPARED on what both evaluate: A is {name_a}, B is {name_b}");
     let mut table = Table::new(&[
         ("", Align::Left),
@@ -72,7 +70,7 @@ pub fn comparison(of: &Replay, a: &Told, b: &Told, compared: &Comparison) -> Str
     for (name, alone) in ["A", "B"].into_iter().zip(compared.alone).filter(|(_, alone)| *alone > 0) {
         let _ = writeln!(out, "  {} opportunities are evaluated by {name} alone, and left out", count(alone as f64));
     }
-    for (name, told) in [("A", a), ("B", b)] {
+    for (name, told) in ["A", "B"].into_iter().zip(told) {
         let warnings = warnings(told);
         if !warnings.is_empty() {
             let _ = write!(out, "\n{name}:{warnings}");
