@@ -1,7 +1,8 @@
 //! `inkling replay --against`: what another model predicted, judged on the same opportunities.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use inkling::math::ln;
 use serde_json::{Value, json};
@@ -100,4 +101,57 @@ fn mistakes_in_another_models_predictions_are_told() {
     assert!(code == Some(1) && err.contains("theirs.csv") && err.contains("No such file"), "{err}");
     let (code, _, err) = replay(&[path(&log.path), "--against", path(&ours), "--predictions", path(&ours)]);
     assert!(code == Some(1) && err.contains("is what is compared with"), "{err}");
+}
+
+/// A Python with what examples/python/rivals.py imports: the one that INKLING_PYTHON names, or that of the virtual
+/// environment which .ci/run makes, or the system's.
+fn python() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = std::env::var_os("INKLING_PYTHON").map(PathBuf::from);
+    let mut known = named.into_iter().chain([root.join("target/python/bin/python3"), PathBuf::from("python3")]);
+    let has_learners = |python: &PathBuf| {
+        let command = Command::new(python).args(["-c", "import lightgbm, numpy, vowpalwabbit"]).output();
+        command.is_ok_and(|output| output.status.success())
+    };
+    let found = known.find(has_learners);
+    if found.is_none() {
+        println!("skipped: no python3 with vowpalwabbit and lightgbm; INKLING_PYTHON may name one");
+    }
+    found
+}
+
+/// What the learners of examples/python/rivals.py say of a log, one file each.
+fn rivals(python: &Path, log: &Log, to: &Path) -> Vec<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python/rivals.py");
+    let output =
+        Command::new(python).args(["-B", path(&script), path(&log.path), path(to), "--window", "1h"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect()
+}
+
+#[test]
+fn vw_and_lightgbm_can_be_compared_with() {
+    let Some(python) = python() else { return };
+    let lines = shoppers(300, 7);
+    let log = Log::of(lines.clone());
+    let files = rivals(&python, &log, &log.path.with_file_name("rivals"));
+    let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["vw-0.01.csv", "vw-0.03.csv", "vw-0.1.csv", "lightgbm.csv"]);
+    for file in &files {
+        let report = compared(&log, path(file));
+        assert!(report["compared"]["opportunities"].as_u64().unwrap() > 100, "{report}");
+        assert_eq!(report["compared"]["only_a"], 0, "{file:?}");
+        let ordered = report["differences"]["auc"]["b"].as_f64().unwrap();
+        assert!((0.4..1.0).contains(&ordered), "{file:?}: {ordered}");
+    }
+
+    // What comes later changes no prediction of VW: neither its features nor its labels look ahead.
+    let mut lines = lines;
+    lines.sort_by_key(inkling::journey::Line::time);
+    lines.truncate(lines.len() * 2 / 3);
+    let early = Log::of(lines);
+    let of_early = rivals(&python, &early, &early.path.with_file_name("rivals"));
+    let read = |file: &PathBuf| fs::read_to_string(file).unwrap();
+    let (early, whole) = (read(&of_early[2]), read(&files[2]));
+    assert!(early.lines().count() > 100 && whole.starts_with(&early) && whole.len() > early.len());
 }
