@@ -12,7 +12,7 @@ use super::unused::Unused;
 use super::waiting::{Offer, Outcome, WaitingRoom};
 use crate::engine::{Applied, Catalog, Engine, Scorer, tick_due};
 use crate::event::{Action, Conversion, Converter, Event, Impression, Record, Shown};
-use crate::exposure::Exposure;
+use crate::exposure::{Arm, Exposure};
 use crate::hash::{self, KeyHasher};
 use crate::ids::{AdvertiserCode, GoalCode, Id, UserKey};
 use crate::journey::{self, Line, LineFault};
@@ -70,6 +70,8 @@ pub struct Player {
     named: BTreeSet<GoalCode>,
     unnamed: BTreeSet<GoalCode>,
     file: Option<PredictionFile>,
+    /// Impressions were not bid for at the engine's own multipliers.
+    is_bid_at_one: bool,
 }
 
 /// The key of a user, by the name in the log. Any key will do: nothing here leaves the machine.
@@ -115,7 +117,15 @@ impl Player {
             named: BTreeSet::new(),
             unnamed: BTreeSet::new(),
             file,
+            is_bid_at_one: false,
         })
+    }
+
+    /// The same, where what the log shows was not won with the engine's multipliers: it counts as bid for at 1, as what
+    /// the control arm is shown does. What is learned is the same; what multipliers are measured from is not.
+    pub fn bid_at_one(mut self) -> Player {
+        self.is_bid_at_one = true;
+        self
     }
 
     /// What was predicted so far, in the order of the log.
@@ -341,7 +351,10 @@ impl Player {
     fn show(&mut self, line: &journey::Impression) {
         self.lines.impressions += 1;
         match self.room.show(&line.id, line.time) {
-            Some(exposure) => {
+            Some(mut exposure) => {
+                if self.is_bid_at_one {
+                    exposure.arm = Arm::Control;
+                }
                 let of = Shown::Scored(exposure);
                 self.apply(line.time, Event::Impression(Impression { of, cost: money(line.cost) }));
             }

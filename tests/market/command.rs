@@ -82,17 +82,22 @@ fn auctions_are_played_as_given_and_at_equal_spend() {
     assert_eq!(simulate(&arguments).1, out);
 }
 
-#[test]
-fn a_log_is_played_at_prices() {
-    let directory = TempDir::new().unwrap();
+/// A journey log, and prices for it.
+fn log_and_prices(directory: &TempDir) -> (PathBuf, PathBuf) {
     let mut text = Vec::new();
     for line in (Stream { users: 2_000, days: 20, level: 1.0, ..Stream::default() }).make().lines {
         line.write(&mut text).unwrap();
         text.push(b'\n');
     }
-    let log = file(&directory, "log.ndjson", text);
+    let log = file(directory, "log.ndjson", text);
     let prices = (1..=100).map(|price| format!("a,{price},{}\nb,{price},1\n", 101 - price)).collect::<String>();
-    let prices = file(&directory, "prices.csv", format!("campaign,price_fen_cpm,auctions\n{prices}"));
+    (log, file(directory, "prices.csv", format!("campaign,price_fen_cpm,auctions\n{prices}")))
+}
+
+#[test]
+fn a_log_is_played_at_prices() {
+    let directory = TempDir::new().unwrap();
+    let (log, prices) = log_and_prices(&directory);
     let arguments = [
         "--journey",
         path(&log),
@@ -126,12 +131,43 @@ fn a_log_is_played_at_prices() {
     assert_eq!(simulate(&arguments).1, out);
 }
 
+#[test]
+fn a_log_is_played_at_prices_under_a_configuration() {
+    let directory = TempDir::new().unwrap();
+    let (log, prices) = log_and_prices(&directory);
+    let config = |name: &str, goal: &str, rest: &str| {
+        let text = format!("[[advertiser]]\nid = \"shop\"\n[[advertiser.goal]]\nname = \"{goal}\"\n{rest}\n");
+        file(&directory, name, text)
+    };
+    let with = |config: &Path| {
+        let arguments = ["--journey", path(&log), "--landscape", path(&prices), "--seeds", "1", "--resamples", "20"];
+        [&arguments[..], &["--config", path(config)]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |config: &Path| simulate(&with(config).iter().map(String::as_str).collect::<Vec<_>>());
+    let report = |config: &Path| {
+        let arguments = with(config);
+        json(&arguments.iter().map(String::as_str).chain(["--json"]).collect::<Vec<_>>())
+    };
+    // A multiplier that may only be 1 is the flat bid.
+    let narrow = config("narrow.toml", "purchase", "multiplier = { min = 1.0, max = 1.0 }");
+    let flat = report(&narrow);
+    assert_eq!((&flat["config"], &flat["refused"]), (&path(&narrow).into(), &serde_json::json!({})));
+    assert_eq!(flat["policies"][1]["hits"], flat["policies"][0]["hits"]);
+    let wide = config("wide.toml", "purchase", "click_window = \"30m\"\nview_window = \"30m\"");
+    let wide = report(&wide);
+    assert!(wide["policies"][1]["hits"].as_f64() > wide["policies"][0]["hits"].as_f64(), "{wide}");
+    assert!(wide["policies"][0]["hits"].as_f64() < flat["policies"][0]["hits"].as_f64(), "the window is its own");
+    let (code, _, err) = run(&config("other.toml", "sign_up", ""));
+    assert!(code == Some(1) && err.contains("no opportunity of a configured goal"), "{err}");
+    let (code, _, err) = run(&directory.path().join("no.toml"));
+    assert!(code == Some(1) && err.contains("no.toml"), "{err}");
+}
+
 /// What is said of one kind of market and would be left out of another is refused, not passed over.
 #[test]
 fn options_of_another_kind_of_market_are_refused() {
     let kinds = [["simulations/spend.toml", "--json"], ["--auctions", "a.txt"], ["--journey", "j.ndjson"]];
-    let options: [(&[&str], usize); 14] = [
-        (&["--config", "c.toml"], 0),
+    let options: [(&[&str], usize); 13] = [
         (&["--policies", "flat"], 0),
         (&["--threads", "1"], 0),
         (&["--train", "t.txt"], 1),
@@ -158,6 +194,7 @@ fn options_of_another_kind_of_market_are_refused() {
         &["simulations/spend.toml", "--resamples", "50"][..],
         &["--auctions", "a.txt", "--seeds", "3"],
         &["--auctions", "a.txt", "--landscape", "l.csv"],
+        &["--auctions", "a.txt", "--config", "c.toml"],
     ] {
         let (code, _, err) = simulate(wrong);
         assert!(code == Some(2) && err.contains("cannot be used with"), "{wrong:?}: {err}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::{Replay, json, show};
+use super::{Replay, json, show, with_window};
 use crate::cli::print;
 use crate::config::Config;
 use crate::ids::Id;
@@ -48,7 +48,8 @@ pub fn configurations(of: &Replay, a: &PathBuf, b: &PathBuf) -> anyhow::Result<(
 
 /// A goal of both configurations whose label windows differ, and these.
 fn different_window(of: &Replay, a: &Path, b: &Path) -> anyhow::Result<Option<(Id, Span, Span)>> {
-    let (a, b) = (of.with_window(Config::load(a)?.settings), of.with_window(Config::load(b)?.settings));
+    let settings = |file| anyhow::Ok(with_window(Config::load(file)?.settings, of.window));
+    let (a, b) = (settings(a)?, settings(b)?);
     for of_a in &a.advertisers {
         let Some(of_b) = b.advertisers.iter().find(|of_b| of_b.id == of_a.id) else { continue };
         for goal in &of_a.goals {

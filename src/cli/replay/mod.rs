@@ -28,7 +28,7 @@ use crate::units::{Span, Timestamp};
 /// Bad lines that are shown; all are counted.
 const BAD_LINES_SHOWN: u64 = 5;
 /// Label window where neither a configuration nor the command line states one.
-const WINDOW_DEFAULT: Span = Span::days(1);
+pub(super) const WINDOW_DEFAULT: Span = Span::days(1);
 
 /// Plays a journey log through the engine, scoring each opportunity before anything later is known, and says how good
 /// the predictions were, with 95 % intervals
@@ -166,7 +166,7 @@ impl Replay {
         let bad_lines = if self.strict { BadLines::Refused } else { BadLines::Counted };
         let mut watch = Watch::new(bytes_total(&self.logs));
         let (settings, discovery) = match config {
-            Some(file) => (self.with_window(Config::load(file)?.settings), None),
+            Some(file) => (with_window(Config::load(file)?.settings, self.window), None),
             None => {
                 let started = Stopwatch::start();
                 let window = self.window.unwrap_or(WINDOW_DEFAULT);
@@ -183,16 +183,6 @@ impl Replay {
             file.write(&played, self.scope())?;
         }
         Ok(Told { played, times, discovery, evaluation })
-    }
-
-    /// The settings with the command line's window, where it states one.
-    fn with_window(&self, mut settings: Settings) -> Settings {
-        if let Some(window) = self.window {
-            for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
-                (goal.click_window, goal.view_window) = (window, window);
-            }
-        }
-        settings
     }
 
     fn scope(&self) -> Scope {
@@ -281,6 +271,16 @@ impl Watcher for Watch {
 /// The one name of a file, whatever way leads to it; as it stands, where nothing is there yet.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Settings with the command line's label window for all goals, where it states one.
+pub(super) fn with_window(mut settings: Settings, window: Option<Span>) -> Settings {
+    if let Some(window) = window {
+        for goal in settings.advertisers.iter_mut().flat_map(|advertiser| &mut advertiser.goals) {
+            (goal.click_window, goal.view_window) = (window, window);
+        }
+    }
+    settings
 }
 
 /// Reads a label window: as long as a configuration may make it.

@@ -8,8 +8,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::prices::Prices;
-use super::super::replay::{evaluate_from, window};
+use super::super::replay::{WINDOW_DEFAULT, evaluate_from, window, with_window};
 use super::{Report, correlation, gain_cells, gain_json, share};
+use crate::config::Config;
+use crate::journey::Discovery;
 use crate::market::equal_spend::EQUAL;
 use crate::market::paired::{Gain, Pair, Sums};
 use crate::market::recorded::{Market, Recorded, World};
@@ -28,10 +30,9 @@ pub struct Journey {
     pub journey: Option<PathBuf>,
     #[command(flatten)]
     pub prices: Prices,
-    /// How long after an impression a conversion counts, for all goals
-    #[arg(long, value_name = "SPAN", value_parser = window, default_value = "1d")]
-    #[arg(requires = "journey", conflicts_with_all = NOT_OURS)]
-    window: Span,
+    /// How long after an impression a conversion counts, for all goals [default: the configuration's, else 1d]
+    #[arg(long, value_name = "SPAN", value_parser = window, requires = "journey", conflicts_with_all = NOT_OURS)]
+    window: Option<Span>,
     /// Where the evaluated part begins: a date such as 2021-01-01, or a share of the time between the first and the
     /// last opportunity
     #[arg(long, value_name = "ISO|FRACTION", default_value = "0.5", value_parser = evaluate_from)]
@@ -58,14 +59,23 @@ impl Journey {
     ///
     /// # Errors
     /// When a file cannot be read, or nothing can be compared.
-    pub fn run(&self, log: &Path, resamples: Resamples, with_page: bool) -> anyhow::Result<Report> {
+    pub fn run(
+        &self,
+        log: &Path,
+        config: Option<&Path>,
+        resamples: Resamples,
+        with_page: bool,
+    ) -> anyhow::Result<Report> {
+        let configured = config.map(Config::load).transpose()?.map(|config| with_window(config.settings, self.window));
+        let settings =
+            |of_log: &Discovery| configured.unwrap_or_else(|| of_log.settings(self.window.unwrap_or(WINDOW_DEFAULT)));
         let landscape = self.prices.landscape()?.context("--journey needs --landscape")?;
         let bid = landscape.quantile(self.win_rate);
         let market = Market { landscape: &landscape, correlation: self.correlation, bid };
-        let recorded = Recorded::open(&[log.to_owned()], self.window, self.evaluate_from)?;
+        let recorded = Recorded::open(&[log.to_owned()], settings, self.evaluate_from)?;
         let seeds: Vec<u64> = (0..u64::from(self.seeds)).map(|number| resamples.seed.wrapping_add(number)).collect();
         let worlds = recorded.worlds(market, &seeds)?;
-        let told = Told::new(log, market, &recorded, &worlds, resamples);
+        let told = Told::new((log, config), market, &recorded, &worlds, resamples);
         Ok(Report { text: told.text(self), json: told.json(self), page: with_page.then(|| told.page(self)) })
     }
 }
@@ -82,6 +92,7 @@ struct Row {
 /// Worlds that were played, with all that is said of them.
 struct Told<'a> {
     log: &'a Path,
+    config: Option<&'a Path>,
     market: Market<'a>,
     recorded: &'a Recorded,
     worlds: &'a [World],
@@ -107,7 +118,7 @@ fn mean_sums(worlds: &[Vec<Pair>], of: impl Fn(&Pair) -> Sums) -> Sums {
 
 impl<'a> Told<'a> {
     fn new(
-        log: &'a Path,
+        (log, config): (&'a Path, Option<&'a Path>),
         market: Market<'a>,
         recorded: &'a Recorded,
         worlds: &'a [World],
@@ -129,7 +140,7 @@ impl<'a> Told<'a> {
             row("inkling", &inkling, Some(mean(worlds, |world| world.scale))),
             row("taught by all", &taught, None),
         ];
-        Told { log, market, recorded, worlds, resamples, rows }
+        Told { log, config, market, recorded, worlds, resamples, rows }
     }
 
     fn text(&self, of: &Journey) -> String {
@@ -149,6 +160,9 @@ impl<'a> Told<'a> {
             count(users as f64),
             count(self.recorded.learned_from() as f64),
         );
+        for (why, many) in self.recorded.refused() {
+            let _ = writeln!(out, "  {} lines refused by the engine: {why}", count(*many as f64));
+        }
         let _ = writeln!(
             out,
             "PRICES: {} auctions{}, second price; correlation with value {}; what converts costs {:.2} times the mean",
@@ -244,6 +258,8 @@ impl<'a> Told<'a> {
         let (opportunities, converting, users) = self.recorded.evaluated();
         json!({
             "log": self.log,
+            "config": self.config,
+            "refused": self.recorded.refused(),
             "seed": self.resamples.seed,
             "seeds": self.worlds.len(),
             "resamples": self.resamples.count,

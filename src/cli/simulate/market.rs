@@ -1,7 +1,7 @@
 //! `inkling simulate SCENARIO`: a made-up market, of which the truth is known.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,9 +46,6 @@ const POLICIES: [(&str, Policy); 13] = [
 #[derive(Debug, Args)]
 #[group(conflicts_with_all = ["auctions", "journey"])]
 pub struct Market {
-    /// Settings of the engine: the first goal of the first advertiser is bid for [default: those that fit the scenario]
-    #[arg(long, value_name = "FILE", requires = "scenario")]
-    config: Option<PathBuf>,
     /// Policies to compare, by comma, of flat, random, segments, truthful, linear, linear-paced, dual, ortb,
     /// inkling-flat, inkling-context, inkling-base-p, filtering, oracle [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = policy, requires = "scenario")]
@@ -73,6 +70,7 @@ impl Market {
     pub(super) fn run(
         &self,
         file: &Path,
+        config: Option<&Path>,
         (seed, seeds): (u64, u32),
         landscape: Option<&Landscape>,
         with_page: bool,
@@ -80,7 +78,7 @@ impl Market {
         ensure!(seed < TUNING_SEEDS, "--seed must be below 2^40: from there on, levels are tuned");
         ensure!(seeds >= 2, "one market says nothing of chance: give --seeds 2 or more");
         let scenario = Scenario::load(file)?;
-        let settings = self.settings(&scenario)?;
+        let settings = settings(&scenario, config)?;
         let contest = Contest {
             scenario: &scenario,
             settings: &settings,
@@ -114,21 +112,21 @@ impl Market {
         let page = curves.map(|curves| page::page(&words, landscape, &curves));
         Ok(Report { text: words.text()?, json: words.json(), page })
     }
+}
 
-    fn settings(&self, scenario: &Scenario) -> anyhow::Result<Settings> {
-        let Some(file) = &self.config else { return Ok(settings_of(scenario)) };
-        let settings = Config::load(file)?.settings;
-        let goal = settings.advertisers.first().and_then(|advertiser| advertiser.goals.first());
-        let goal = goal.with_context(|| format!("{}: the first advertiser has no goal to bid for", file.display()))?;
-        ensure!(
-            goal.converting_action.is_some(),
-            "{}: goal '{}' has no converting_action: purchases of the market are actions, so name one, such as \
-             converting_action = \"purchase\"",
-            file.display(),
-            goal.id
-        );
-        Ok(settings)
-    }
+fn settings(scenario: &Scenario, config: Option<&Path>) -> anyhow::Result<Settings> {
+    let Some(file) = config else { return Ok(settings_of(scenario)) };
+    let settings = Config::load(file)?.settings;
+    let goal = settings.advertisers.first().and_then(|advertiser| advertiser.goals.first());
+    let goal = goal.with_context(|| format!("{}: the first advertiser has no goal to bid for", file.display()))?;
+    ensure!(
+        goal.converting_action.is_some(),
+        "{}: goal '{}' has no converting_action: purchases of the market are actions, so name one, such as \
+         converting_action = \"purchase\"",
+        file.display(),
+        goal.id
+    );
+    Ok(settings)
 }
 
 /// What is said of a market.

@@ -23,6 +23,10 @@ pub struct Simulate {
     /// A made-up market (TOML)
     #[arg(value_name = "SCENARIO", conflicts_with = "journey")]
     scenario: Option<PathBuf>,
+    /// Settings of the engine [default: those that fit the scenario, or that the log tells]; of a scenario, the first
+    /// goal of the first advertiser is bid for
+    #[arg(long, value_name = "FILE", conflicts_with = "auctions")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     market: market::Market,
     #[command(flatten)]
@@ -55,11 +59,13 @@ impl Simulate {
         self.report.as_deref().map(web::check).transpose()?;
         let report = match (&self.scenario, &self.auctions.auctions, &self.journey.journey) {
             (None, Some(file), _) => self.auctions.run(file, resamples, self.report.is_some())?,
-            (None, None, Some(log)) => self.journey.run(log, resamples, self.report.is_some())?,
+            (None, None, Some(log)) => {
+                self.journey.run(log, self.config.as_deref(), resamples, self.report.is_some())?
+            }
             (Some(scenario), ..) => {
                 let landscape = self.journey.prices.landscape()?;
                 let seeds = (self.seed, self.journey.seeds);
-                self.market.run(scenario, seeds, landscape.as_ref(), self.report.is_some())?
+                self.market.run(scenario, self.config.as_deref(), seeds, landscape.as_ref(), self.report.is_some())?
             }
             (None, None, None) => wrong_usage(
                 "there is no market to simulate: give a SCENARIO, or --auctions FILE (recorded auctions), or --journey \

@@ -21,18 +21,16 @@ use thiserror::Error;
 use super::lines::{LINES_MAX, read_lines};
 use crate::hash::{self, KeyHasher};
 use crate::ids::Id;
-use crate::journey::{DiscoveryError, JourneyError, Line};
+use crate::journey::{Discovery, DiscoveryError, JourneyError, Line};
 use crate::market::draws::{Draws, Purpose};
 use crate::market::equal_spend::{EQUAL, Found};
 use crate::market::landscape::Landscape;
-use crate::market::paired::{Pair, Sums};
 use crate::math;
-use crate::parallel::{all_threads, each_in_order};
 use crate::replay::{EvaluateFrom, Outcome, Player, ReplayError, evaluated};
 use crate::settings::{Baseline, Settings};
 use crate::signal::NEUTRAL;
 use crate::stats::normal;
-use crate::units::{Micros, Span};
+use crate::units::Micros;
 
 /// Plays of the log to find the scale of equal spend, at most.
 const PLAYS_MAX: usize = 24;
@@ -57,7 +55,8 @@ pub enum JoinError {
     Replay(#[from] ReplayError),
     /// No opportunity was shown and evaluated.
     #[error(
-        "no opportunity with a closed window lies in the evaluated part: choose an earlier start or a shorter window"
+        "no opportunity of a configured goal that was shown and whose window has closed lies in the evaluated part: \
+         choose an earlier start or a shorter window"
     )]
     NothingEvaluated,
     /// The same of the days that are searched, or judged.
@@ -73,7 +72,7 @@ pub enum JoinError {
 
 /// A log whose outcomes are known.
 pub struct Recorded {
-    settings: Settings,
+    pub(super) settings: Settings,
     /// With their numbers in the log.
     lines: Vec<(u64, Line)>,
     /// Opportunities that were shown, in the order of the log.
@@ -82,6 +81,8 @@ pub struct Recorded {
     by_line: HashMap<u64, usize, KeyHasher>,
     /// Users with evaluated opportunities.
     pub(super) users: usize,
+    /// Lines that the engine refused, by its reason.
+    refused: BTreeMap<String, u64>,
 }
 
 /// An opportunity of which it is known what showing it led to.
@@ -94,7 +95,7 @@ pub(super) struct Shown {
     /// The user's number among those that are evaluated, where it is.
     pub(super) evaluated: Option<usize>,
     /// The multiplier of an engine that saw all outcomes before.
-    taught: f64,
+    pub(super) taught: f64,
     /// Share of the opportunities with a lower predicted probability.
     rank: f64,
 }
@@ -110,54 +111,30 @@ pub struct Market<'a> {
     pub bid: u32,
 }
 
-/// Predicted against observed conversions, of what was won and of all that was evaluated.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Levels {
-    /// Predicted ÷ observed of what Inkling won.
-    pub won: f64,
-    /// Predicted ÷ observed of all.
-    pub all: f64,
-}
-
-/// One seed of the market.
-#[derive(Debug, Clone, PartialEq)]
-pub struct World {
-    /// The seed.
-    pub seed: u64,
-    /// By evaluated user: the flat bid, and Inkling's multiplier on it at equal spend.
-    pub inkling: Vec<Pair>,
-    /// The scale on Inkling's bids, and its spend ÷ that of the flat bid.
-    pub scale: f64,
-    /// The same of its spend.
-    pub ratio: f64,
-    /// By evaluated user: the flat bid, and the multiplier of an engine that is taught by every outcome, won or not.
-    pub taught: Vec<Pair>,
-    /// How far Inkling's predictions were right.
-    pub levels: Levels,
-    /// Mean price of evaluated opportunities that convert ÷ mean price of all.
-    pub price_of_hits: f64,
-}
-
 /// What one play of the log through the engine brought: by shown opportunity, the multiplier and the probability.
 pub(super) struct Played {
     multipliers: Vec<f64>,
-    probabilities: Vec<f64>,
+    pub(super) probabilities: Vec<f64>,
 }
 
 impl Recorded {
-    /// Reads a log, takes the settings from it, and finds out what became of its opportunities by a replay in which all
-    /// is shown. The base bid is flat, so all multipliers have the goal's own rate as baseline; nobody is in a control
-    /// arm.
+    /// Reads a log and finds out what became of its opportunities by a replay in which all is shown, under settings
+    /// that may be made of what the log names. The base bid is flat, so all multipliers have the goal's own rate as
+    /// baseline; nobody is in a control arm.
     ///
     /// # Errors
     /// When the log cannot be read whole, or nothing of it is evaluated.
-    pub fn open(paths: &[PathBuf], window: Span, from: EvaluateFrom) -> Result<Recorded, JoinError> {
+    pub fn open(
+        paths: &[PathBuf],
+        settings: impl FnOnce(&Discovery) -> Settings,
+        from: EvaluateFrom,
+    ) -> Result<Recorded, JoinError> {
         let (lines, discovery) = read_lines(paths)?;
-        Recorded::of(lines, flat(discovery.settings(window)), from)
+        Recorded::of(lines, flat(settings(&discovery)), from)
     }
 
     pub(super) fn of(lines: Vec<(u64, Line)>, settings: Settings, from: EvaluateFrom) -> Result<Recorded, JoinError> {
-        let mut player = Player::new(settings.clone(), None)?;
+        let mut player = Player::new(settings.clone(), None)?.bid_at_one();
         let mut names: HashMap<u64, u64, KeyHasher> = HashMap::default();
         for (number, line) in &lines {
             if let Line::Opportunity(opportunity) = line {
@@ -187,7 +164,12 @@ impl Recorded {
         if users.is_empty() {
             return Err(JoinError::NothingEvaluated);
         }
-        Ok(Recorded { settings, lines, shown, by_line, users: users.len() })
+        Ok(Recorded { settings, lines, shown, by_line, users: users.len(), refused: played.lines.refused })
+    }
+
+    /// Lines of the log that the engine refused, by its reason: they are in no figure.
+    pub fn refused(&self) -> &BTreeMap<String, u64> {
+        &self.refused
     }
 
     /// Opportunities that are evaluated, those of them that convert, and users they belong to.
@@ -199,38 +181,6 @@ impl Recorded {
     /// Opportunities that teach: those that are not evaluated.
     pub fn learned_from(&self) -> usize {
         self.shown.len() - self.evaluated().0
-    }
-
-    /// Plays the log under several seeds of the market, in their order, on as many threads as there are cores.
-    ///
-    /// # Errors
-    /// When the flat bid wins nothing.
-    pub fn worlds(&self, market: Market<'_>, seeds: &[u64]) -> Result<Vec<World>, JoinError> {
-        let world = |place: usize| self.world(market, seeds[place]);
-        each_in_order(seeds.len(), all_threads(), world).into_iter().collect()
-    }
-
-    fn world(&self, market: Market<'_>, seed: u64) -> Result<World, JoinError> {
-        let prices: Vec<u32> = self.shown.iter().map(|shown| market.price(shown, seed)).collect();
-        let bid = f64::from(market.bid);
-        let flat = Won::of(&prices, |_| bid);
-        let target = self.spend(&flat, &prices);
-        if target <= 0.0 {
-            return Err(JoinError::NothingSpent);
-        }
-        let (found, won) = self.scaled(&self.settings, market, &prices, target)?;
-        let taught: Vec<f64> = self.shown.iter().map(|shown| shown.taught).collect();
-        let taught_scale = self.scale_of(&prices, bid, &taught, target);
-        let taught = Won::of(&prices, |place| bid * taught_scale * taught[place]);
-        Ok(World {
-            seed,
-            inkling: self.pairs(&prices, &flat, &won),
-            scale: found.scale,
-            ratio: found.ratio,
-            taught: self.pairs(&prices, &flat, &taught),
-            levels: self.levels(&found.outcome.probabilities, &won),
-            price_of_hits: self.price_of_hits(&prices),
-        })
     }
 
     /// Searches for the scale at which Inkling spends as much: what its multipliers of one play would have spent at
@@ -310,7 +260,7 @@ impl Recorded {
     }
 
     /// The scale at which a flat bid times these multipliers spends the target in the evaluated part, or comes nearest.
-    fn scale_of(&self, prices: &[u32], bid: f64, multipliers: &[f64], target: f64) -> f64 {
+    pub(super) fn scale_of(&self, prices: &[u32], bid: f64, multipliers: &[f64], target: f64) -> f64 {
         let evaluated = (0..self.shown.len()).filter(|place| self.shown[*place].evaluated.is_some());
         // From which scale on each is won, and what it costs.
         let from = |place: usize| (f64::from(prices[place]) / (bid * multipliers[place]), f64::from(prices[place]));
@@ -331,45 +281,6 @@ impl Recorded {
     pub(super) fn spend(&self, won: &Won, prices: &[u32]) -> f64 {
         let all = self.shown.iter().zip(&won.0).zip(prices);
         all.filter(|((shown, won), _)| **won && shown.evaluated.is_some()).map(|(_, price)| f64::from(*price)).sum()
-    }
-
-    fn pairs(&self, prices: &[u32], base: &Won, policy: &Won) -> Vec<Pair> {
-        let mut pairs = vec![Pair::default(); self.users];
-        for (place, shown) in self.shown.iter().enumerate() {
-            let Some(user) = shown.evaluated else { continue };
-            let sums =
-                Sums { impressions: 1.0, hits: f64::from(u8::from(shown.converts)), cost: f64::from(prices[place]) };
-            if base.0[place] {
-                pairs[user].base.add(sums, 1.0);
-            }
-            if policy.0[place] {
-                pairs[user].policy.add(sums, 1.0);
-            }
-        }
-        pairs
-    }
-
-    fn levels(&self, probabilities: &[f64], won: &Won) -> Levels {
-        let level = |counts: &dyn Fn(usize) -> bool| {
-            let (mut predicted, mut observed) = (0.0, 0.0);
-            for (place, shown) in self.shown.iter().enumerate() {
-                if shown.evaluated.is_some() && counts(place) {
-                    predicted += probabilities[place];
-                    observed += f64::from(u8::from(shown.converts));
-                }
-            }
-            predicted / observed
-        };
-        Levels { won: level(&|place| won.0[place]), all: level(&|_| true) }
-    }
-
-    fn price_of_hits(&self, prices: &[u32]) -> f64 {
-        let mean = |counts: &dyn Fn(&Shown) -> bool| {
-            let counted =
-                || self.shown.iter().zip(prices).filter(|(shown, _)| shown.evaluated.is_some() && counts(shown));
-            counted().map(|(_, price)| f64::from(*price)).sum::<f64>() / counted().count() as f64
-        };
-        mean(&|shown| shown.converts) / mean(&|_| true)
     }
 }
 
@@ -422,9 +333,9 @@ fn ranks(numbers: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::journey::Discovery;
-    use crate::market::paired::{Gain, Verdict};
+    use crate::market::paired::{Gain, Pair, Verdict};
     use crate::market::stream::Stream;
-    use crate::replay::Resamples;
+    use crate::replay::{Prediction, Resamples};
 
     fn recorded() -> Recorded {
         let stream = Stream { users: 4_000, days: 20, level: 1.0, ..Stream::default() };
@@ -455,6 +366,27 @@ mod tests {
         let gain = Gain::of(&pairs, Resamples { count: 200, seed: 1 });
         assert!(gain.share > 0.05 && gain.verdict() != Verdict::Fewer, "{gain:?}");
         assert_eq!(recorded.worlds(market, &[2]).unwrap()[0], worlds[1], "a world depends on its seed alone");
+    }
+
+    /// All was shown whatever was bid: counted as if each had been won by its multiplier, those of the keenest would
+    /// hardly count, and the others be raised.
+    #[test]
+    fn multipliers_of_a_log_that_nobody_bid_for_are_1_in_the_mean() {
+        let recorded = recorded();
+        let play = |mut player: Player| {
+            recorded.lines.iter().for_each(|(number, line)| player.play(*number, line.clone()).unwrap());
+            player.finish().predictions
+        };
+        let player = || Player::new(recorded.settings.clone(), None).unwrap();
+        let (at_one, at_theirs) = (play(player().bid_at_one()), play(player()));
+        let probabilities = |of: &[Prediction]| of.iter().map(|one| one.p.to_bits()).collect::<Vec<_>>();
+        assert_eq!(probabilities(&at_one), probabilities(&at_theirs), "what is learned is the same");
+        let mean = |of: &[Prediction]| {
+            let later = &of[of.len() / 2..];
+            later.iter().map(|one| one.multiplier).sum::<f64>() / later.len() as f64
+        };
+        assert!((mean(&at_one) - 1.0).abs() < 0.02, "{}", mean(&at_one));
+        assert!(mean(&at_theirs) > mean(&at_one) + 0.02, "{}", mean(&at_theirs));
     }
 
     #[test]

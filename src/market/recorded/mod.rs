@@ -11,12 +11,14 @@ mod join;
 mod lines;
 mod online;
 mod rehearsal;
+mod world;
 
 pub use auctions::{AUCTIONS_MAX, Auction, AuctionsError, PRICE_MAX, read_auctions};
 pub use bidder::{Bidder, Constant, Linear, Offer, Ortb, Paced, Random, Truthful, Won};
 pub use contest::{Contest, Entry, Known, Policy};
 pub use episodes::{BID_MAX, Replayed, Rule, Tally};
-pub use join::{JoinError, Levels, Market, Recorded, World};
+pub use join::{JoinError, Market, Recorded};
 pub use lines::LINES_MAX;
 pub use online::Inkling;
 pub use rehearsal::{Halves, Rehearsal, Worth};
+pub use world::{Levels, World};
