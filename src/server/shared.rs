@@ -36,6 +36,16 @@ pub enum Stage {
     Stopping,
 }
 
+impl Stage {
+    /// All, with the names that metrics know them by.
+    const NAMED: [(Stage, &'static str); 4] = [
+        (Stage::Starting, "starting"),
+        (Stage::Ready, "ready"),
+        (Stage::Degraded, "degraded"),
+        (Stage::Stopping, "stopping"),
+    ];
+}
+
 /// What all connections share.
 pub struct Shared {
     /// Reads the engine.
@@ -121,10 +131,24 @@ impl Shared {
         error
     }
 
+    /// Which version this is and where it stands: 1 for what holds, 0 for what does not.
+    fn standing(&self) -> impl Iterator<Item = CounterLine> {
+        let version = Some(("version", env!("CARGO_PKG_VERSION")));
+        let build = CounterLine { name: "inkling_build_info".into(), label: version, value: 1 };
+        let now = self.stage();
+        let stages = Stage::NAMED.map(|(stage, name)| CounterLine {
+            name: "inkling_stage".into(),
+            label: Some(("stage", name)),
+            value: u64::from(stage == now),
+        });
+        [build].into_iter().chain(stages)
+    }
+
     /// All counters: the service's own, then the engine's, if it answers in time. Under load, in a recovery or after a
     /// failure it does not; then the service's own are needed most.
     pub async fn counter_lines(&self) -> Vec<CounterLine> {
         let mut lines = self.counters.lines();
+        lines.extend(self.standing());
         let question = |engine: &Engine, _| (insight::counters(engine), engine.now());
         if let Ok(Ok((counters, now))) = timeout(COUNTERS_PATIENCE, self.queue.ask(PATIENCE, question)).await {
             lines.extend(counters.into_iter().map(CounterLine::from));

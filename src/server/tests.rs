@@ -112,6 +112,14 @@ async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
         ..Default::default()
     };
     let mut signals = pb::signal_service_client::SignalServiceClient::connect(address.clone()).await.unwrap();
+    let stage = async |stage| {
+        let metrics = get(http, "/metrics").await;
+        assert!(metrics.contains("# TYPE inkling_build_info gauge\ninkling_build_info{version="), "{metrics}");
+        let lines: Vec<&str> = metrics.lines().filter(|line| line.starts_with("inkling_stage{")).collect();
+        let held = lines.iter().filter(|line| line.ends_with(" 1")).collect::<Vec<_>>();
+        assert!(lines.len() == 4 && held == [&format!("inkling_stage{{stage=\"{stage}\"}} 1")], "{lines:?}");
+    };
+    stage("ready").await;
     let readiness = |answer: &pb::ScoreResponse| answer.results[0].signals[0].readiness.unwrap().state();
     let well = signals.score(asked.clone()).await.unwrap().into_inner();
     assert_eq!(readiness(&well), pb::readiness::State::Cold);
@@ -133,6 +141,7 @@ async fn bids_are_answered_from_memory_when_the_journal_has_failed() {
     }
     assert!(get(http, "/health/ready").await.contains("degraded: the journal has failed"));
     assert!(get(http, "/metrics").await.contains("inkling_targets_degraded_total 1\n"));
+    stage("degraded").await;
     // At once, not when the service has ended.
     let told = said.recv_timeout(Duration::from_secs(10)).unwrap();
     for words in ["the journal failed after frame 1: ", "no space left", "no event is taken", "for 20s, then it ends"] {
