@@ -145,9 +145,16 @@ mod tests {
             assert_eq!(keys.previous, made[..made.len().min(PREVIOUS_KEYS_MAX)]);
         }
         assert_eq!(files(place.path()).len(), 2 + PREVIOUS_KEYS_MAX);
-        fs::write(place.path().join(former(3)), "damaged").unwrap();
-        let told = Directory::open(place.path()).unwrap_err().to_string();
-        assert!(told.contains("token.key.3: is no token key, or damaged") && told.contains("or delete it"), "{told}");
+        let refused = || {
+            let told = Directory::open(place.path()).unwrap_err().to_string();
+            assert!(told.contains("token.key.3: is no token key, or damaged"), "{told}");
+            assert!(told.contains("or delete it"), "{told}");
+        };
+        let third = place.path().join(former(3));
+        fs::write(&third, "damaged").unwrap();
+        refused();
+        fs::remove_file(&third).and_then(|()| fs::create_dir(&third)).unwrap();
+        refused();
     }
 
     /// A crash while former keys move up leaves a gap among them, one before the new key has its name leaves the

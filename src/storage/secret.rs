@@ -49,7 +49,9 @@ pub fn read<const N: usize>(path: &Path, title: &str) -> Result<Option<[u8; N]>,
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unfit()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory) => {
+            return Err(unfit());
+        }
         Err(error) => return Err(StorageError::Io { path: path.to_owned(), error }),
     };
     let mut lines = text.lines();
