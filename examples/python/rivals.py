@@ -4,18 +4,21 @@
     venv/bin/python examples/python/rivals.py LOG rivals --window 24h --evaluate-from 0.5
     inkling replay LOG --window 24h --evaluate-from 0.5 --against rivals/vw-0.1.csv
 
-Both get what they are usually given: the request, and of the user, and of the user with the advertised item or
+Both get what they are usually given: the request, and of the user, of the user with the advertised item, and with the
 category, how often and how long ago each action was done, the latest three actions, visits, ads shown, conversions. VW
-learns as it goes (FTRL, one file for each rate), LightGBM is trained anew 16 times in the evaluated part. A label
-teaches either only once its window has closed: before that, an opportunity without a conversion may still get one.
+learns as it goes (FTRL, one file for each rate), LightGBM is trained anew 16 times in the evaluated part: before that
+it says the rate alone. A label teaches either only once its window has closed: before that, an opportunity without a
+conversion may still get one. Labels follow Inkling's rule.
 """
 
 import argparse
 import bisect
+import csv
 import gzip
 import heapq
 import json
 import math
+import sys
 from collections import defaultdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -87,28 +90,31 @@ def step(number):
     return int(math.log2(1 + abs(number))) * (-1 if number < 0 else 1)
 
 
-def advertised(line):
-    return line.get("item", line.get("category"))
+def agree(line, conversion):
+    """Whether a conversion that names no opportunity is one of this: its item decides where both have one, else its
+    category where both have one."""
+    for name in ("item", "category"):
+        if name in line and name in conversion:
+            return line[name] == conversion[name]
+    return True
 
 
 class Labels:
-    """Which opportunities convert within the window, and when."""
+    """Which opportunities convert within the window after they were shown."""
 
     def __init__(self, lines, window):
-        self.window, self.named, self.others = window, {}, defaultdict(list)
+        self.window, self.named, self.others = window, defaultdict(list), defaultdict(list)
         for line in lines:
             if line["kind"] == "conversion" and "id" in line:
-                self.named.setdefault((line["id"], line["goal"]), line["time_ms"])
+                self.named[line["id"], line["advertiser"], line["goal"]].append(line)
             elif line["kind"] == "conversion":
-                self.others[line["user"], line["goal"], advertised(line)].append(line["time_ms"])
+                self.others[line["user"], line["advertiser"], line["goal"]].append(line)
 
-    def of(self, line):
-        """When it converts; None where it does not."""
-        start, end = line["time_ms"], line["time_ms"] + self.window
-        times = [self.named.get((line["id"], line["goal"]), 0)]
-        for name in {line.get("item"), line.get("category"), None}:
-            times += self.others.get((line["user"], line["goal"], name), [])
-        return min((time for time in times if start < time <= end), default=None)
+    def convert(self, line, shown_ms):
+        of = (line["advertiser"], line["goal"])
+        others = self.others.get((line["user"], *of), [])
+        found = self.named.get((line["id"], *of), []) + [other for other in others if agree(line, other)]
+        return any(shown_ms < one["time_ms"] <= shown_ms + self.window for one in found)
 
 
 class Table:
@@ -123,49 +129,62 @@ class Table:
         self.names = [name for name, values in different.items() if len(values) <= NAMES_MAX]
         self.codes = defaultdict(dict)
         self.histories = defaultdict(History)
-        shown = {line["id"] for line in lines if line["kind"] == "impression"}
-        labels = Labels(lines, window)
-        self.ids, self.words, self.rows, self.times, self.positive, self.shown = [], [], [], [], [], []
+        shown = {line["id"]: line["time_ms"] for line in lines if line["kind"] == "impression"}
+        labels, waiting = Labels(lines, window), {}
+        # Of each row: how it is named, what VW and LightGBM get, when it was asked for, when its window closes (never
+        # where nothing was shown), and whether it converts.
+        self.ids, self.words, self.rows, self.times, self.closes, self.positive = [], [], [], [], [], []
         for line in lines:
             if line["kind"] == "opportunity":
-                self.add(line, labels.of(line), line["id"] in shown)
-            elif line["kind"] != "impression":
-                self.learn(line)
+                shown_ms = shown.get(line["id"])
+                self.add(line)
+                self.closes.append(math.inf if shown_ms is None else shown_ms + window)
+                self.positive.append(shown_ms is not None and labels.convert(line, shown_ms))
+                waiting[line["id"]] = line
+            else:
+                self.learn(line, waiting)
 
     def histories_of(self, line):
-        yield self.histories[line["user"]]
-        for name in {line.get("item"), line.get("category")} - {None}:
-            yield self.histories[line["user"], name]
+        """Those of the user, of the user with the item and with the category."""
+        of = (line["user"], line["advertiser"])
+        yield self.histories[of]
+        for name in ("item", "category"):
+            if name in line:
+                yield self.histories[*of, name, line[name]]
 
-    def learn(self, line):
+    def learn(self, line, waiting):
+        if line["kind"] == "impression":
+            asked = waiting.pop(line["id"], None)
+            for history in self.histories_of(asked) if asked else []:
+                history.shown += 1
+            return
         for history in self.histories_of(line):
             if line["kind"] == "action":
                 history.act(line["action"], line["time_ms"])
             else:
                 history.converted += 1
 
-    def add(self, line, converts, shown):
+    def add(self, line):
         time, hour = line["time_ms"], line["time_ms"] // UNITS_MS["h"] % 24
-        of_user = self.histories[line["user"]]
-        of_item = self.histories.get((line["user"], advertised(line)), History())
+        of = (line["user"], line["advertiser"])
+        about = [self.histories.get((*of, name, line.get(name)), History()) for name in ("item", "category")]
+        histories = [self.histories.get(of, History()), *about]
         numbers = [line.get("numbers", {}).get(name) for name in self.numbers]
         texts = [line.get("context", {}).get(name, "") for name in self.context]
         texts += [line["goal"], *(line.get(name, "") for name in self.names)]
         words = [f"hour={hour}", *(f"{place}={text}" for place, text in enumerate(texts))]
         words += [f"n{place}={'' if one is None else step(4 * one)}" for place, one in enumerate(numbers)]
-        words += [*of_user.words("u", time), *of_item.words("i", time)]
+        for name, history in zip("uic", histories):
+            words += history.words(name, time)
         # A space, a bar and a colon mean something to VW.
         self.words.append(" ".join(word.translate({32: "_", 124: "_", 58: "_"}) for word in words))
         row = [float(self.code(place, text)) for place, text in enumerate(texts)]
         row += [hour, time // UNITS_MS["d"] % 7, *(math.nan if one is None else one for one in numbers)]
-        self.rows.append([*row, *of_user.numbers(self.actions, time), *of_item.numbers(self.actions, time)])
+        for history in histories:
+            row += history.numbers(self.actions, time)
+        self.rows.append(row)
         self.ids.append((line["id"], line["advertiser"], line["goal"]))
         self.times.append(time)
-        self.positive.append(converts is not None)
-        self.shown.append(shown)
-        if shown:
-            for history in self.histories_of(line):
-                history.shown += 1
 
     def code(self, place, text):
         codes = self.codes[place]
@@ -175,7 +194,7 @@ class Table:
         return list(range(len(self.context) + 1 + len(self.names)))
 
 
-def vw(table, window, rate):
+def vw(table, rate):
     """Each prediction before anything later, as a bidder would have had it."""
     learner = vowpalwabbit.Workspace(
         f"--loss_function logistic --link logistic -b 22 --quiet --ftrl --ftrl_alpha {rate} --ftrl_beta 1 --l2 1"
@@ -186,19 +205,20 @@ def vw(table, window, rate):
             _, closed = heapq.heappop(waiting)
             learner.learn(f"{1 if table.positive[closed] else -1} | {table.words[closed]}")
         predicted.append(learner.predict(f"| {words}"))
-        if table.shown[number]:
-            heapq.heappush(waiting, (table.times[number] + window, number))
+        if table.closes[number] < math.inf:
+            heapq.heappush(waiting, (table.closes[number], number))
     return predicted
 
 
-def trees(table, window, start):
+def trees(table, start):
     """Trained anew in equal steps from the start of the evaluated part on, from what had closed by then."""
     rows, positive = numpy.array(table.rows), numpy.array(table.positive, dtype=float)
-    times, shown = numpy.array(table.times), numpy.array(table.shown)
-    predicted = numpy.full(len(times), positive[shown & (times + window < start)].mean())
+    times, closes = numpy.array(table.times), numpy.array(table.closes)
+    before = positive[closes < start]
+    predicted = numpy.full(len(times), (before.sum() + 1) / (len(before) + 2))
     bounds = numpy.linspace(start, times.max() + 1, TRAININGS + 1)
     for since, until in zip(bounds, bounds[1:]):
-        known, asked = shown & (times + window <= since), (times >= since) & (times < until)
+        known, asked = closes <= since, (times >= since) & (times < until)
         if asked.any() and len(set(positive[known])) == 2:
             data = lightgbm.Dataset(rows[known], positive[known], categorical_feature=table.categorical())
             predicted[asked] = lightgbm.train(TREES, data, TREE_COUNT).predict(rows[asked])
@@ -207,20 +227,24 @@ def trees(table, window, start):
 
 def span(text):
     """A span such as 10m or 24h, in milliseconds."""
+    if text[-1:] not in UNITS_MS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number with s, m, h or d")
     return int(text[:-1]) * UNITS_MS[text[-1]]
 
 
 def start_of(text, times):
     """The beginning of the evaluated part: a date, or a share of the time between first and last opportunity."""
     if "-" in text:
-        return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp() * 1_000
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1_000
     return min(times) + float(text) * (max(times) - min(times))
 
 
 def write(path, table, predicted):
-    with path.open("w") as file:
-        file.write("id,advertiser,goal,p\n")
-        file.writelines(f"{','.join(names)},{p!r}\n" for names, p in zip(table.ids, map(float, predicted)))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "advertiser", "goal", "p"])
+        writer.writerows((*names, repr(float(p))) for names, p in zip(table.ids, predicted))
     print(path, flush=True)
 
 
@@ -233,10 +257,12 @@ def main():
     given = arguments.parse_args()
     with (gzip.open if given.log.suffix == ".gz" else open)(given.log, "rt") as file:
         table = Table([json.loads(line) for line in file], given.window)
+    if not table.times:
+        sys.exit(f"{given.log}: holds no opportunities")
     given.to.mkdir(parents=True, exist_ok=True)
     for rate in VW_RATES:
-        write(given.to / f"vw-{rate}.csv", table, vw(table, given.window, rate))
-    predicted = trees(table, given.window, start_of(given.evaluate_from, table.times))
+        write(given.to / f"vw-{rate}.csv", table, vw(table, rate))
+    predicted = trees(table, start_of(given.evaluate_from, table.times))
     write(given.to / "lightgbm.csv", table, predicted)
 
 

@@ -98,8 +98,11 @@ impl Cli {
 }
 
 /// Ends the program as clap does when the arguments are wrong.
-fn wrong_usage(what: &str) -> ! {
-    Cli::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+fn wrong_usage(of: &str, what: &str) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    let of = command.find_subcommand_mut(of).expect("a command asks for its own usage");
+    of.error(ErrorKind::MissingRequiredArgument, what).exit()
 }
 
 /// Writes a text to standard output. That a reader such as `head` has seen enough is no error.

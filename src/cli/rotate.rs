@@ -6,8 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::words;
-use crate::storage::rotate_token_key;
-use crate::token::PREVIOUS_KEYS_MAX;
+use crate::storage::{Rotated, rotate_token_key};
 
 /// Makes a new key for the tokens of a data directory; those that are out are still accepted
 ///
@@ -27,14 +26,19 @@ impl Rotate {
     /// # Errors
     /// When a service works there, or the disk fails.
     pub fn run(self) -> anyhow::Result<()> {
-        let former = rotate_token_key(&self.directory)?;
+        let Rotated { former, is_oldest_gone } = rotate_token_key(&self.directory)?;
+        let gone = match is_oldest_gone {
+            true => {
+                format!("{} keys are kept at most: tokens of the one before them are no longer opened\n", former.len())
+            }
+            false => String::new(),
+        };
+        let files = former.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
         let text = format!(
-            "{}: the next start seals tokens with a new key, and still opens those of {} (at most \
-             {PREVIOUS_KEYS_MAX})\n\
-             delete {} once its tokens have expired (`[retention] token`), or now if it has leaked\n",
+            "{}: the next start seals tokens with a new key, and still opens those of {}\n{gone}\
+             delete each once its tokens have expired (`[retention] token`), or now if it has leaked: {files}\n",
             self.directory.display(),
             words::several(former.len(), "former key"),
-            former[0].display(),
         );
         super::print(&text).context("the key is changed; that cannot be written to standard output")
     }

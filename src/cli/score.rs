@@ -166,6 +166,7 @@ impl Score {
                 let inputs = input::sources(self.input.as_slice())?;
                 if inputs.is_empty() {
                     super::wrong_usage(
+                        "score",
                         "nothing to score: give --advertiser, a request as JSON, a file, or pipe requests in",
                     );
                 }

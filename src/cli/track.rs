@@ -88,7 +88,7 @@ impl Track {
     pub fn run(self) -> anyhow::Result<()> {
         let inputs = input::sources(&self.inputs)?;
         if inputs.is_empty() {
-            super::wrong_usage("nothing to track: give an event as JSON, a file, or pipe events in");
+            super::wrong_usage("track", "nothing to track: give an event as JSON, a file, or pipe events in");
         }
         let (found, events) = mpsc::channel(READ_AHEAD_MAX);
         let mut counts = Counts::default();

@@ -159,7 +159,10 @@ pub fn io_cause(error: &io::Error) -> String {
         ErrorKind::StorageFull => "the disk is full: make room, then start again",
         ErrorKind::QuotaExceeded => "the disk quota is used up: raise it, then start again",
         ErrorKind::ReadOnlyFilesystem => "the file system can only be read: mount it for writing, or use another one",
-        ErrorKind::PermissionDenied => "this user may not: run inkling as the user whom the directory belongs to",
+        ErrorKind::PermissionDenied => {
+            "this user may not: run inkling as the user whom the directory belongs to, who may write there"
+        }
+        ErrorKind::IsADirectory => "a directory stands where a file belongs: move it away",
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "a file stands where a directory belongs: name another",
         ErrorKind::NotFound => "it is not there",
         _ => "the disk failed",

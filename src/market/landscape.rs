@@ -165,6 +165,12 @@ impl Landscape {
         self.prices[place.min(self.prices.len() - 1)]
     }
 
+    /// The least price that, as a bid, wins at least this share of the auctions.
+    pub fn least_winning(&self, share: f64) -> u32 {
+        let place = self.auctions.partition_point(|auctions| (*auctions as f64) < share * self.total() as f64);
+        self.prices[place.min(self.prices.len() - 1)]
+    }
+
     /// Share of the auctions that a bid wins.
     pub fn win_rate(&self, bid: u32) -> f64 {
         self.up_to(bid).map_or(0.0, |place| self.auctions[place] as f64 / self.total() as f64)
@@ -193,6 +199,7 @@ mod tests {
         assert_eq!((one.total(), one.prices()), (4, &[10, 20][..]));
         assert_eq!([9, 10, 19, 20].map(|bid| one.win_rate(bid)), [0.0, 0.75, 0.75, 1.0]);
         assert_eq!([0.0, 0.74, 0.75, 1.0].map(|u| one.quantile(u)), [10, 10, 20, 20]);
+        assert_eq!([0.1, 0.75, 0.76, 1.0].map(|share| one.least_winning(share)), [10, 10, 20, 20]);
         assert_eq!(one.cost_micros(300), Micros(3_000));
         assert_eq!(read(TABLE, None).unwrap().total(), 10);
     }

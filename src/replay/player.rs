@@ -298,7 +298,7 @@ impl Player {
             user: *self.users.entry(user).or_insert(next),
             goal,
             p: signal.p_conversion,
-            multiplier: signal.multiplier,
+            multiplier: if signal.suppress.is_some() { 0.0 } else { signal.multiplier },
             outcome: Outcome::NotShown,
             traits: self.traits_of(&request, signal, exposure.advertiser),
         };

@@ -32,7 +32,7 @@ pub struct Prediction {
     pub goal: GoalCode,
     /// Predicted probability.
     pub p: f64,
-    /// The factor on the bid that was answered.
+    /// The factor on the bid that was answered; 0 where the answer was not to bid.
     pub multiplier: f64,
     /// What came of it.
     pub outcome: Outcome,

@@ -38,6 +38,12 @@ pub enum RivalError {
         /// Which.
         column: &'static str,
     },
+    /// A column stands there twice.
+    #[error("column '{column}' stands there twice")]
+    DoubleColumn {
+        /// Which.
+        column: &'static str,
+    },
     /// No probability.
     #[error("line {line}, column 'p': '{found}' is no probability, a number from 0 to 1")]
     NoProbability {
@@ -74,11 +80,17 @@ impl Rival {
     /// # Errors
     /// With the line, where they are no such predictions.
     pub fn read(input: impl Read) -> Result<Rival, RivalError> {
-        let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+        // Names are taken as they stand, blanks included, as a log may have such.
+        let mut table = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
         let head = table.headers()?.clone();
         let place = |column: &str| head.iter().position(|name| name == column);
         let needed = |column| place(column).ok_or(RivalError::NoColumn { column });
         let (id, p, apart) = (needed(ID)?, needed(P)?, APART.map(place));
+        for column in [ID, P].into_iter().chain(APART) {
+            if head.iter().filter(|name| *name == column).count() > 1 {
+                return Err(RivalError::DoubleColumn { column });
+            }
+        }
         let mut rival = Rival { apart: apart.map(|place| place.is_some()), predictions: HashMap::default() };
         for row in table.records() {
             let row = row?;
@@ -107,7 +119,7 @@ fn key(opportunity: u64, apart: [&str; 2]) -> u64 {
 }
 
 fn probability(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|p| (0.0..=1.0).contains(p))
+    text.trim().parse().ok().filter(|p| (0.0..=1.0).contains(p))
 }
 
 #[cfg(test)]
@@ -120,10 +132,13 @@ mod tests {
 
     #[test]
     fn predictions_are_found_by_what_tells_them_apart() {
-        let by_id = read("\u{feff}p, id,goal2\n0.25,o-1,x\n1, o-2,y\n1,o-2,z\n").unwrap();
+        let by_id = read("\u{feff}p, id,goal2\n0.25,o-1,x\n 1,o-2,y\n1,o-2,z\n0.5, o-4 ,x\n").unwrap();
         let p = |of: &Rival, id: &str, goal| of.p(hash::text(id), ["shop", goal]);
         assert_eq!((p(&by_id, "o-1", "buy"), p(&by_id, "o-2", "join")), (Some(0.25), Some(1.0)));
-        assert_eq!(p(&by_id, "o-3", "buy"), None);
+        assert_eq!(
+            [p(&by_id, "o-3", "buy"), p(&by_id, "o-4", "buy"), p(&by_id, " o-4 ", "buy")],
+            [None, None, Some(0.5)]
+        );
         let by_goal = read("id,goal,p\no-1,buy,1e-3\no-1,join,0\n").unwrap();
         assert_eq!((p(&by_goal, "o-1", "buy"), p(&by_goal, "o-1", "join")), (Some(1e-3), Some(0.0)));
         assert_eq!(p(&by_goal, "o-1", "sell"), None);
@@ -135,6 +150,7 @@ mod tests {
         for (text, told) in [
             ("", "no column 'id'"),
             ("id,probability\n", "no column 'p'"),
+            ("id,p,p\n", "column 'p' stands there twice"),
             ("id,p\no-1,0.5\no-2,50%\n", "line 3, column 'p': '50%'"),
             ("id,p\no-1,1.01\n", "line 2, column 'p': '1.01'"),
             ("id,p\no-1,NaN\n", "line 2, column 'p': 'NaN'"),

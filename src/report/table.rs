@@ -76,15 +76,29 @@ impl fmt::Display for Table {
     }
 }
 
+/// What stands where a number is none: nothing was there to be divided by.
+pub const NONE: &str = "–";
+
 /// A number with its thousands apart, rounded to a whole: 63,362.
 pub fn count(number: f64) -> String {
+    if !number.is_finite() {
+        return NONE.to_owned();
+    }
     let text = wording::count(number.abs().round_ties_even() as usize);
     if number <= -0.5 { format!("-{text}") } else { text }
+}
+
+/// A quotient near 1: 1.04.
+pub fn quotient(number: f64) -> String {
+    if number.is_finite() { format!("{number:.2}") } else { NONE.to_owned() }
 }
 
 /// A share as per cent with enough digits to tell small ones apart: 6.31 %.
 pub fn percent(share: f64) -> String {
     let per_cent = share * 100.0;
+    if !per_cent.is_finite() {
+        return NONE.to_owned();
+    }
     let digits = if per_cent.abs() >= 10.0 { 1 } else { 2 };
     format!("{per_cent:.digits$} %")
 }
@@ -107,6 +121,10 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(count(number), text);
         }
+        for none in [f64::NAN, f64::INFINITY] {
+            assert_eq!([count(none), percent(none), quotient(none)], [NONE; 3]);
+        }
+        assert_eq!(quotient(1.038), "1.04");
         assert_eq!([0.0631, 0.5, 0.00051].map(percent), ["6.31 %", "50.0 %", "0.05 %"]);
     }
 }

@@ -70,30 +70,43 @@ pub(super) fn token_keys_of(path: &Path) -> Result<TokenKeys, StorageError> {
     Ok(TokenKeys { current, previous })
 }
 
+/// What became of a directory's former token keys when a new one was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// Their files, the latest first: at least one.
+    pub former: Vec<PathBuf>,
+    /// There were [`PREVIOUS_KEYS_MAX`], so that the oldest is gone: its tokens are no longer opened.
+    pub is_oldest_gone: bool,
+}
+
 /// Makes a new token key for a directory and keeps the one before as a former one; the oldest of
-/// [`PREVIOUS_KEYS_MAX`] makes room. Returns the files of former ones, the latest first: at least one.
+/// [`PREVIOUS_KEYS_MAX`] makes room.
 ///
 /// # Errors
 /// When a service works there, which has read its keys; when the directory is another user's, who could not read the
 /// new one; when a file cannot be written.
-pub fn rotate_token_key(path: &Path) -> Result<Vec<PathBuf>, StorageError> {
+pub fn rotate_token_key(path: &Path) -> Result<Rotated, StorageError> {
     check_owner(path)?;
     let _directory = Directory::open(path)?;
-    rotate(path)?;
+    let is_oldest_gone = rotate(path)?;
     let is_former = |file: &PathBuf| ![IDENTITY, TOKEN].iter().any(|name| file.ends_with(name));
-    Ok(files(path).into_iter().filter(is_former).collect())
+    Ok(Rotated { former: files(path).into_iter().filter(is_former).collect(), is_oldest_gone })
 }
 
 /// All that needs room on the disk is written first, so that what fails then has changed nothing. A crash at any moment
-/// leaves a key that seals, and loses none but the oldest; the next rotation goes on with one that was broken off.
-fn rotate(path: &Path) -> Result<(), StorageError> {
+/// leaves a key that seals, and loses none but the oldest; the next rotation goes on with one that was broken off. True
+/// where the oldest made room.
+fn rotate(path: &Path) -> Result<bool, StorageError> {
     let (current, latest) = (path.join(TOKEN), path.join(former(1)));
     let replaced = token_keys_of(path)?.current;
-    let fresh = secret::prepare(&current, TOKEN_TITLE, &TokenKey::generate_bytes()).map_err(at(&current))?;
+    let prepare =
+        |of: &Path, secret: &[u8]| secret::prepare(of, TOKEN_TITLE, secret).map_err(at(&secret::unfinished(of)));
+    let fresh = prepare(&current, &TokenKey::generate_bytes())?;
     let is_kept = token_key(path, &former(1))? == Some(replaced);
+    let is_full = !is_kept && (1..=PREVIOUS_KEYS_MAX).all(|age| path.join(former(age)).exists());
     if !is_kept {
         let replaced: [u8; TOKEN_BYTES] = secret::read(&current, TOKEN_TITLE)?.expect("it was read just above");
-        let kept = secret::prepare(&latest, TOKEN_TITLE, &replaced).map_err(at(&latest))?;
+        let kept = prepare(&latest, &replaced)?;
         // Up to the first gap, as an operator may have deleted a leaked one.
         let free = (1..PREVIOUS_KEYS_MAX).find(|age| !path.join(former(*age)).exists()).unwrap_or(PREVIOUS_KEYS_MAX);
         for age in (1..free).rev() {
@@ -102,7 +115,8 @@ fn rotate(path: &Path) -> Result<(), StorageError> {
         }
         fs::rename(kept, &latest).and_then(|()| sync_directory(path)).map_err(at(&latest))?;
     }
-    fs::rename(fresh, &current).and_then(|()| sync_directory(path)).map_err(at(&current))
+    fs::rename(fresh, &current).and_then(|()| sync_directory(path)).map_err(at(&current))?;
+    Ok(is_full)
 }
 
 fn token_key(path: &Path, name: &str) -> Result<Option<TokenKey>, StorageError> {
@@ -139,7 +153,7 @@ mod tests {
         let mut made = Vec::new();
         for _ in 0..PREVIOUS_KEYS_MAX + 3 {
             made.insert(0, token_keys_of(place.path()).unwrap().current);
-            rotate(place.path()).unwrap();
+            assert_eq!(rotate(place.path()).unwrap(), made.len() > PREVIOUS_KEYS_MAX, "the oldest is told of");
             let keys = token_keys_of(place.path()).unwrap();
             assert!(!made.contains(&keys.current));
             assert_eq!(keys.previous, made[..made.len().min(PREVIOUS_KEYS_MAX)]);
@@ -180,12 +194,14 @@ mod tests {
     fn a_rotation_that_fails_changes_nothing() {
         let place = tempfile::tempdir().unwrap();
         drop(Directory::open_or_make(place.path()).unwrap());
-        (0..PREVIOUS_KEYS_MAX).for_each(|_| rotate(place.path()).unwrap());
+        (0..PREVIOUS_KEYS_MAX).for_each(|_| assert!(!rotate(place.path()).unwrap()));
         let before = token_keys_of(place.path()).unwrap();
         // In the way of what is written first: of the new key, and of the copy of the present one.
         for name in ["token.new", "token.key.new"] {
             fs::create_dir(place.path().join(name)).unwrap();
-            (0..3).for_each(|_| assert!(rotate(place.path()).is_err()));
+            let told = rotate(place.path()).unwrap_err().to_string();
+            assert!(told.contains(name) && told.contains("a directory stands where a file belongs"), "{told}");
+            assert!(rotate(place.path()).is_err(), "and again");
             fs::remove_dir(place.path().join(name)).unwrap();
             assert_eq!(token_keys_of(place.path()).unwrap(), before);
         }
@@ -197,7 +213,7 @@ mod tests {
     fn a_key_that_was_deleted_makes_room_for_the_next() {
         let place = tempfile::tempdir().unwrap();
         drop(Directory::open_or_make(place.path()).unwrap());
-        (0..PREVIOUS_KEYS_MAX).for_each(|_| rotate(place.path()).unwrap());
+        (0..PREVIOUS_KEYS_MAX).for_each(|_| assert!(!rotate(place.path()).unwrap()));
         let TokenKeys { current, mut previous } = token_keys_of(place.path()).unwrap();
         fs::remove_file(place.path().join(former(2))).unwrap();
         rotate(place.path()).unwrap();

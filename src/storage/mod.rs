@@ -33,6 +33,6 @@ pub use backup::{Backup, back_up};
 pub use directory::{Directory, StorageError};
 pub use export::{ExportError, Exported, Selection, export};
 pub use ground::{Ground, SNAPSHOT_INTERVAL, SNAPSHOTS_KEPT, SnapshotPlan, Tell, Watch};
-pub use keys::rotate_token_key;
+pub use keys::{Rotated, rotate_token_key};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use repair::{Plan, check_owner, place_of_copies, repair};

@@ -28,7 +28,7 @@ pub fn write(path: &Path, title: &str, secret: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub fn prepare(path: &Path, title: &str, secret: &[u8]) -> io::Result<PathBuf> {
-    let unfinished = path.with_extension("new");
+    let unfinished = unfinished(path);
     // The mode of a file that exists already would stay as it is.
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -38,6 +38,11 @@ pub fn prepare(path: &Path, title: &str, secret: &[u8]) -> io::Result<PathBuf> {
     writeln!(file, "{title}, format 1\n{}\n{}", hex(secret), hex(&check(secret)))?;
     file.sync_all()?;
     Ok(unfinished)
+}
+
+/// The file in which what is to stand at `path` is written first.
+pub fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 /// Reads a secret of a known length; `None` when there is no such file.
@@ -71,7 +76,7 @@ pub fn read<const N: usize>(path: &Path, title: &str) -> Result<Option<[u8; N]>,
 /// # Errors
 /// What the system says.
 pub fn write_words(path: &Path, words: &str) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
+    let unfinished = unfinished(path);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(words.as_bytes())?;
     file.sync_all()?;

@@ -115,7 +115,7 @@ fn a_log_is_played_at_prices() {
         "0.3",
     ];
     let report = json(&[&arguments[..], &["--json"]].concat());
-    assert_eq!((&report["flat_bid"], &report["landscape"]["auctions"]), (&31.into(), &100.into()));
+    assert_eq!((&report["flat_bid"], &report["landscape"]["auctions"]), (&30.into(), &100.into()), "30 in 100 are won");
     let off = |world: &Value| (world["spend_ratio"].as_f64().unwrap() - 1.0).abs();
     let worst = report["worlds"].as_array().unwrap().iter().map(off).fold(0.0, f64::max);
     assert_eq!(report["spend_off_at_most"].as_f64(), Some(worst));
@@ -157,8 +157,17 @@ fn a_log_is_played_at_prices_under_a_configuration() {
     let wide = report(&wide);
     assert!(wide["policies"][1]["hits"].as_f64() > wide["policies"][0]["hits"].as_f64(), "{wide}");
     assert!(wide["policies"][0]["hits"].as_f64() < flat["policies"][0]["hits"].as_f64(), "the window is its own");
+    // Who has just converted is not bid for: that saves what their impressions cost, and others are won for it.
+    let windows = "click_window = \"30m\"\nview_window = \"30m\"";
+    let patient =
+        report(&config("patient.toml", "purchase", &format!("{windows}\nsuppress_after_conversion = \"20d\"")));
+    assert_ne!(patient["policies"][1]["impressions"], wide["policies"][1]["impressions"]);
+    assert_eq!(patient["policies"][0], wide["policies"][0], "the flat bid is what it was");
+    let hurried = "click_window = \"1m\"\nview_window = \"1m\"";
+    let (code, _, err) = run(&config("hurried.toml", "purchase", hurried));
+    assert!(code == Some(1) && err.contains("opportunities that are evaluated converts: is the window"), "{err}");
     let (code, _, err) = run(&config("other.toml", "sign_up", ""));
-    assert!(code == Some(1) && err.contains("no opportunity of a configured goal"), "{err}");
+    assert!(code == Some(1) && err.contains("could be scored: goal 'purchase' is not configured"), "{err}");
     let (code, _, err) = run(&directory.path().join("no.toml"));
     assert!(code == Some(1) && err.contains("no.toml"), "{err}");
 }

@@ -56,7 +56,7 @@ fn a_log_without_what_is_asked_for_is_refused() {
     told(&whole, &["--kpi", "incremental"], "does not say who would have converted without the ad");
     told(&whole, &["--kpi", "value"], "conversions in the days that are searched states a value");
     told(&log(200, false, ""), &[], "in the days that are searched converts");
-    told("", &[], "log.ndjson: caused by no opportunity");
+    told("", &[], "log.ndjson: caused by the log holds no opportunities");
     // One moment only: no day is left to be judged on.
     told(&log(1, true, ""), &[], "no opportunity of the configuration's advertiser");
     told(&whole, &["--held-out-from", "2027-01-01"], "lies in the days that are judged");

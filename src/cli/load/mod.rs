@@ -152,7 +152,7 @@ impl Load {
         ];
         for (option, is_given, is_meant) in options {
             if is_given && !is_meant {
-                super::wrong_usage(&format!("{option} means nothing with --call {}", self.call.name()));
+                super::wrong_usage("load", &format!("{option} means nothing with --call {}", self.call.name()));
             }
         }
     }

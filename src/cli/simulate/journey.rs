@@ -17,7 +17,7 @@ use crate::market::paired::{Gain, Pair, Sums};
 use crate::market::recorded::{Market, Recorded, World};
 use crate::replay::{EvaluateFrom, Resamples};
 use crate::report::page::{Page, Part};
-use crate::report::table::{Align, Table, count, percent};
+use crate::report::table::{Align, Table, count, percent, quotient};
 use crate::units::Span;
 
 /// The other kinds of markets.
@@ -70,7 +70,7 @@ impl Journey {
         let settings =
             |of_log: &Discovery| configured.unwrap_or_else(|| of_log.settings(self.window.unwrap_or(WINDOW_DEFAULT)));
         let landscape = self.prices.landscape()?.context("--journey needs --landscape")?;
-        let bid = landscape.quantile(self.win_rate);
+        let bid = landscape.least_winning(self.win_rate);
         let market = Market { landscape: &landscape, correlation: self.correlation, bid };
         let recorded = Recorded::open(&[log.to_owned()], settings, self.evaluate_from)?;
         let seeds: Vec<u64> = (0..u64::from(self.seeds)).map(|number| resamples.seed.wrapping_add(number)).collect();
@@ -165,11 +165,11 @@ impl<'a> Told<'a> {
         }
         let _ = writeln!(
             out,
-            "PRICES: {} auctions{}, second price; correlation with value {}; what converts costs {:.2} times the mean",
+            "PRICES: {} auctions{}, second price; correlation with value {}; what converts costs {} times the mean",
             count(landscape.total() as f64),
             of.prices.campaign.as_ref().map_or(String::new(), |campaign| format!(" of campaign {campaign}")),
             self.market.correlation,
-            mean(self.worlds, |world| world.price_of_hits),
+            quotient(mean(self.worlds, |world| world.price_of_hits)),
         );
         let _ = writeln!(
             out,
@@ -243,9 +243,9 @@ impl<'a> Told<'a> {
         );
         let _ = writeln!(
             out,
-            "  predicted ÷ observed: {:.2} on what inkling won, {:.2} on all",
-            mean(self.worlds, |world| world.levels.won),
-            mean(self.worlds, |world| world.levels.all),
+            "  predicted ÷ observed: {} on what inkling won, {} on all",
+            quotient(mean(self.worlds, |world| world.levels.won)),
+            quotient(mean(self.worlds, |world| world.levels.all)),
         );
         if let Some(detectable) = self.rows.get(1).and_then(|row| row.gain).and_then(|gain| gain.detectable) {
             let _ =

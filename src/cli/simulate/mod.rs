@@ -68,6 +68,7 @@ impl Simulate {
                 self.market.run(scenario, self.config.as_deref(), seeds, landscape.as_ref(), self.report.is_some())?
             }
             (None, None, None) => wrong_usage(
+                "simulate",
                 "there is no market to simulate: give a SCENARIO, or --auctions FILE (recorded auctions), or --journey \
                  LOG with --landscape CSV (a recorded log at recorded prices)",
             ),

@@ -47,7 +47,7 @@ impl Tune {
         }
         let halves = self.halves(settings)?;
         let worth = self.worth(&halves)?;
-        let bid = landscape.quantile(self.win_rate);
+        let bid = landscape.least_winning(self.win_rate);
         let market = Market { landscape: &landscape, correlation: self.correlation, bid };
         let (seeds, judged_on) = (self.seeds.unwrap_or(SEEDS.0), self.held_out.unwrap_or(SEEDS.1));
         let searched = Log { recorded: &halves.searched, space: &space, market, seed: self.seed, seeds, worth };

@@ -26,7 +26,7 @@ use crate::market::draws::{Draws, Purpose};
 use crate::market::equal_spend::{EQUAL, Found};
 use crate::market::landscape::Landscape;
 use crate::math;
-use crate::replay::{EvaluateFrom, Outcome, Player, ReplayError, evaluated};
+use crate::replay::{EvaluateFrom, Outcome, Played as Replayed, Player, ReplayError, evaluated};
 use crate::settings::{Baseline, Settings};
 use crate::signal::NEUTRAL;
 use crate::stats::normal;
@@ -53,12 +53,27 @@ pub enum JoinError {
     /// The engine does not take it.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// It holds no opportunities.
+    #[error("the log holds no opportunities: there is nothing to bid for")]
+    NoOpportunities,
+    /// The engine refused all of them; the reason of most.
+    #[error("no opportunity of the log could be scored: {0}")]
+    NothingScored(String),
+    /// None has an impression.
+    #[error("no opportunity of the log has an impression: without one, it is not known what showing the ad led to")]
+    NothingShown,
     /// No opportunity was shown and evaluated.
     #[error(
-        "no opportunity of a configured goal that was shown and whose window has closed lies in the evaluated part: \
-         choose an earlier start or a shorter window"
+        "no opportunity that was shown and whose window has closed lies in the evaluated part: choose an earlier start \
+         or a shorter window"
     )]
     NothingEvaluated,
+    /// None that is evaluated converts.
+    #[error(
+        "none of the {0} opportunities that are evaluated converts: is the window long enough, and do conversions name \
+         users, goals and opportunities as the log does?"
+    )]
+    NothingConverts(usize),
     /// The same of the days that are searched, or judged.
     #[error(
         "no opportunity of the configuration's advertiser that was shown and whose window has closed lies in the days \
@@ -94,7 +109,7 @@ pub(super) struct Shown {
     pub(super) value: Option<Micros>,
     /// The user's number among those that are evaluated, where it is.
     pub(super) evaluated: Option<usize>,
-    /// The multiplier of an engine that saw all outcomes before.
+    /// The multiplier of an engine that saw all outcomes before; 0 where it would not bid.
     pub(super) taught: f64,
     /// Share of the opportunities with a lower predicted probability.
     rank: f64,
@@ -130,7 +145,11 @@ impl Recorded {
         from: EvaluateFrom,
     ) -> Result<Recorded, JoinError> {
         let (lines, discovery) = read_lines(paths)?;
-        Recorded::of(lines, flat(settings(&discovery)), from)
+        let recorded = Recorded::of(lines, flat(settings(&discovery)), from)?;
+        match recorded.evaluated() {
+            (opportunities, 0, _) => Err(JoinError::NothingConverts(opportunities)),
+            _ => Ok(recorded),
+        }
     }
 
     pub(super) fn of(lines: Vec<(u64, Line)>, settings: Settings, from: EvaluateFrom) -> Result<Recorded, JoinError> {
@@ -162,7 +181,7 @@ impl Recorded {
         }
         ranks(&values).into_iter().zip(&mut shown).for_each(|(rank, shown)| shown.rank = rank);
         if users.is_empty() {
-            return Err(JoinError::NothingEvaluated);
+            return Err(why_nothing(&played, shown.is_empty()));
         }
         Ok(Recorded { settings, lines, shown, by_line, users: users.len(), refused: played.lines.refused })
     }
@@ -233,7 +252,7 @@ impl Recorded {
                     let Some(prediction) = player.predictions().get(before) else { continue };
                     of_played.multipliers[*place] = prediction.multiplier;
                     of_played.probabilities[*place] = prediction.p;
-                    won.0[*place] = bid * prediction.multiplier >= f64::from(prices[*place]);
+                    won.0[*place] = wins(bid * prediction.multiplier, prices[*place]);
                     if won.0[*place] {
                         costs.insert(self.shown[*place].name, prices[*place]);
                     } else {
@@ -261,7 +280,8 @@ impl Recorded {
 
     /// The scale at which a flat bid times these multipliers spends the target in the evaluated part, or comes nearest.
     pub(super) fn scale_of(&self, prices: &[u32], bid: f64, multipliers: &[f64], target: f64) -> f64 {
-        let evaluated = (0..self.shown.len()).filter(|place| self.shown[*place].evaluated.is_some());
+        let is_bid_for = |place: &usize| self.shown[*place].evaluated.is_some() && multipliers[*place] > 0.0;
+        let evaluated = (0..self.shown.len()).filter(is_bid_for);
         // From which scale on each is won, and what it costs.
         let from = |place: usize| (f64::from(prices[place]) / (bid * multipliers[place]), f64::from(prices[place]));
         let mut steps: Vec<(f64, f64)> = evaluated.map(from).collect();
@@ -284,12 +304,29 @@ impl Recorded {
     }
 }
 
+/// Whether a bid wins at a price; a bid of 0 is none.
+fn wins(bid: f64, price: u32) -> bool {
+    bid > 0.0 && bid >= f64::from(price)
+}
+
+/// Why nothing of a log is evaluated.
+fn why_nothing(played: &Replayed, is_nothing_shown: bool) -> JoinError {
+    let lines = &played.lines;
+    let most = lines.refused.iter().max_by_key(|(_, many)| **many);
+    match most.filter(|_| played.predictions.is_empty()) {
+        _ if lines.opportunities == 0 => JoinError::NoOpportunities,
+        Some((why, _)) => JoinError::NothingScored(why.clone()),
+        None if is_nothing_shown => JoinError::NothingShown,
+        None => JoinError::NothingEvaluated,
+    }
+}
+
 /// Which of the shown opportunities a policy wins.
 pub(super) struct Won(pub(super) Vec<bool>);
 
 impl Won {
     pub(super) fn of(prices: &[u32], bid: impl Fn(usize) -> f64) -> Won {
-        Won(prices.iter().enumerate().map(|(place, price)| bid(place) >= f64::from(*price)).collect())
+        Won(prices.iter().enumerate().map(|(place, price)| wins(bid(place), *price)).collect())
     }
 }
 
@@ -416,6 +453,6 @@ mod tests {
         assert!(matches!(recorded.worlds(market, &[1]), Err(JoinError::NothingSpent)));
         let lines = recorded.lines.iter().filter(|(_, line)| !matches!(line, Line::Impression(_))).cloned().collect();
         let none = Recorded::of(lines, recorded.settings.clone(), EvaluateFrom::Share(0.5));
-        assert!(matches!(none, Err(JoinError::NothingEvaluated)));
+        assert!(matches!(none, Err(JoinError::NothingShown)));
     }
 }
