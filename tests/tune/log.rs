@@ -61,7 +61,7 @@ fn a_log_without_what_is_asked_for_is_refused() {
     told(&log(1, true, ""), &[], "no opportunity of the configuration's advertiser");
     told(&whole, &["--held-out-from", "2027-01-01"], "lies in the days that are judged");
     told(&whole, &["--search-from", "0.7"], "--search-from must lie before --held-out-from");
-    told(&whole.replace("\"a\"", "\"other\""), &[], "no opportunity of the configuration's advertiser");
+    told(&whole.replace("\"a\"", "\"other\""), &[], "could be scored: advertiser 'other' is not configured");
     assert!(!shop.path("tuned.toml").exists());
 }
 

@@ -48,7 +48,9 @@ impl Halves {
         let (lines, _) = read_lines(paths)?;
         let times =
             || lines.iter().filter(|(_, line)| matches!(line, Line::Opportunity(_))).map(|(_, line)| line.time().0);
-        let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
+        let (Some(first), Some(last)) = (times().next(), times().next_back()) else {
+            return Err(JoinError::NoOpportunities);
+        };
         let moment = |at: EvaluateFrom| match at {
             EvaluateFrom::Moment(moment) => moment,
             EvaluateFrom::Share(share) => Timestamp(first + (share * last.saturating_sub(first) as f64).ceil() as u64),
@@ -57,7 +59,9 @@ impl Halves {
         let before = lines.partition_point(|(_, line)| line.time() < cut);
         let part = |lines: Vec<(u64, Line)>, from, words| {
             Recorded::of(lines, flat(settings.clone()), EvaluateFrom::Moment(from)).map_err(|error| match error {
-                JoinError::NothingEvaluated => JoinError::NothingInPart(words),
+                JoinError::NoOpportunities | JoinError::NothingShown | JoinError::NothingEvaluated => {
+                    JoinError::NothingInPart(words)
+                }
                 other => other,
             })
         };
