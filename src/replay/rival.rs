@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::player::OPPORTUNITIES_MAX;
 use crate::hash::{self, KeyHasher};
+use crate::wording::shown;
 
 /// Columns that must be there: an opportunity's id, and its probability.
 const ID: &str = "id";
@@ -95,10 +96,10 @@ impl Rival {
         for row in table.records() {
             let row = row?;
             let line = row.position().map_or(0, csv::Position::line);
-            let p = probability(&row[p]).ok_or_else(|| RivalError::NoProbability { line, found: row[p].into() })?;
+            let p = probability(&row[p]).ok_or_else(|| RivalError::NoProbability { line, found: shown(&row[p]) })?;
             let key = key(hash::text(&row[id]), apart.map(|place| place.map_or("", |place| &row[place])));
             if *rival.predictions.entry(key).or_insert(p) != p {
-                return Err(RivalError::Twice { line, id: row[id].into() });
+                return Err(RivalError::Twice { line, id: shown(&row[id]) });
             }
             if rival.predictions.len() > OPPORTUNITIES_MAX {
                 return Err(RivalError::TooMany { line, limit: OPPORTUNITIES_MAX });
@@ -157,6 +158,7 @@ mod tests {
             ("id,p\no-1,-0\no-2,\n", "line 3, column 'p': ''"),
             ("id,p\no-1,0.5\no-1,0.6\n", "line 3: 'o-1' has another prediction"),
             ("id,p\no-1,0.5,7\n", "line: 2"),
+            ("id,p\no-1,\"0.5\n\"\no-2,\"\u{7}\"\n", "column 'p': '\\u{7}'"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(told), "{text:?}: {error}");
