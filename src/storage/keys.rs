@@ -98,18 +98,18 @@ pub fn rotate_token_key(path: &Path) -> Result<Rotated, StorageError> {
 /// where the oldest made room.
 fn rotate(path: &Path) -> Result<bool, StorageError> {
     let (current, latest) = (path.join(TOKEN), path.join(former(1)));
-    let replaced = token_keys_of(path)?.current;
+    let missing = || StorageError::NoSecret { path: current.clone() };
+    let replaced = secret::read::<TOKEN_BYTES>(&current, TOKEN_TITLE)?.ok_or_else(missing)?;
     let prepare =
         |of: &Path, secret: &[u8]| secret::prepare(of, TOKEN_TITLE, secret).map_err(at(&secret::unfinished(of)));
     let fresh = prepare(&current, &TokenKey::generate_bytes())?;
-    let is_kept = token_key(path, &former(1))? == Some(replaced);
-    let is_full = !is_kept && (1..=PREVIOUS_KEYS_MAX).all(|age| path.join(former(age)).exists());
-    if !is_kept {
-        let replaced: [u8; TOKEN_BYTES] = secret::read(&current, TOKEN_TITLE)?.expect("it was read just above");
+    let mut is_full = false;
+    if secret::read(&latest, TOKEN_TITLE)? != Some(replaced) {
         let kept = prepare(&latest, &replaced)?;
         // Up to the first gap, as an operator may have deleted a leaked one.
-        let free = (1..PREVIOUS_KEYS_MAX).find(|age| !path.join(former(*age)).exists()).unwrap_or(PREVIOUS_KEYS_MAX);
-        for age in (1..free).rev() {
+        let gap = (1..=PREVIOUS_KEYS_MAX).find(|age| !path.join(former(*age)).exists());
+        is_full = gap.is_none();
+        for age in (1..gap.unwrap_or(PREVIOUS_KEYS_MAX)).rev() {
             let from = path.join(former(age));
             fs::rename(&from, path.join(former(age + 1))).map_err(at(&from))?;
         }
