@@ -9,6 +9,7 @@ use inkling::hash;
 use inkling::market::draws::Draws;
 use inkling::market::driven::{BaseBid, settings_of};
 use inkling::market::policy::Policy;
+use inkling::market::prices::Prices;
 use inkling::market::recorded::{
     Auction, BID_MAX, Bidder, Constant, Inkling, Linear, Ortb, Paced, Random, Rule, Truthful,
 };
@@ -73,7 +74,8 @@ fn made_up(criterion: &mut Criterion) {
     let text = include_str!("../simulations/retail.toml");
     let scenario = Scenario::parse("retail.toml", text).expect("the scenario is read by tests too");
     let (truth, settings) = (Truth::new(&scenario), settings_of(&scenario));
-    let market = Market::new(&scenario, &truth, None, &settings, 1);
+    let prices = Prices::new(&scenario, None);
+    let market = Market::new(&scenario, &truth, &prices, &settings, 1);
     let auctions: u64 = market.play(Policy::Flat, 1.0, false).days.iter().map(|day| day.auctions).sum();
     let mut group = criterion.benchmark_group("a made-up market");
     group.throughput(Throughput::Elements(auctions)).sample_size(10);

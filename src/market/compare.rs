@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::equal_spend::EQUAL;
 use super::landscape::Landscape;
 use super::policy::Policy;
+use super::prices::Prices;
 use super::regret::{self, Regret};
 use super::run::{Market, Outcome, Tally};
 use super::scenario::Scenario;
@@ -178,13 +179,13 @@ fn student(freedom: usize) -> Option<f64> {
 impl Contest<'_> {
     /// Plays all policies in the markets of all seeds. `progress` is told how many of how many runs are done.
     pub fn play(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Comparison {
-        let truth = Truth::new(self.scenario);
+        let (truth, prices) = (Truth::new(self.scenario), Prices::new(self.scenario, self.landscape));
         let policies = self.policies();
-        let tuned = self.tune(&truth, &policies);
+        let tuned = self.tune(&truth, &prices, &policies);
         let runs = policies.len() * self.seeds as usize;
         let done = AtomicUsize::new(0);
         let seeds = each_in_order(self.seeds as usize, self.threads, |number| {
-            let market = self.market(&truth, self.seed.wrapping_add(number as u64));
+            let market = self.market(&truth, &prices, self.seed.wrapping_add(number as u64));
             let outcomes: Vec<Outcome> = policies
                 .iter()
                 .map(|policy| {
@@ -202,8 +203,8 @@ impl Contest<'_> {
         Comparison { rows, seeds: self.seeds, audiences }
     }
 
-    fn market<'m>(&'m self, truth: &'m Truth, seed: u64) -> Market<'m> {
-        Market::new(self.scenario, truth, self.landscape, self.settings, seed)
+    fn market<'m>(&'m self, truth: &'m Truth, prices: &'m Prices<'m>, seed: u64) -> Market<'m> {
+        Market::new(self.scenario, truth, prices, self.settings, seed)
     }
 
     /// All policies that are needed, those asked first.
@@ -219,13 +220,13 @@ impl Contest<'_> {
     }
 
     /// The level for policies that are not paced: what the paced one came to on other seeds, relative to the median.
-    fn tune(&self, truth: &Truth, policies: &[Policy]) -> f64 {
+    fn tune(&self, truth: &Truth, prices: &Prices<'_>, policies: &[Policy]) -> f64 {
         if !policies.contains(&Policy::Linear) {
             return 1.0;
         }
         let level = |seed| {
-            let market = self.market(truth, TUNING_SEEDS + seed);
-            market.play(Policy::LinearPaced, 1.0, false).level / market.median()
+            let market = self.market(truth, prices, TUNING_SEEDS + seed);
+            market.play(Policy::LinearPaced, 1.0, false).all.level() / prices.median()
         };
         (0..TUNED_ON).map(level).sum::<f64>() / TUNED_ON as f64
     }
@@ -238,11 +239,12 @@ impl Contest<'_> {
         outcomes: Vec<Outcome>,
     ) -> Vec<(Outcome, Option<Regret>)> {
         let oracle = policies.iter().position(|policy| *policy == Policy::Filtering).expect("it is always played");
-        // What the oracle pays for one expected conversion at the margin.
-        let value = outcomes[oracle].level / market.mean_p;
+        // What a campaign of the oracle's pays for one expected conversion at the margin.
+        let values: Vec<f64> =
+            outcomes[oracle].campaigns.iter().map(|campaign| campaign.level() / market.mean_p).collect();
         let sum_up = |mut outcome: Outcome| {
             let auctions = std::mem::take(&mut outcome.auctions);
-            let regret = (!auctions.is_empty()).then(|| regret::split(&auctions, value));
+            let regret = (!auctions.is_empty()).then(|| regret::split(&auctions, market.prices, &values));
             (outcome, regret)
         };
         outcomes.into_iter().map(sum_up).collect()
@@ -315,7 +317,7 @@ fn means(mean: &dyn Fn(Figure<'_>) -> f64) -> Means {
         purchases: mean(&|outcome| outcome.purchases as f64),
         told_of_won: ratio(mean(&|outcome| outcome.all.told), mean(&|outcome| outcome.all.positives as f64)),
         told_of_all: ratio(mean(&|outcome| outcome.all.told_of_all), mean(&|outcome| outcome.all.expected_of_all)),
-        level: mean(&|outcome| outcome.level),
+        level: mean(&|outcome| outcome.all.level()),
         spend_of_one: ratio(
             mean(&|outcome| outcome.all.multiplied_nanos as f64),
             mean(&|outcome| outcome.all.nanos_at_one as f64),

@@ -1,12 +1,13 @@
 //! Who knows the market's rules and has seen all that can be seen, but nobody's mind: the best that any learner can
 //! come to.
 //!
-//! It knows which ids are one person's, how busy each person is, who is a program, and of each ad at once whether it is
-//! responded to; all of that is a little more than a bidder knows.
+//! It knows which ids are one person's, who is a program, and of each ad at once whether it is responded to; that is a
+//! little more than a bidder knows.
 
-use super::chain::PerState;
+use super::chain::{Ahead, PerState};
 use super::truth::Opportunity;
 use super::world::{Happening, World};
+use crate::units::Span;
 
 /// What is to be believed of everybody's state.
 #[derive(Debug, Clone)]
@@ -18,12 +19,14 @@ pub struct Filter {
 struct Belief {
     weights: PerState,
     at_ms: u64,
+    /// Visits that no ad led to.
+    visits: u32,
 }
 
 impl Filter {
     /// Nothing is known of so many people.
     pub fn new(world: &World<'_>, people: usize) -> Filter {
-        Filter { beliefs: vec![Belief { weights: world.truth.chain.unknown(), at_ms: 0 }; people] }
+        Filter { beliefs: vec![Belief { weights: world.truth.chain.unknown(), at_ms: 0, visits: 0 }; people] }
     }
 
     fn at(&mut self, world: &World<'_>, person: u32, now: u64) -> &mut PerState {
@@ -37,12 +40,20 @@ impl Filter {
 
     /// Probability of a purchase within the window if the ad is shown.
     pub fn p(&mut self, world: &World<'_>, opportunity: &Opportunity) -> f64 {
-        let shopper = world.shopper(opportunity.person);
-        if shopper.is_bot {
+        if world.shopper(opportunity.person).is_bot {
             return 0.0;
         }
         let weights = *self.at(world, opportunity.person, opportunity.at_ms);
-        world.truth.p_of(opportunity, shopper.class, &weights)
+        let ahead = self.ahead(world, opportunity);
+        world.truth.p_of(opportunity, &ahead, &weights)
+    }
+
+    /// What lies ahead of somebody, as busy as their visits and bid requests say.
+    fn ahead(&self, world: &World<'_>, opportunity: &Opportunity) -> Ahead {
+        let met = self.beliefs[opportunity.person as usize].visits + opportunity.number + 1;
+        let activity = &world.scenario.activity;
+        let days = opportunity.at_ms as f64 / Span::days(1).0 as f64;
+        world.truth.ahead_of(met, (activity.visits + activity.ads) * days)
     }
 
     /// The ad was shown, and is responded to or not.
@@ -57,7 +68,8 @@ impl Filter {
     /// Something was seen.
     pub fn happened(&mut self, world: &World<'_>, now: u64, happening: &Happening) {
         match *happening {
-            Happening::Visit { person, acts, .. } => {
+            Happening::Visit { person, acts, by, .. } => {
+                self.beliefs[person as usize].visits += u32::from(by.is_none());
                 let weights = self.at(world, person, now);
                 let keenest = world.truth.chain.intents() - 1;
                 world.truth.chain.see(weights, |state| world.emission().likelihood(acts, state.min(keenest)));

@@ -144,12 +144,13 @@ impl Player {
         }
     }
 
-    /// The bid for a worth at a level, in micros per mille.
-    pub fn bid(&self, worth: f64, level: f64, median: f64) -> f64 {
+    /// The bid for a relative worth at a level, in micros per mille, shaded as auctions of that day want it.
+    pub fn bid(&self, worth: f64, level: f64, median: f64, shade: impl Fn(f64) -> i64) -> i64 {
         match self {
             // With c the median price, a bid of the median wins half of all; small bids are as those of the others.
-            Player::Plain(Policy::Ortb) => median * ((1.0 + 2.0 * level * worth / median).sqrt() - 1.0),
-            _ => level * worth,
+            // The formula is made for auctions in which the winner pays its bid, and so is not shaded once more.
+            Player::Plain(Policy::Ortb) => (median * ((1.0 + 2.0 * level * worth / median).sqrt() - 1.0)) as i64,
+            _ => shade(level * worth),
         }
     }
 

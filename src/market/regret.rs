@@ -1,5 +1,6 @@
 //! What a policy lost, and why: auctions judged one by one with what could have been known.
 
+use super::prices::Prices;
 use super::run::{Held, Tally};
 use super::scenario::Scenario;
 
@@ -15,12 +16,12 @@ const AS_GOOD: f64 = 0.95;
 const JUDGED_OVER: u32 = 2;
 
 /// Surplus lost against the filtering oracle's bids, in units of the currency: an impression is worth what that oracle
-/// pays for one at the margin.
+/// would pay for one at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Regret {
-    /// By winning what cost more than it was worth.
+    /// By bids above that oracle's: they win what costs more than it is worth, or pay more than they need to.
     pub overbid: f64,
-    /// By losing what cost less than it was worth.
+    /// By bids below: they lose what costs less than it is worth.
     pub underbid: f64,
     /// Of both: with bids as a whole too high, too low, or at the wrong time.
     pub allocation: f64,
@@ -48,43 +49,76 @@ impl Regret {
     }
 }
 
-/// Surplus lost by some bids: where they win too dear, and where they lose too cheap. In micros per mille.
-fn lost(auctions: &[Held], value: f64, bid: impl Fn(&Held) -> f64) -> (f64, f64) {
-    let mut lost = (0.0, 0.0);
-    for held in auctions {
-        let gain = value * f64::from(held.p) - f64::from(held.price);
-        match bid(held) >= f64::from(held.price) {
-            true if gain < 0.0 => lost.0 -= gain,
-            false if gain > 0.0 => lost.1 += gain,
-            _ => {}
-        }
-    }
-    lost
+/// What an impression was worth, and what it cost.
+#[derive(Clone, Copy)]
+struct Judge<'a> {
+    auctions: &'a [Held],
+    prices: &'a Prices<'a>,
+    /// What one expected conversion is worth, in micros per mille, by campaign.
+    values: &'a [f64],
 }
 
-/// Splits what was lost. `value` is what one expected conversion is worth, in micros per mille.
-pub fn split(auctions: &[Held], value: f64) -> Regret {
+impl Judge<'_> {
+    fn value(&self, held: &Held) -> f64 {
+        self.values[usize::from(held.campaign)]
+    }
+
+    fn worth(&self, held: &Held) -> f64 {
+        self.value(held) * f64::from(held.p)
+    }
+
+    /// What a bid gains, in micros per mille.
+    fn surplus(&self, held: &Held, bid: i64) -> f64 {
+        self.prices.paid(bid, held.price).map_or(0.0, |paid| self.worth(held) - paid as f64)
+    }
+
+    fn best(&self, held: &Held) -> i64 {
+        self.prices.bid(self.worth(held), held.day)
+    }
+
+    /// Surplus lost by some bids: by those above the best, and by those below. In micros per mille.
+    fn lost(&self, bid: impl Fn(&Held) -> i64) -> (f64, f64) {
+        let mut lost = (0.0, 0.0);
+        for held in self.auctions {
+            let (bid, best) = (bid(held), self.best(held));
+            let missed = self.surplus(held, best) - self.surplus(held, bid);
+            match bid > best {
+                true => lost.0 += missed,
+                false => lost.1 += missed,
+            }
+        }
+        lost
+    }
+
+    /// The same of bids that take an opportunity to be this likely to convert.
+    fn lost_by(&self, p: impl Fn(&Held) -> f64) -> f64 {
+        let (over, under) = self.lost(|held| self.prices.bid(self.value(held) * p(held), held.day));
+        over + under
+    }
+}
+
+/// Splits what was lost. `values` are what one expected conversion is worth to each campaign, in micros per mille.
+pub fn split(auctions: &[Held], prices: &Prices<'_>, values: &[f64]) -> Regret {
     // Micros per mille of one impression are nanos.
     let unit = 1e-9;
-    let (overbid, underbid) = lost(auctions, value, |held| f64::from(held.bid));
+    let judge = Judge { auctions, prices, values };
+    let (overbid, underbid) = judge.lost(|held| held.bid);
     let all = overbid + underbid;
-    let sum = |(over, under): (f64, f64)| over + under;
     let worths: f64 = auctions.iter().map(|held| f64::from(held.worth)).sum();
     let believed: f64 = auctions.iter().map(|held| f64::from(held.p)).sum();
     // A level that is right in the mean, and some around it.
-    let fair = value * believed / worths.max(1e-300);
-    let levelled = LEVELS.map(|level| sum(lost(auctions, value, |held| level * fair * f64::from(held.worth))));
+    let fair = believed / worths.max(1e-300);
+    let levelled = LEVELS.map(|level| judge.lost_by(|held| level * fair * f64::from(held.worth)));
     let levelled = levelled.into_iter().fold(all, f64::min);
     let curve = Curve::new(auctions);
-    let calibrated = sum(lost(auctions, value, |held| value * curve.at(held.worth))).min(levelled);
+    let calibrated = judge.lost_by(|held| curve.at(held.worth)).min(levelled);
     Regret {
         overbid: overbid * unit,
         underbid: underbid * unit,
         allocation: (all - levelled) * unit,
         calibration: (levelled - calibrated) * unit,
         estimation: calibrated * unit,
-        surplus: auctions.iter().map(|held| (value * f64::from(held.p) - f64::from(held.price)).max(0.0)).sum::<f64>()
-            * unit,
+        surplus: auctions.iter().map(|held| judge.surplus(held, judge.best(held))).sum::<f64>() * unit,
     }
 }
 
@@ -133,30 +167,80 @@ pub fn recovery(scenario: &Scenario, days: &[Tally], oracle: &[Tally]) -> Vec<Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::scenario::{self, Auction};
+    use crate::math;
+    use crate::stats::normal;
+    use crate::units::Micros;
 
-    /// Worth of so much, and known to be of probability p: a price of 1 to 2 against a value of 1,000.
-    fn auctions(worth: impl Fn(f32) -> f32, level: f32) -> Vec<Held> {
+    /// Worth of so much, and known to be of probability p: prices are a median of 1,000 micros per mille.
+    fn auctions(worth: impl Fn(f32) -> f32, bid: impl Fn(f64) -> i64) -> Vec<Held> {
         let held = |number: u32| {
             let p = (1 + number % 40) as f32 / 10_000.0;
-            let price = 0.1 + (number * 7 % 41) as f32 / 10.0;
-            Held { price, worth: worth(p), bid: level * worth(p), p }
+            let score = normal::quantile((0.5 + f64::from(number * 7 % 16_400)) / 16_400.0);
+            let price = (1e3 * math::exp(score)) as i64;
+            Held { price, worth: worth(p), bid: bid(f64::from(worth(p))), p, day: 0, campaign: 0 }
         };
         (0..16_400).map(held).collect()
     }
 
+    fn scenario(auction: Auction) -> Scenario {
+        let mut scenario = Scenario::default();
+        scenario.prices = scenario::Prices {
+            auction,
+            median_cpm: Micros(1_000),
+            spread: 1.0,
+            floor_cpm: Micros(0),
+            correlation: 0.0,
+        };
+        scenario
+    }
+
+    /// What is lost by bids for these worths at a level, where a conversion is worth a million.
+    fn lost(auction: Auction, worth: impl Fn(f32) -> f32, level: f64) -> Regret {
+        let scenario = scenario(auction);
+        let prices = Prices::new(&scenario, None);
+        split(&auctions(worth, |worth| prices.bid(level * worth, 0)), &prices, &[1e6])
+    }
+
     #[test]
     fn each_mistake_has_its_name() {
-        let right = split(&auctions(|p| p, 1_000.0), 1_000.0);
-        assert!(right.overbid + right.underbid < 1e-3 * right.surplus, "{right:?}");
-        let low = split(&auctions(|p| p, 500.0), 1_000.0);
-        assert!(low.overbid == 0.0 && low.underbid > 0.0 && low.allocation > 0.99 * low.underbid, "{low:?}");
-        let bent = split(&auctions(|p| p * p, 400_000.0), 1_000.0);
-        assert!(bent.calibration > 0.7 * (bent.overbid + bent.underbid), "{bent:?}");
-        let blind = split(&auctions(|_| 1.0, 2.0), 1_000.0);
-        assert!(blind.estimation > 0.7 * (blind.overbid + blind.underbid), "{blind:?}");
-        for regret in [right, low, bent, blind] {
-            let parts = regret.allocation + regret.calibration + regret.estimation;
-            assert!((parts - regret.overbid - regret.underbid).abs() < 1e-12, "{regret:?}");
+        for auction in [Auction::Second, Auction::First] {
+            let right = lost(auction, |p| p, 1e6);
+            assert!(right.overbid + right.underbid < 1e-3 * right.surplus, "{right:?}");
+            let low = lost(auction, |p| p, 5e5);
+            assert!(low.overbid == 0.0 && low.underbid > 0.0 && low.allocation > 0.99 * low.underbid, "{low:?}");
+            let bent = lost(auction, |p| p * p, 4e8);
+            assert!(bent.calibration > 0.7 * (bent.overbid + bent.underbid), "{bent:?}");
+            let blind = lost(auction, |_| 1.0, 2e3);
+            assert!(blind.estimation > 0.7 * (blind.overbid + blind.underbid), "{blind:?}");
+            for regret in [right, low, bent, blind] {
+                let parts = regret.allocation + regret.calibration + regret.estimation;
+                assert!((parts - regret.overbid - regret.underbid).abs() < 1e-12, "{regret:?}");
+            }
         }
+    }
+
+    #[test]
+    fn who_bids_the_worth_itself_in_first_price_auctions_gains_nothing() {
+        let scenario = scenario(Auction::First);
+        let prices = Prices::new(&scenario, None);
+        let regret = split(&auctions(|p| p, |worth| (1e6 * worth) as i64), &prices, &[1e6]);
+        assert!((regret.overbid / regret.surplus - 1.0).abs() < 2e-3 && regret.underbid == 0.0, "{regret:?}");
+    }
+
+    #[test]
+    fn a_conversion_is_worth_what_its_campaign_pays() {
+        let scenario = scenario(Auction::Second);
+        let prices = Prices::new(&scenario, None);
+        let values = [1e6, 3e6];
+        let mut auctions = auctions(|p| p, |_| 0);
+        for (number, held) in auctions.iter_mut().enumerate() {
+            held.campaign = (number % 2) as u8;
+            held.bid = (values[number % 2] * f64::from(held.p)) as i64;
+        }
+        let right = split(&auctions, &prices, &values);
+        assert!(right.overbid + right.underbid < 1e-9 * right.surplus, "{right:?}");
+        let alike = split(&auctions, &prices, &[2e6, 2e6]);
+        assert!(alike.overbid > 0.005 * alike.surplus && alike.underbid > 0.02 * alike.surplus, "{alike:?}");
     }
 }

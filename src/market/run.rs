@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use super::draws::Draws;
 use super::filter::Filter;
-use super::landscape::Landscape;
 use super::pacing::{Pacer, Pacing};
 use super::policy::{Player, Policy};
-use super::scenario::{Attribution, Auction, Scenario};
+use super::prices::Prices;
+use super::scenario::{Attribution, Scenario};
 use super::shoppers::{MomentKind, Shoppers};
 use super::truth::{Opportunity, Truth};
 use super::world::{Happening, Next, World};
 use crate::math;
 use crate::settings::Settings;
-use crate::stats::normal;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -23,8 +22,8 @@ pub struct Market<'a> {
     pub scenario: &'a Scenario,
     /// Its truths.
     pub truth: &'a Truth,
-    /// Prices, where they are not log-normal.
-    pub landscape: Option<&'a Landscape>,
+    /// Its prices.
+    pub prices: &'a Prices<'a>,
     /// What the engine is set to.
     pub settings: &'a Settings,
     /// All chance.
@@ -52,8 +51,6 @@ pub struct Outcome {
     pub told: Vec<Tally>,
     /// Purchases of everybody, whether an ad was shown or not.
     pub purchases: u64,
-    /// Mean level of the bids, in micros per mille for a worth of 1.
-    pub level: f64,
     /// Every auction that counted, where that was asked for.
     pub auctions: Vec<Held>,
 }
@@ -85,6 +82,8 @@ pub struct Tally {
     pub added: f64,
     /// Sum of the probabilities told for the ads shown.
     pub told: f64,
+    /// Sum of the levels of the bids, in micros per mille for a worth of 1.
+    pub levels: f64,
     /// Sum of the true probabilities of all auctions, and of those told.
     pub expected_of_all: f64,
     /// See there.
@@ -95,13 +94,17 @@ pub struct Tally {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
     /// The best other bid, in micros per mille.
-    pub price: f32,
+    pub price: i64,
     /// Our bid, the same.
-    pub bid: f32,
-    /// Relative worth: the bid without the level.
+    pub bid: i64,
+    /// Relative worth, without the level.
     pub worth: f32,
     /// What the filter knows.
     pub p: f32,
+    /// Day of the market.
+    pub day: u32,
+    /// Whose auction, by number.
+    pub campaign: u8,
 }
 
 impl Tally {
@@ -122,6 +125,11 @@ impl Tally {
         if self.positives == 0 { 0.0 } else { self.expected * self.conversions as f64 / self.positives as f64 }
     }
 
+    /// Mean level of the bids, in micros per mille for a worth of 1.
+    pub fn level(&self) -> f64 {
+        self.levels / self.auctions.max(1) as f64
+    }
+
     /// Adds another tally.
     pub fn add(&mut self, other: &Tally) {
         self.auctions += other.auctions;
@@ -136,6 +144,7 @@ impl Tally {
         self.expected += other.expected;
         self.added += other.added;
         self.told += other.told;
+        self.levels += other.levels;
         self.expected_of_all += other.expected_of_all;
         self.told_of_all += other.told_of_all;
     }
@@ -170,7 +179,7 @@ impl<'a> Market<'a> {
     pub fn new(
         scenario: &'a Scenario,
         truth: &'a Truth,
-        landscape: Option<&'a Landscape>,
+        prices: &'a Prices<'a>,
         settings: &'a Settings,
         seed: u64,
     ) -> Market<'a> {
@@ -185,7 +194,7 @@ impl<'a> Market<'a> {
             count += 1;
         }
         let mean_p = (sum / f64::from(count.max(1))).max(1e-12);
-        Market { scenario, truth, landscape, settings, draws, shoppers, mean_p }
+        Market { scenario, truth, prices, settings, draws, shoppers, mean_p }
     }
 
     /// Opportunities of a campaign a day, in the mean.
@@ -200,7 +209,7 @@ impl<'a> Market<'a> {
         let world = World::new(self.scenario, self.truth, &self.shoppers, self.draws);
         let people = self.shoppers.people.len();
         let player = Player::new(policy, &world, people, self.settings, self.mean_p);
-        let pacing = policy.pacing(self.scenario.value, self.median(), self.mean_p, tuned);
+        let pacing = policy.pacing(self.scenario.value, self.prices.median(), self.mean_p, tuned);
         let pacers = (0..self.scenario.campaigns.len()).map(|campaign| self.pacer(campaign, pacing)).collect();
         let days = (self.scenario.days + 1) as usize;
         let outcome = Outcome {
@@ -218,8 +227,7 @@ impl<'a> Market<'a> {
             is_warm: self.scenario.warm_up_days == 0,
             latest: vec![NONE; people],
             impressions: Vec::new(),
-            median: self.median(),
-            level_sum: 0.0,
+            median: self.prices.median(),
             outcome,
         }
         .play()
@@ -230,31 +238,11 @@ impl<'a> Market<'a> {
         let days = if warm_up == 0 { self.scenario.days } else { warm_up };
         let end_ms = u64::from(days) * DAY_MS;
         let auctions = self.auctions_a_day(campaign) * f64::from(days);
-        Pacer::new(self.median(), pacing, self.budget(campaign, days), end_ms, auctions)
+        Pacer::new(self.prices.median(), pacing, self.budget(campaign, days), end_ms, auctions)
     }
 
     fn budget(&self, campaign: usize, days: u32) -> i64 {
         self.scenario.campaigns[campaign].budget_per_day.0 * i64::from(days) * 1_000
-    }
-
-    /// The median price, in micros per mille.
-    pub(super) fn median(&self) -> f64 {
-        match self.landscape {
-            Some(landscape) => landscape.per_mille(landscape.quantile(0.5)).0.max(1) as f64,
-            None => self.scenario.prices.median_cpm.0 as f64,
-        }
-    }
-
-    /// What a bid has to reach, in micros per mille, of its normal score.
-    fn price(&self, world: &World<'_>, opportunity: &Opportunity) -> i64 {
-        let score = world.price_score(opportunity);
-        let prices = &self.scenario.prices;
-        let factor = self.scenario.price_factor_at(opportunity.at_ms);
-        let price = match self.landscape {
-            Some(landscape) => landscape.per_mille(landscape.quantile(normal::cumulative(score))).0 as f64,
-            None => prices.median_cpm.0 as f64 * math::exp(prices.spread * score),
-        };
-        ((price * factor) as i64).max(prices.floor_cpm.0).max(1)
     }
 }
 
@@ -270,7 +258,6 @@ struct Run<'m, 'a> {
     latest: Vec<u32>,
     impressions: Vec<Impression>,
     median: f64,
-    level_sum: f64,
     outcome: Outcome,
 }
 
@@ -294,7 +281,6 @@ impl Run<'_, '_> {
             }
         }
         let outcome = &mut self.outcome;
-        outcome.level = self.level_sum / outcome.all.auctions.max(1) as f64;
         outcome.segments = vec![Tally::default(); self.market.scenario.segments.len()];
         for (mix, tally) in &outcome.mixes {
             let members = outcome.segments.iter_mut().enumerate().filter(|(place, _)| mix >> place & 1 == 1);
@@ -325,15 +311,11 @@ impl Run<'_, '_> {
         let told = worth.told;
         let pacer = &mut self.pacers[usize::from(opportunity.campaign)];
         let (level, left) = (pacer.level(opportunity.at_ms), pacer.left());
-        let (price, median) = (market.price(&self.world, opportunity), self.median);
+        let (day, prices, median) = ((opportunity.at_ms / DAY_MS) as u32, market.prices, self.median);
+        let price = prices.at(self.world.price_score(opportunity), opportunity.at_ms);
         let hold = |worth: f64| {
-            let bid = self.player.bid(worth, level, median);
-            let bid = (bid as i64).min(left);
-            let nanos = match market.scenario.prices.auction {
-                Auction::Second => price,
-                Auction::First => bid,
-            };
-            (bid, (bid >= price).then_some(nanos))
+            let bid = self.player.bid(worth, level, median, |worth| prices.bid(worth, day)).min(left);
+            (bid, prices.paid(bid, price))
         };
         let (bid, nanos) = hold(worth.bid);
         let at_one = worth.at_one.map(|worth| hold(worth).1.unwrap_or(0));
@@ -342,18 +324,17 @@ impl Run<'_, '_> {
         if is_withheld {
             self.player.withheld(opportunity);
         }
-        if self.is_warm {
-            self.level_sum += level;
-            if let Some(shadow) = &mut self.shadow {
-                let p = shadow.p(&self.world, opportunity) as f32;
-                self.outcome.auctions.push(Held { price: price as f32, bid: bid as f32, worth: worth.bid as f32, p });
-            }
+        if let Some(shadow) = self.shadow.as_mut().filter(|_| self.is_warm) {
+            let p = shadow.p(&self.world, opportunity) as f32;
+            let campaign = opportunity.campaign;
+            self.outcome.auctions.push(Held { price, bid, worth: worth.bid as f32, p, day, campaign });
         }
         let mut tally = Tally {
             auctions: 1,
             withheld: u64::from(is_withheld),
             multiplied_nanos: at_one.and(nanos).unwrap_or(0),
             nanos_at_one: at_one.unwrap_or(0),
+            levels: level,
             expected_of_all: p,
             told_of_all: told.unwrap_or(0.0),
             ..Tally::default()

@@ -43,6 +43,8 @@ pub struct Truth {
     /// The chain of intent.
     pub chain: Chain,
     attribution: Attribution,
+    /// How busy each class of people is, relative to the mean.
+    activities: Vec<f64>,
     /// What lies ahead, by class of activity.
     ahead: Vec<Ahead>,
     /// What each value of each kind of context adds.
@@ -95,6 +97,7 @@ impl Truth {
             effects: effects.collect(),
             attribution: scenario.attribution,
             chain,
+            activities,
             ahead,
             mean_ahead,
             shares,
@@ -184,9 +187,31 @@ impl Truth {
         response * ahead.with_visit[state] + (1.0 - response) * without
     }
 
-    /// The same, for someone whose states have these weights.
-    pub fn p_of(&self, opportunity: &Opportunity, class: u8, weights: &PerState) -> f64 {
-        (0..self.chain.states()).map(|state| weights[state] * self.p(opportunity, class, state)).sum()
+    /// The same, for someone whose states have these weights, and of whom this lies ahead.
+    pub fn p_of(&self, opportunity: &Opportunity, ahead: &Ahead, weights: &PerState) -> f64 {
+        let of = |state: usize| self.p_given(self.response(opportunity, state), ahead, state);
+        (0..self.chain.states()).map(|state| weights[state] * of(state)).sum()
+    }
+
+    /// What lies ahead, in the mean, of people who were met so often where the mean of all people would have been met
+    /// `usual` times. Meetings are a Poisson process whose rate is in proportion to a class's activity, whatever its
+    /// people's intent: so Bayes' rule over the classes, all of them equally frequent.
+    pub fn ahead_of(&self, met: u32, usual: f64) -> Ahead {
+        let ln_weights: [f64; CLASSES] = std::array::from_fn(|class| {
+            let activity = self.activities[class];
+            f64::from(met) * math::ln(activity) - activity * usual
+        });
+        let most = ln_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights = ln_weights.map(|ln_weight| math::exp(ln_weight - most));
+        let all: f64 = weights.iter().sum();
+        let mut mean = Ahead { as_is: [0.0; STATES_MAX], with_visit: [0.0; STATES_MAX] };
+        for (weight, ahead) in weights.iter().zip(&self.ahead) {
+            for state in 0..self.chain.states() {
+                mean.as_is[state] += weight / all * ahead.as_is[state];
+                mean.with_visit[state] += weight / all * ahead.with_visit[state];
+            }
+        }
+        mean
     }
 
     /// The same, for someone of whom nothing is known: what a perfect model of the context says.

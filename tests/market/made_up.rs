@@ -6,8 +6,9 @@ use inkling::market::equal_spend::EQUAL;
 use inkling::market::filter::Filter;
 use inkling::market::landscape::Landscape;
 use inkling::market::policy::Policy;
+use inkling::market::prices::Prices;
 use inkling::market::run::{Market, Outcome};
-use inkling::market::scenario::{Attribution, Scenario};
+use inkling::market::scenario::{Attribution, Auction, Scenario};
 use inkling::market::truth::Truth;
 use inkling::market::world::{Happening, Next, World};
 use inkling::settings::Settings;
@@ -23,7 +24,7 @@ fn small(shoppers: u32) -> Scenario {
 
 fn play(scenario: &Scenario, policy: Policy, seed: u64) -> Outcome {
     let (truth, settings) = (Truth::new(scenario), settings_of(scenario));
-    Market::new(scenario, &truth, None, &settings, seed).play(policy, 1.0, false)
+    Market::new(scenario, &truth, &Prices::new(scenario, None), &settings, seed).play(policy, 1.0, false)
 }
 
 #[test]
@@ -82,7 +83,8 @@ fn late_notices_lose_no_clicks() {
 fn what_the_filter_believes_comes_true() {
     let scenario = small(6_000);
     let (truth, settings) = (Truth::new(&scenario), settings_of(&scenario));
-    let market = Market::new(&scenario, &truth, None, &settings, 5);
+    let prices = Prices::new(&scenario, None);
+    let market = Market::new(&scenario, &truth, &prices, &settings, 5);
     let mut world = World::new(&scenario, &truth, &market.shoppers, market.draws);
     let mut filter = Filter::new(&world, market.shoppers.people.len());
     // By how likely the filter takes a purchase to be: its probability, and the true one.
@@ -111,7 +113,8 @@ fn what_the_filter_believes_comes_true() {
 fn what_is_bid_changes_nothing_but_what_ads_do() {
     let scenario = small(2_000);
     let (truth, settings) = (Truth::new(&scenario), settings_of(&scenario));
-    let market = Market::new(&scenario, &truth, None, &settings, 9);
+    let prices = Prices::new(&scenario, None);
+    let market = Market::new(&scenario, &truth, &prices, &settings, 9);
     // Everything that happens to people of whom only every second is shown ads.
     let lives = |shows: bool| {
         let mut world = World::new(&scenario, &truth, &market.shoppers, market.draws);
@@ -164,8 +167,8 @@ fn arms_run_as_in_production() {
     let scenario = small(1_500);
     let mut settings = settings_of(&scenario);
     let play = |settings: &Settings| {
-        let truth = Truth::new(&scenario);
-        Market::new(&scenario, &truth, None, settings, 5).play(Policy::Inkling(BaseBid::Context), 1.0, false).all
+        let (truth, prices) = (Truth::new(&scenario), Prices::new(&scenario, None));
+        Market::new(&scenario, &truth, &prices, settings, 5).play(Policy::Inkling(BaseBid::Context), 1.0, false).all
     };
     let all = play(&settings);
     assert_eq!(all.withheld, 0);
@@ -208,6 +211,25 @@ fn threads_make_no_difference_and_who_knows_more_gets_more() {
     assert!(oracle.mean.expected > 1.1 * filtering.mean.expected);
     assert!(filtering.mean.expected > 1.1 * linear.mean.expected);
     assert!(filtering.expected_gain.unwrap().low > 0.0);
+}
+
+/// Shading is the same for all: who knows more still gets more, and nobody more than who knows everything.
+#[test]
+fn in_first_price_auctions_who_knows_more_gets_more() {
+    let mut scenario = small(4_000);
+    scenario.prices.auction = Auction::First;
+    let settings = settings_of(&scenario);
+    let policies = vec![Policy::LinearPaced, Policy::Ortb, Policy::Oracle];
+    let contest =
+        Contest { scenario: &scenario, settings: &settings, landscape: None, seed: 1, seeds: 3, policies, threads: 2 };
+    let rows = contest.play(&|_, _| ()).rows;
+    let order = [Policy::Flat, Policy::LinearPaced, Policy::Filtering, Policy::Oracle];
+    let expected = order.map(|policy| {
+        let row = rows.iter().find(|row| row.policy == policy).unwrap();
+        assert!((row.spend_of_flat - 1.0).abs() < EQUAL, "{policy:?} spends {}", row.spend_of_flat);
+        row.mean.expected
+    });
+    assert!(expected.windows(2).all(|pair| pair[1] > 1.05 * pair[0]), "{expected:?}");
 }
 
 /// A level is a share of the median: of the prices that are, not of those that a scenario would have without them.

@@ -4,6 +4,7 @@
 use inkling::config::Config;
 use inkling::market::driven::BaseBid;
 use inkling::market::policy::Policy;
+use inkling::market::prices::Prices;
 use inkling::market::scenario::Scenario;
 use inkling::market::truth::Truth;
 use inkling::market::tune::{Arena, Group, Kpi, MadeUp, Space};
@@ -41,12 +42,12 @@ fn called<'a>(
 fn intervals_of_95_per_cent_miss_one_of_twenty() {
     let scenario = Scenario::parse("market.toml", MARKET).unwrap();
     let settings = Config::parse("config.toml", CONFIG).unwrap().settings;
-    let truth = Truth::new(&scenario);
+    let (truth, prices) = (Truth::new(&scenario), Prices::new(&scenario, None));
     let space = Space::new(&settings, &[Group::Exponent]);
     let market = MadeUp {
         scenario: &scenario,
         truth: &truth,
-        landscape: None,
+        prices: &prices,
         space: &space,
         policy: Policy::Inkling(BaseBid::Context),
         kpi: Kpi::Conversions,

@@ -10,6 +10,7 @@ use super::show::{self, Judged, Searched};
 use super::{Told, Tune, changes, page};
 use crate::market::driven::BaseBid;
 use crate::market::policy::Policy;
+use crate::market::prices::Prices;
 use crate::market::scenario::Scenario;
 use crate::market::truth::Truth;
 use crate::market::tune::{Audience, Audiences, Ended, Found, MadeUp, Plan, Space, search};
@@ -38,7 +39,7 @@ impl Tune {
     pub(super) fn made_up(&self, settings: &Settings, stop: &AtomicBool) -> anyhow::Result<Told> {
         let scenario = Scenario::load(&self.market)?;
         let landscape = self.prices.landscape()?;
-        let truth = Truth::new(&scenario);
+        let (truth, prices) = (Truth::new(&scenario), Prices::new(&scenario, landscape.as_ref()));
         let places = externals(&scenario, settings);
         let space = match self.segments_only {
             true => Space::weights(settings, places.iter().copied().flatten().collect()),
@@ -55,7 +56,7 @@ impl Tune {
         let market = MadeUp {
             scenario: &scenario,
             truth: &truth,
-            landscape: landscape.as_ref(),
+            prices: &prices,
             space: &space,
             policy: self.policy(settings),
             kpi: self.kpi.kpi(),
@@ -128,7 +129,7 @@ impl Tune {
         let mut page = page::page("Tuned in a made-up market", &lead, &of, judged.as_ref(), show::last_line(&verdict));
         page::weights(&rows).into_iter().for_each(|part| page.add(part));
         if let Some(judged) = &judged {
-            page::markets(&mut page, market.scenario, market.landscape, &judged.outcomes);
+            page::markets(&mut page, market.scenario, market.prices.landscape(), &judged.outcomes);
         }
         let is_gain = judged.as_ref().is_some_and(|judged| judged.verdict.refused().is_none());
         let mut json = Map::new();

@@ -8,8 +8,8 @@ use super::knob::Space;
 use super::verdict::Verdict;
 use crate::market::compare::Estimate;
 use crate::market::equal_spend::EQUAL;
-use crate::market::landscape::Landscape;
 use crate::market::policy::Policy;
+use crate::market::prices::Prices;
 use crate::market::run::{Market, Outcome, Tally};
 use crate::market::scenario::Scenario;
 use crate::market::truth::Truth;
@@ -34,8 +34,8 @@ pub struct MadeUp<'a> {
     pub scenario: &'a Scenario,
     /// Its truths.
     pub truth: &'a Truth,
-    /// Prices, where they are not log-normal.
-    pub landscape: Option<&'a Landscape>,
+    /// Its prices.
+    pub prices: &'a Prices<'a>,
     /// What is tuned.
     pub space: &'a Space,
     /// Who bids.
@@ -100,7 +100,7 @@ impl MadeUp<'_> {
     /// Plays a policy under some settings.
     fn outcome(&self, policy: Policy, settings: &Settings, world: usize) -> Outcome {
         let seed = self.seed.wrapping_add(world as u64);
-        Market::new(self.scenario, self.truth, self.landscape, settings, seed).play(policy, 1.0, false)
+        Market::new(self.scenario, self.truth, self.prices, settings, seed).play(policy, 1.0, false)
     }
 
     fn sums(&self, outcome: &Outcome) -> Sums {
