@@ -147,7 +147,7 @@ impl Bench {
             change(&mut request);
             let scored = scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
             let of = Shown::Scored(scored.exposure.unwrap());
-            let event = Event::Impression(Impression { of, cost: None });
+            let event = Event::Impression(Impression { of, cost: None, bid: None });
             let start = Instant::now();
             self.apply(event);
             shown.record(start.elapsed().as_nanos() as u64).unwrap();

@@ -143,7 +143,11 @@ impl Bench {
         let user = self.user();
         let request = self.request(user);
         let scored = self.scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
-        self.apply(Event::Impression(Impression { of: Shown::Scored(scored.exposure.unwrap()), cost: None }));
+        self.apply(Event::Impression(Impression {
+            of: Shown::Scored(scored.exposure.unwrap()),
+            cost: None,
+            bid: None,
+        }));
     }
 
     fn request(&mut self, user: UserKey) -> ScoreRequest {
@@ -178,7 +182,7 @@ impl Bench {
             0 => {
                 let request = self.request(user);
                 let scored = self.scorer.score(Timestamp(self.now), &request).remove(0).unwrap();
-                Event::Impression(Impression { of: Shown::Scored(scored.exposure.unwrap()), cost: None })
+                Event::Impression(Impression { of: Shown::Scored(scored.exposure.unwrap()), cost: None, bid: None })
             }
             _ => self.action(user),
         };

@@ -78,8 +78,9 @@ pub async fn run(address: &str, user: &str, opportunity: &str, timeout: Duration
         Some(token) => impression::Of::Token(token.clone()),
         None => impression::Of::Opportunity(named(user, opportunity)),
     };
-    let cost = Some(Money { micros: 1_200, currency: "USD".to_owned() });
-    track(&channel, vec![happened(Body::Impression(Impression { of: Some(of), cost }))]).await?;
+    //    What it cost and what was bid keep multipliers from spending more than would be spent without them.
+    let [cost, bid] = [1_200, 1_500].map(|micros| Some(Money { micros, currency: "USD".to_owned() }));
+    track(&channel, vec![happened(Body::Impression(Impression { of: Some(of), cost, bid }))]).await?;
     let of = match token {
         Some(token) => click::Of::Token(token),
         None => click::Of::Opportunity(named(user, opportunity)),

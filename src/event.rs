@@ -94,6 +94,8 @@ pub struct Impression {
     pub of: Shown,
     /// What it cost, for this one impression.
     pub cost: Option<Money>,
+    /// What was bid for it, in the same currency.
+    pub bid: Option<Money>,
 }
 
 /// How well an impression is known.

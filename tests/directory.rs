@@ -41,7 +41,7 @@ fn shown(user: u64) -> Event {
         item: Some(Id::literal("sku")),
         category: None,
     };
-    Event::Impression(Impression { of: Shown::Named(Box::new(named)), cost: None })
+    Event::Impression(Impression { of: Shown::Named(Box::new(named)), cost: None, bid: None })
 }
 
 fn bought(user: u64) -> Event {

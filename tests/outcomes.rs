@@ -83,7 +83,7 @@ fn exposure(opportunity: &str, user: u64) -> Box<Exposure> {
 }
 
 fn impression(exposure: Box<Exposure>) -> Event {
-    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None })
+    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None, bid: None })
 }
 
 fn unscored(opportunity: &str, goals: Vec<Id>) -> Event {
@@ -95,7 +95,7 @@ fn unscored(opportunity: &str, goals: Vec<Id>) -> Event {
         item: None,
         category: None,
     };
-    Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None })
+    Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None, bid: None })
 }
 
 fn conversion(user: u64, name: &str) -> Event {

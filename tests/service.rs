@@ -221,7 +221,7 @@ async fn a_bidder_without_tokens_names_the_opportunity() {
             ..Default::default()
         };
         let of = Some(pb::impression::Of::Opportunity(named));
-        event(pb::event::Body::Impression(pb::Impression { of, cost: None }))
+        event(pb::event::Body::Impression(pb::Impression { of, cost: None, bid: None }))
     };
     service.track(vec![named("o1"), named("never scored")]).await;
     assert_eq!(service.counter("inkling_scores_recalled_total", "").await, 1);

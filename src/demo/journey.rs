@@ -118,7 +118,7 @@ async fn play_line(
             lines.impressions += 1;
             let of = Some(v1::impression::Of::Token(token));
             let cost = impression.cost.map(|cost| v1::Money { micros: cost.0, currency: String::new() });
-            client.track(at_ms, Body::Impression(v1::Impression { of, cost })).await
+            client.track(at_ms, Body::Impression(v1::Impression { of, cost, bid: None })).await
         }
         Line::Conversion(conversion) => {
             lines.conversions += 1;

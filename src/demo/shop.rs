@@ -111,10 +111,11 @@ async fn bid(
     }
     band.won += 1;
     band.spend += clearing_cpm / 1_000.0;
-    let cost = v1::Money { micros: (clearing_cpm * 1_000.0) as i64, currency: "USD".to_owned() };
+    let money = |cpm: f64| Some(v1::Money { micros: (cpm * 1_000.0) as i64, currency: "USD".to_owned() });
+    let (cost, bid) = (money(clearing_cpm), money(BASE_BID_CPM * multiplier));
     let of = Some(v1::impression::Of::Token(answer.token.clone()));
     let shown_ms = happening.at_ms + 1_000;
-    client.track(shown_ms, Body::Impression(v1::Impression { of, cost: Some(cost) })).await?;
+    client.track(shown_ms, Body::Impression(v1::Impression { of, cost, bid })).await?;
     if world.shown(happening.shopper, shown_ms + 4_000) {
         band.brought_back += 1;
         let of = Some(v1::click::Of::Token(answer.token));

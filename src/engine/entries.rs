@@ -51,10 +51,12 @@ pub enum Kind {
     Quarantine = 18,
     /// What counts on: numbers of impressions and conversions.
     Next = 19,
+    /// What was bid for a goal, by its code; of goals for which anything was spent. Images of format 1 have none.
+    Bids = 20,
 }
 
 impl Kind {
-    const ALL: [Kind; 19] = [
+    const ALL: [Kind; 20] = [
         Kind::Clock,
         Kind::Settings,
         Kind::Names,
@@ -74,6 +76,7 @@ impl Kind {
         Kind::Participant,
         Kind::Quarantine,
         Kind::Next,
+        Kind::Bids,
     ];
 
     fn from_number(number: u8) -> Option<Kind> {

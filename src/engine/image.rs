@@ -182,6 +182,9 @@ impl Engine {
         }
         for (code, goal) in self.goals.iter().enumerate() {
             into.push(Kind::Goal, code as u64, |bytes| goal.write(bytes));
+            if goal.spend.has_bids() {
+                into.push(Kind::Bids, code as u64, |bytes| goal.spend.write_bids(bytes));
+            }
             if let Some(trial) = &goal.trial {
                 into.push(Kind::Trial, code as u64, |bytes| trial.write(bytes));
             }

@@ -52,7 +52,7 @@ fn shown() -> Engine {
         category: None,
     };
     let shown = Shown::Named(Box::new(unscored));
-    apply(&mut engine, 0, Event::Impression(Impression { of: shown, cost: None }));
+    apply(&mut engine, 0, Event::Impression(Impression { of: shown, cost: None, bid: None }));
     engine
 }
 

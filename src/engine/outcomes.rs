@@ -16,6 +16,7 @@ use super::labels::Seen;
 use super::lesson::Lesson;
 use super::profiles::ProfileKey;
 use super::segments::RuleSegments;
+use super::spend::Paid;
 use super::statistics::{Memberships, Outcome, multiplier_class, person};
 use crate::event::{Click, Conversion as ConversionEvent, Converter, Impression as ImpressionEvent, Retraction};
 use crate::event::{Shown, Unscored};
@@ -97,7 +98,7 @@ impl Engine {
         self.tally.impressions += 1;
         self.tally.impressions_unlearned += u64::from(notice.features.is_none());
         for &(goal, answered) in &notice.goals {
-            self.count_impression(&notice, goal, answered, &before, event.cost, shown_at);
+            self.count_impression(&notice, goal, answered, &before, event, shown_at);
             let of_user = |user| self.impressions.waiting(user, goal, notice.item, notice.category);
             let share = Lesson::share(notice.user.map_or(0, of_user));
             let seen = Seen { shown_at, share, arm: notice.arm, answered };
@@ -409,7 +410,7 @@ impl Engine {
         goal: GoalCode,
         answered: Option<GoalScore>,
         before: &Before,
-        cost: Option<Money>,
+        event: &ImpressionEvent,
         shown_at: Timestamp,
     ) {
         let half_life = self.catalog.goal_in_force(goal).expect("notices name goals in force").half_life;
@@ -419,7 +420,7 @@ impl Engine {
         let person = notice.user.map(person);
         statistics.each(of, |cell| {
             cell.impressions.add(1.0, tick, half_life);
-            cell.cost.add(cost.map_or(0.0, |cost| cost.amount.0 as f64), tick, half_life);
+            cell.cost.add(event.cost.map_or(0.0, micros), tick, half_life);
             person.into_iter().for_each(|person| cell.users.insert(person));
         });
         if notice.user.is_some() && notice.features.is_some() {
@@ -433,11 +434,15 @@ impl Engine {
             });
         }
         let multiplier = answered.and_then(|answered| answered.bid());
-        if let (Some(multiplier), Some(user), Some(cost)) = (multiplier, notice.user, cost) {
-            let amount = cost.amount.0 as f64;
-            self.goals[goal.index()].spend.spend(notice.arm, user, amount, multiplier, self.now.tick());
+        if let (Some(multiplier), Some(user), Some(cost)) = (multiplier, notice.user, event.cost) {
+            let paid = Paid { cost: micros(cost), bid: event.bid.map(micros) };
+            self.goals[goal.index()].spend.spend(notice.arm, user, paid, multiplier, self.now.tick());
         }
     }
+}
+
+fn micros(money: Money) -> f64 {
+    money.amount.0 as f64
 }
 
 /// Without what repeats an earlier key: an impression counts once for a goal or segment, however often it is named.

@@ -278,9 +278,14 @@ impl Engine {
         others.each(Kind::Forgotten, |number, bytes| self.forgotten.restore_short(number, bytes))?;
         others
             .each(Kind::Quarantine, |number, bytes| self.guards.restore_held(ProfileKey::from_number(number), bytes))?;
+        let goals = self.goals.len();
+        let goal = |number: u64| {
+            let code = usize::try_from(number).ok().filter(|code| *code < goals);
+            code.map(|code| GoalCode(code as u16)).ok_or(fault("there is no such goal"))
+        };
+        others.each(Kind::Bids, |number, bytes| self.goals[goal(number)?.index()].spend.read_bids(bytes))?;
         others.each(Kind::Trial, |number, bytes| {
-            let code = usize::try_from(number).ok().filter(|code| *code < self.goals.len());
-            let code = GoalCode(code.ok_or(fault("there is no such goal"))? as u16);
+            let code = goal(number)?;
             let shares = self.trial_shares(code).ok_or(fault("nobody is held out from this goal"))?;
             let trial = Trial::read(code, shares, bytes)?;
             self.goals[code.index()].trial = Some(Box::new(trial));

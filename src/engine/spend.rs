@@ -2,9 +2,9 @@
 //!
 //! Winning is not proportional to the bid, so multipliers that are 1 in the mean still change what is spent. One factor
 //! on all multipliers of a goal evens that out: once a minute of the journal's time what the treated arm spent is
-//! compared with what it would have at a multiplier of 1, as the control arm and [`tilt`](crate::stats::tilt) tell. If
-//! the ratio leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷
-//! S_1).
+//! compared with what it would have at a multiplier of 1, as the control arm tells: by bids where these are told and
+//! the best other bid is paid ([`repriced`](crate::stats::repriced)), else by [`tilt`](crate::stats::tilt). If the ratio
+//! leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷ S_1).
 
 use super::bytes::{Bytes, Read, Reader};
 use crate::exposure::Arm;
@@ -13,6 +13,7 @@ use crate::ids::UserKey;
 use crate::math;
 use crate::settings::{Arms, MULTIPLIER_BOUNDS};
 use crate::stats::decay::HalfLife;
+use crate::stats::repriced::Repriced;
 use crate::stats::tilt::{self, Amounts, Comparison};
 use crate::units::{Span, Tick};
 
@@ -24,6 +25,8 @@ const GAIN: f64 = 0.1;
 const STEP_MAX: f64 = 0.048_790_164_169_432;
 /// What was spent this long ago counts half.
 const MEMORY: HalfLife = HalfLife::new(Span::hours(12));
+/// The same where bids are told: fewer auctions then say as much.
+const MEMORY_OF_BIDS: HalfLife = HalfLife::new(Span::hours(6));
 /// Without any spend for this long, ln κ fades with the next.
 const STALE_AFTER: Span = Span::hours(2);
 const STALE_HALF_LIFE: HalfLife = HalfLife::new(Span::hours(1));
@@ -51,8 +54,18 @@ struct Spent {
     control: Amounts,
     /// Sum of treated amount × the ln κ of then.
     ln_factors: f64,
+    repriced: Repriced,
+    /// The same of what is in there.
+    repriced_ln_factors: f64,
     /// When anything was spent last.
     last: Tick,
+}
+
+/// What an impression cost, in micros, and what was bid for it, where that is told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Paid {
+    pub cost: f64,
+    pub bid: Option<f64>,
 }
 
 /// What is spent with multipliers, against without.
@@ -82,20 +95,26 @@ impl SpendControl {
         math::exp(self.ln_factor)
     }
 
-    /// Counts what an impression cost, in micros, at the multiplier that was answered or, for control, would have been.
-    pub fn spend(&mut self, arm: Arm, person: UserKey, cost: f64, multiplier: f64, now: Tick) {
+    /// Counts what was paid for an impression at the multiplier that was answered or, for control, would have been.
+    pub fn spend(&mut self, arm: Arm, person: UserKey, Paid { cost, bid }: Paid, multiplier: f64, now: Tick) {
         if arm == Arm::Holdout || cost <= 0.0 || !multiplier.is_finite() {
             return;
         }
         let spent = self.spent.get_or_insert_default();
         let ln_multiplier = math::ln(multiplier.clamp(MULTIPLIER_BOUNDS.0, MULTIPLIER_BOUNDS.1));
         let person = hash::mix(person.0, BUCKET) >> 32;
+        let bid = bid.unwrap_or(0.0);
         match arm {
             Arm::Treated => {
                 spent.treated.add(cost, ln_multiplier, person);
                 spent.ln_factors += cost * self.ln_factor;
+                spent.repriced.add_treated(cost, bid, ln_multiplier);
+                spent.repriced_ln_factors += cost * self.ln_factor;
             }
-            Arm::Control => spent.control.add(cost, ln_multiplier, person),
+            Arm::Control => {
+                spent.control.add(cost, ln_multiplier, person);
+                spent.repriced.add_control(cost, bid, ln_multiplier);
+            }
             Arm::Holdout => return,
         }
         spent.last = now;
@@ -112,6 +131,9 @@ impl SpendControl {
         spent.treated.fade(left);
         spent.control.fade(left);
         spent.ln_factors *= left;
+        let left = MEMORY_OF_BIDS.factor(before, now);
+        spent.repriced.fade(left);
+        spent.repriced_ln_factors *= left;
         let was = self.ln_factor;
         let stale_from = Tick(spent.last.0.saturating_add(STALE_AFTER.whole_seconds() as u32));
         if now > stale_from {
@@ -151,7 +173,11 @@ impl SpendControl {
     fn compare(&self) -> Option<Comparison> {
         let spent = self.spent.as_ref()?;
         let mut comparison = tilt::compare(&spent.treated, &spent.control, scale(&self.arms)?)?;
-        let then = spent.ln_factors / spent.treated.total();
+        let mut then = spent.ln_factors / spent.treated.total();
+        if let Some((ln_ratio, error)) = spent.repriced.ln_ratio() {
+            (comparison.ln_ratio, comparison.error) = (ln_ratio, error);
+            then = spent.repriced_ln_factors / spent.repriced.treated();
+        }
         let elasticity = comparison.elasticity.clamp(ELASTICITY.0, ELASTICITY.1);
         comparison.ln_ratio += elasticity * (self.ln_factor - then);
         Some(comparison)
@@ -207,9 +233,32 @@ impl SpendControl {
                     control: Amounts::read(|| bytes.number())?,
                     ln_factors: bytes.number()?,
                     last: bytes.tick()?,
+                    ..Spent::default()
                 }))
             })?,
         })
+    }
+
+    /// Whether anything is known of bids, or of their absence: images of before they were kept know nothing.
+    pub fn has_bids(&self) -> bool {
+        self.spent.as_ref().is_some_and(|spent| spent.repriced != Repriced::default())
+    }
+
+    /// Appends the canonical bytes of what was bid, which [`SpendControl::write`] leaves out.
+    pub fn write_bids(&self, bytes: &mut Vec<u8>) {
+        if let Some(spent) = &self.spent {
+            bytes.number(spent.repriced_ln_factors);
+            spent.repriced.each(|amount| bytes.number(amount));
+        }
+    }
+
+    /// Takes what was bid out of its canonical bytes.
+    pub fn read_bids(&mut self, mut bytes: Reader<'_>) -> Read<()> {
+        let fault = bytes.fault("nothing was spent");
+        let spent = self.spent.as_mut().ok_or(fault)?;
+        spent.repriced_ln_factors = bytes.number()?;
+        spent.repriced = Repriced::read(|| bytes.number())?;
+        bytes.end()
     }
 
     /// What it knows.

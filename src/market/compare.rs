@@ -68,7 +68,8 @@ pub struct Row {
     pub gain: Option<Estimate>,
     /// The same of [expected conversions](Tally::expected_conversions), which chance moves less.
     pub expected_gain: Option<Estimate>,
-    /// Share of the filtering oracle's gain on the same base bid, in expected conversions.
+    /// Share of the filtering oracle's gain on the same base bid, in expected conversions. `None` also where that gain
+    /// is not known to within half of itself: a share of next to nothing says nothing.
     pub of_filter: Option<Estimate>,
     /// Purchases beyond those without any ad.
     pub incremental: Option<Estimate>,
@@ -272,7 +273,8 @@ impl Contest<'_> {
             let base = of(base, expected);
             let ours: Vec<f64> = less(of(place, expected), &base);
             let theirs: Vec<f64> = less(of(oracle, expected), &base);
-            Estimate::of_ratio(&ours, &theirs)
+            let is_known = Estimate::of_ratio(&theirs, &base).is_some_and(|gain| gain.low > gain.mean / 2.0);
+            is_known.then(|| Estimate::of_ratio(&ours, &theirs)).flatten()
         };
         let incremental: Vec<f64> = less(
             of(place, &|outcome| outcome.purchases as f64),

@@ -62,8 +62,8 @@ pub struct Driven {
 /// An ad that was shown, of which the engine does not know yet.
 struct Unnoticed {
     exposure: Box<Exposure>,
-    /// Paid.
-    nanos: i64,
+    bid: Money,
+    cost: Money,
     /// When it was clicked: senders repeat a click that is refused until its impression is known.
     clicked_ms: Option<u64>,
 }
@@ -194,10 +194,12 @@ impl Driven {
         request.segments = of.map(|(_, name)| name.clone()).collect();
     }
 
-    /// The ad of what was scored last is shown; its notice will come.
-    pub fn shown(&mut self, opportunity: &Opportunity, nanos: i64) {
+    /// The ad of what was scored last is shown, for what was bid and paid, in nanos; its notice will come.
+    pub fn shown(&mut self, opportunity: &Opportunity, (bid, paid): (i64, i64)) {
         if let Some(exposure) = self.latest.take() {
-            self.shown.insert(opportunity.ad(), Unnoticed { exposure, nanos, clicked_ms: None });
+            let money = |nanos: i64| Money { amount: Micros((nanos + 500) / 1_000), currency: None };
+            let unnoticed = Unnoticed { exposure, bid: money(bid), cost: money(paid), clicked_ms: None };
+            self.shown.insert(opportunity.ad(), unnoticed);
         }
     }
 
@@ -228,11 +230,15 @@ impl Driven {
                 }
             }
             Happening::Notice(ad) => {
-                if let Some(Unnoticed { exposure, nanos, clicked_ms }) = self.shown.remove(&ad) {
-                    let cost = Money { amount: Micros((nanos + 500) / 1_000), currency: None };
+                if let Some(Unnoticed { exposure, bid, cost, clicked_ms }) = self.shown.remove(&ad) {
                     let shown_at = exposure.scored_at;
                     let of = Shown::Scored(exposure);
-                    self.apply_late(now, shown_at, None, Event::Impression(Impression { of, cost: Some(cost) }));
+                    self.apply_late(
+                        now,
+                        shown_at,
+                        None,
+                        Event::Impression(Impression { of, cost: Some(cost), bid: Some(bid) }),
+                    );
                     if let Some(clicked_ms) = clicked_ms {
                         self.click(now, clicked_ms, ad);
                     }

@@ -154,10 +154,10 @@ impl Player {
         }
     }
 
-    /// An ad was shown.
-    pub fn shown(&mut self, world: &World<'_>, opportunity: &Opportunity, shown: Shown, nanos: i64) {
+    /// An ad was shown. What was bid and what was paid for it are nanos of the currency.
+    pub fn shown(&mut self, world: &World<'_>, opportunity: &Opportunity, shown: Shown, bid_and_paid: (i64, i64)) {
         match self {
-            Player::Driven(driven) if shown.is_noticed => driven.shown(opportunity, nanos),
+            Player::Driven(driven) if shown.is_noticed => driven.shown(opportunity, bid_and_paid),
             Player::Filtering(filter) => filter.shown(world, opportunity, shown.responds),
             _ => {}
         }

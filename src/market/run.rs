@@ -343,7 +343,7 @@ impl Run<'_, '_> {
             (tally.wins, tally.nanos, tally.expected) = (1, nanos, p);
             tally.added = p - self.world.p_without(opportunity);
             tally.told = told.unwrap_or(0.0);
-            tally.clicks = u64::from(self.show(opportunity, nanos));
+            tally.clicks = u64::from(self.show(opportunity, bid, nanos));
         }
         if let Some(told) = told.filter(|_| self.is_warm && nanos.is_some()) {
             self.outcome.told[told_band(told)].add(&tally);
@@ -352,9 +352,9 @@ impl Run<'_, '_> {
     }
 
     /// The ad is shown; whether it is responded to.
-    fn show(&mut self, opportunity: &Opportunity, nanos: i64) -> bool {
+    fn show(&mut self, opportunity: &Opportunity, bid: i64, nanos: i64) -> bool {
         let shown = self.world.show(opportunity);
-        self.player.shown(&self.world, opportunity, shown, nanos);
+        self.player.shown(&self.world, opportunity, shown, (bid, nanos));
         if let Some(shadow) = &mut self.shadow {
             shadow.shown(&self.world, opportunity, shown.responds);
         }

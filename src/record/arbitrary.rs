@@ -80,7 +80,7 @@ fn impression() -> impl Strategy<Value = Impression> {
         exposure().prop_map(|exposure| Shown::Scored(Box::new(exposure))),
         unscored().prop_map(|unscored| Shown::Named(Box::new(unscored))),
     ];
-    (of, option::of(money())).prop_map(|(of, cost)| Impression { of, cost })
+    (of, option::of(money()), option::of(money())).prop_map(|(of, cost, bid)| Impression { of, cost, bid })
 }
 
 fn unscored() -> impl Strategy<Value = Unscored> {

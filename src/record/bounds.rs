@@ -24,6 +24,7 @@ pub(super) fn check(record: &Record) -> Result<(), Fault> {
         Event::Action(action) => money("value", action.value),
         Event::Impression(impression) => {
             money("cost", impression.cost)?;
+            money("bid", impression.bid)?;
             match &impression.of {
                 Shown::Scored(exposure) => check_exposure(exposure),
                 Shown::Named(unscored) => few("goals", unscored.goals.len(), GOALS_PER_TARGET_MAX),

@@ -92,7 +92,7 @@ fn write_impression(impression: &Impression) -> pb::Impression {
         Shown::Scored(exposure) => pb::impression::Of::Scored(exposure::write(exposure)),
         Shown::Named(unscored) => pb::impression::Of::Named(write_unscored(unscored)),
     };
-    pb::Impression { of: Some(of), cost: write_money(impression.cost) }
+    pb::Impression { of: Some(of), cost: write_money(impression.cost), bid: write_money(impression.bid) }
 }
 
 fn read_impression(impression: pb::Impression) -> Result<Impression, Fault> {
@@ -100,7 +100,7 @@ fn read_impression(impression: pb::Impression) -> Result<Impression, Fault> {
         pb::impression::Of::Scored(exposure) => Shown::Scored(Box::new(exposure::read(exposure)?)),
         pb::impression::Of::Named(unscored) => Shown::Named(Box::new(read_unscored(unscored)?)),
     };
-    Ok(Impression { of, cost: money("cost", impression.cost)? })
+    Ok(Impression { of, cost: money("cost", impression.cost)?, bid: money("bid", impression.bid)? })
 }
 
 fn write_unscored(unscored: &Unscored) -> pb::Unscored {

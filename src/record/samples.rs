@@ -60,8 +60,8 @@ pub(super) fn one_of_each() -> Vec<Record> {
     let scored = Shown::Scored(Box::new(exposure.clone()));
     let mut records: Vec<Record> = [
         Event::Action(action),
-        Event::Impression(Impression { of: scored, cost: money(1_200) }),
-        Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None }),
+        Event::Impression(Impression { of: scored, cost: money(1_200), bid: None }),
+        Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None, bid: None }),
         Event::GhostImpression(Box::new(exposure)),
         Event::Click(Click::Opportunity(OpportunityKey(9))),
         Event::Click(Click::User { user: UserKey(7), advertiser: id("acme") }),

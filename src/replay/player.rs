@@ -356,7 +356,7 @@ impl Player {
                     exposure.arm = Arm::Control;
                 }
                 let of = Shown::Scored(exposure);
-                self.apply(line.time, Event::Impression(Impression { of, cost: money(line.cost) }));
+                self.apply(line.time, Event::Impression(Impression { of, cost: money(line.cost), bid: None }));
             }
             None => self.lines.lost_impressions += 1,
         }

@@ -91,7 +91,8 @@ impl Edge {
             Body::Impression(shown) => {
                 let of =
                     shown.of.ok_or_else(|| Rejection::invalid("impression.of", "name a token or an opportunity"))?;
-                Event::Impression(Impression { of: self.shown(of, around)?, cost: money("cost", shown.cost)? })
+                let cost = money("cost", shown.cost)?;
+                Event::Impression(Impression { of: self.shown(of, around)?, cost, bid: bid(cost, shown.bid)? })
             }
             Body::GhostImpression(ghost) => Event::GhostImpression(self.ghost(ghost, around)?),
             Body::Click(click) => Event::Click(self.click(click, around)?),
@@ -287,6 +288,23 @@ fn money(field: &'static str, wire: Option<pb::Money>) -> Result<Option<Money>, 
         })?),
     };
     Ok(Some(Money { amount: Micros(wire.micros), currency }))
+}
+
+/// What was bid for an impression of this cost.
+fn bid(cost: Option<Money>, wire: Option<pb::Money>) -> Result<Option<Money>, Rejection> {
+    let bid = money("bid", wire)?;
+    if let (Some(cost), Some(bid)) = (cost, bid) {
+        if cost.currency != bid.currency {
+            return Err(Rejection::invalid("bid", "its currency is another than that of cost".to_owned()));
+        }
+        if bid.amount < cost.amount {
+            let (bid, cost) = (bid.amount.0, cost.amount.0);
+            let problem =
+                format!("{bid} micros are less than a cost of {cost}: both are of one impression, not per mille");
+            return Err(Rejection::invalid("bid", problem));
+        }
+    }
+    Ok(bid)
 }
 
 fn opportunity(advertiser: String, id: String) -> Result<(Id, OpportunityKey), Rejection> {

@@ -71,7 +71,7 @@ fn named() -> pb::OpportunityRef {
 }
 
 fn impression(of: impression::Of) -> Body {
-    Body::Impression(pb::Impression { of: Some(of), cost: None })
+    Body::Impression(pb::Impression { of: Some(of), cost: None, bid: None })
 }
 
 fn conversion(by: conversion::By, advertiser: &str) -> Body {
@@ -114,6 +114,15 @@ fn what_is_malformed_is_refused_with_its_field() {
         assert_eq!(rejection.label(), "invalid");
         assert!(rejection.to_string().starts_with(expected), "{wire:?}: {rejection}");
         assert!(!rejection.to_string().contains("éé"), "a raw user id is told: {rejection}");
+    }
+    for (cost, bid, expected) in [
+        (money(1_200, ""), money(1_199, ""), "bid: 1199 micros are less than a cost of 1200"),
+        (money(1_200, "EUR"), money(1_500, "USD"), "bid: its currency is another than that of cost"),
+        (money(1_200, ""), money(-1, ""), "bid: -1 micros"),
+    ] {
+        let of = Some(impression::Of::Opportunity(named()));
+        let rejection = read(&edge, FULL, Body::Impression(pb::Impression { of, cost, bid })).unwrap_err();
+        assert!(rejection.label() == "invalid" && rejection.to_string().starts_with(expected), "{rejection}");
     }
     let wrong = pb::Event { body: None, ..event(FULL, Body::Action(action())) };
     assert!(edge.event(&Catalog::default(), wrong).unwrap_err().to_string().starts_with("body: "));
@@ -209,7 +218,7 @@ fn tokens_are_refused_by_cause() {
     }
     let accepted = read(&edge, FULL, impression(impression::Of::Token(good))).unwrap();
     let exposure = Box::new(exposure(Some(UserKey(1)), NOW));
-    assert_eq!(accepted, Event::Impression(Impression { of: Shown::Scored(exposure), cost: None }));
+    assert_eq!(accepted, Event::Impression(Impression { of: Shown::Scored(exposure), cost: None, bid: None }));
 }
 
 #[test]
@@ -225,7 +234,7 @@ fn a_remembered_score_stands_in_for_a_token() {
     let remembered = Box::new(exposure(Some(UserKey(1)), NOW));
     edge.memory.remember(remembered.clone());
     let found = read(&edge, FULL, impression(impression::Of::Opportunity(named()))).unwrap();
-    assert_eq!(found, Event::Impression(Impression { of: Shown::Scored(remembered.clone()), cost: None }));
+    assert_eq!(found, Event::Impression(Impression { of: Shown::Scored(remembered.clone()), cost: None, bid: None }));
     assert_eq!(read(&edge, FULL, ghost), Ok(Event::GhostImpression(remembered)));
 }
 

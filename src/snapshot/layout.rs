@@ -5,7 +5,7 @@ use crate::ids::Seq;
 use crate::units::Timestamp;
 
 /// Version of the format. Files of this version and of the one before are read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Most bytes of one chunk before it is packed. Common ones have one or two megabytes; one with the counts of very many
 /// segments may need more.
 pub const CHUNK_BYTES_MAX: usize = 1 << 30;

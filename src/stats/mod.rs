@@ -9,5 +9,6 @@ pub mod hyperloglog;
 pub mod lift;
 pub mod normal;
 pub mod quality;
+pub mod repriced;
 pub mod split;
 pub mod tilt;

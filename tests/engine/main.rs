@@ -219,7 +219,7 @@ fn a_late_unscored_notice_learns_nothing() {
             shop.act(1, "add_to_cart");
             assert_eq!(shop.apply(conversion(1, None)), Applied::Done);
         }
-        let event = Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None });
+        let event = Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None, bid: None });
         let before = shop.signal(1);
         assert_eq!(shop.apply_of(shown, None, event), Applied::Done);
         let weights_moved = shop.signal(1).reasons.iter().any(|reason| reason.contribution != 0.0);

@@ -139,7 +139,7 @@ pub fn act(user: u64, action: &str) -> Event {
 }
 
 pub fn impression(exposure: Box<Exposure>) -> Event {
-    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None })
+    Event::Impression(Impression { of: Shown::Scored(exposure), cost: None, bid: None })
 }
 
 pub fn conversion(user: u64, conversion_id: Option<&str>) -> Event {

@@ -37,7 +37,7 @@ fn uniform(purpose: u64, number: u64) -> f64 {
 }
 
 /// A day of auctions: what treated people cost ÷ what they would have with multipliers of 1, in its second half.
-fn a_day(shop: &mut Shop) -> f64 {
+fn a_day(shop: &mut Shop, tells_bids: bool) -> f64 {
     shop.act(1, "view_item");
     let (mut spent, mut without) = (0.0, 0.0);
     for minute in 0..1_440 {
@@ -54,8 +54,9 @@ fn a_day(shop: &mut Shop) -> f64 {
             // Twelve uniform draws make a normal one: log-normal prices around a bid of 1.
             let price = math::exp((3..15).map(|purpose| uniform(purpose, number)).sum::<f64>() - 6.0);
             if signal.multiplier >= price {
-                let cost = Some(Money { amount: Micros((price * 1e6) as i64), currency: None });
-                shop.apply(Event::Impression(Impression { of: Shown::Scored(exposure), cost }));
+                let money = |units: f64| Some(Money { amount: Micros((units * 1e6) as i64), currency: None });
+                let (cost, bid) = (money(price), money(signal.multiplier).filter(|_| tells_bids));
+                shop.apply(Event::Impression(Impression { of: Shown::Scored(exposure), cost, bid }));
             }
             if signal.arm == Arm::Treated && minute >= 720 {
                 spent += if signal.multiplier >= price { price } else { 0.0 };
@@ -69,15 +70,25 @@ fn a_day(shop: &mut Shop) -> f64 {
 #[test]
 fn multipliers_spend_what_would_be_spent_without() {
     let mut uncontrolled = Shop::with(weighted(false));
-    let without = a_day(&mut uncontrolled);
+    let without = a_day(&mut uncontrolled, false);
     let report = insight::goal_report(&uncontrolled.engine, GoalCode(0)).unwrap().spend;
     assert!(without > 1.15 && report.factor == 1.0, "{without}: {report:?}");
     let mut controlled = Shop::with(weighted(true));
-    let ratio = a_day(&mut controlled);
+    let ratio = a_day(&mut controlled, false);
     let report = insight::goal_report(&controlled.engine, GoalCode(0)).unwrap().spend;
     // As near as 1,600 people in control can tell, some of whom are shown much more than others.
     assert!((0.93..1.07).contains(&ratio) && ratio < 1.0 + (without - 1.0) / 2.0, "{ratio}: {report:?}");
     assert!(report.factor < 0.95 && report.treated > report.control * 0.85, "{report:?}");
     let (low, high) = report.interval.unwrap();
     assert!(low < 1.0 && 1.0 < high && high / low < 1.2, "{report:?}");
+}
+
+#[test]
+fn told_bids_make_spend_control_exact() {
+    let mut controlled = Shop::with(weighted(true));
+    let ratio = a_day(&mut controlled, true);
+    let report = insight::goal_report(&controlled.engine, GoalCode(0)).unwrap().spend;
+    assert!((0.98..1.02).contains(&ratio), "{ratio}: {report:?}");
+    let (low, high) = report.interval.unwrap();
+    assert!(low < 1.0 && 1.0 < high && high / low < 1.06, "{report:?}");
 }

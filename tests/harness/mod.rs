@@ -220,7 +220,7 @@ pub fn purchase(user: &str) -> pb::Event {
 pub fn impression(token: &str) -> pb::Event {
     let of = Some(pb::impression::Of::Token(token.into()));
     let cost = Some(pb::Money { micros: 1_200, currency: String::new() });
-    event(pb::event::Body::Impression(pb::Impression { of, cost }))
+    event(pb::event::Body::Impression(pb::Impression { of, cost, bid: None }))
 }
 
 pub fn target(advertiser: &str) -> pb::Target {

@@ -157,7 +157,7 @@ fn impression(dice: &mut Dice, opportunity: OpportunityKey) -> Event {
         externals: [SegmentCode(64)].into_iter().filter(|_| dice.percent(50)).collect(),
         features: (0..3).map(|_| Feature::new(dice.roll())).collect(),
     };
-    Event::Impression(Impression { of: Shown::Scored(Box::new(exposure)), cost: None })
+    Event::Impression(Impression { of: Shown::Scored(Box::new(exposure)), cost: None, bid: None })
 }
 
 fn conversion(dice: &mut Dice, number: u64) -> Event {

@@ -180,13 +180,13 @@ impl Reference {
             return vec!["invalid"];
         }
         let of = Notice::Scored(Box::new(exposure.clone()));
-        self.objections_to_impression(&Impression { of, cost: None }, stated_at)
+        self.objections_to_impression(&Impression { of, cost: None, bid: None }, stated_at)
     }
 
     /// What would have been shown is one that nobody saw: it teaches nothing, and nobody remembers it.
     pub fn would_show(&mut self, exposure: &Exposure, stated_at: u64) {
         let of = Notice::Scored(Box::new(exposure.clone()));
-        self.take_notice(&Impression { of, cost: None }, stated_at, true);
+        self.take_notice(&Impression { of, cost: None, bid: None }, stated_at, true);
     }
 
     pub fn show(&mut self, impression: &Impression, stated_at: u64) {

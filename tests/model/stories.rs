@@ -145,10 +145,11 @@ impl Stories {
         let opportunity = exposure.opportunity;
         let advertiser = id(ADVERTISERS[exposure.advertiser.index()]);
         let (user, scored_at) = (exposure.user, exposure.scored_at);
+        let bid = cost.map(|cost: Money| Money { amount: Micros(cost.amount.0 * 3 / 2), ..cost });
         // Not every bidder obeys.
         let notice = match exposure.arm == Arm::Holdout && self.dice.percent(85) {
             true => Event::GhostImpression(exposure),
-            false => Event::Impression(Impression { of: Shown::Scored(exposure), cost }),
+            false => Event::Impression(Impression { of: Shown::Scored(exposure), cost, bid }),
         };
         self.send(began, notice.clone());
         if self.dice.percent(5) {
@@ -191,7 +192,7 @@ impl Stories {
         let user = unscored.user;
         let (by, advertiser) = (unscored.opportunity, unscored.advertiser.clone());
         let of = Shown::Named(Box::new(unscored));
-        self.send(shown_at, Event::Impression(Impression { of, cost: None }));
+        self.send(shown_at, Event::Impression(Impression { of, cost: None, bid: None }));
         if self.dice.percent(50) {
             let at = shown_at + self.dice.below(1_000_000);
             self.convert(at, Converter::User(user), &advertiser);
@@ -247,7 +248,7 @@ impl Stories {
             })
         };
         let exposure = self.exposure(scorer);
-        let shown = |exposure, cost| Event::Impression(Impression { of: Shown::Scored(exposure), cost });
+        let shown = |exposure, cost| Event::Impression(Impression { of: Shown::Scored(exposure), cost, bid: None });
         let event = match (self.dice.below(10), exposure) {
             (0, _) => action(id("nobody"), id("view_item")),
             (1, _) => action(advertiser, id("view_itme")),

@@ -158,7 +158,7 @@ impl Bidder for Inkling {
         let Some((won, exposure)) = won.zip(self.exposure.take()) else { return };
         let (now, opportunity) = (moment(offer.number), exposure.opportunity);
         let cost = Money { amount: Micros(i64::from(won.price) * MICROS_AN_IMPRESSION), currency: None };
-        let impression = Impression { of: Shown::Scored(exposure), cost: Some(cost) };
+        let impression = Impression { of: Shown::Scored(exposure), cost: Some(cost), bid: None };
         self.apply(now, Event::Impression(impression));
         if won.clicked {
             self.clicks.push_back((now + CLICK_AFTER, opportunity));
