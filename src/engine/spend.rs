@@ -3,8 +3,9 @@
 //! Winning is not proportional to the bid, so multipliers that are 1 in the mean still change what is spent. One factor
 //! on all multipliers of a goal evens that out: once a minute of the journal's time what the treated arm spent is
 //! compared with what it would have at a multiplier of 1, as the control arm tells: by bids where these are told and
-//! the best other bid is paid ([`repriced`](crate::stats::repriced)), else by [`tilt`](crate::stats::tilt). If the ratio
-//! leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷ S_1).
+//! the best other bid is paid ([`repriced`](crate::stats::repriced)), else by [`tilt`](crate::stats::tilt). If the
+//! ratio leaves its 95 % interval, the factor follows in small steps until the ratio is 1: ln κ ← ln κ − k ln(S_m ÷
+//! S_1).
 
 use super::bytes::{Bytes, Read, Reader};
 use crate::exposure::Arm;
