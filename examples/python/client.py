@@ -117,8 +117,8 @@ def main(address="127.0.0.1:7610", user="u-82", opportunity="auction-2", timeout
             if suppressed.suppress_reason == signal_pb.SUPPRESS_REASON_HOLDOUT:
                 track(events, event_pb.Event(ghost_impression=of))
             return
-        cost = dict(micros=1_200, currency="USD")
-        track(events, event_pb.Event(impression=dict(cost=cost, **of)))
+        cost, bid = (dict(micros=micros, currency="USD") for micros in (1_200, 1_500))
+        track(events, event_pb.Event(impression=dict(cost=cost, bid=bid, **of)))
         track(events, event_pb.Event(event_id=f"{opportunity}-click", click=of))
         value = dict(micros=39_900_000, currency="USD")
         track(events, action(user, "purchase", f"order-{opportunity}", value=value))

@@ -195,7 +195,7 @@ mod tests {
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!((kind as usize, Kind::from_number(kind as u8)), (place + 1, Some(kind)));
         }
-        assert_eq!([0, 20, 255].map(Kind::from_number), [None; 3]);
+        assert_eq!([0, 21, 255].map(Kind::from_number), [None; 3]);
     }
 
     proptest! {

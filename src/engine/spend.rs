@@ -110,7 +110,7 @@ impl SpendControl {
                 spent.treated.add(cost, ln_multiplier, person);
                 spent.ln_factors += cost * self.ln_factor;
                 spent.repriced.add_treated(cost, bid, ln_multiplier);
-                spent.repriced_ln_factors += cost * self.ln_factor;
+                spent.repriced_ln_factors += if bid >= cost { cost * self.ln_factor } else { 0.0 };
             }
             Arm::Control => {
                 spent.control.add(cost, ln_multiplier, person);
@@ -259,6 +259,9 @@ impl SpendControl {
         let spent = self.spent.as_mut().ok_or(fault)?;
         spent.repriced_ln_factors = bytes.number()?;
         spent.repriced = Repriced::read(|| bytes.number())?;
+        if !spent.repriced.is_sound() {
+            return Err(bytes.fault("no bids come to this"));
+        }
         bytes.end()
     }
 

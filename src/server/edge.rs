@@ -294,13 +294,14 @@ fn money(field: &'static str, wire: Option<pb::Money>) -> Result<Option<Money>, 
 fn bid(cost: Option<Money>, wire: Option<pb::Money>) -> Result<Option<Money>, Rejection> {
     let bid = money("bid", wire)?;
     if let (Some(cost), Some(bid)) = (cost, bid) {
-        if cost.currency != bid.currency {
+        if cost.currency.zip(bid.currency).is_some_and(|(cost, bid)| cost != bid) {
             return Err(Rejection::invalid("bid", "its currency is another than that of cost".to_owned()));
         }
-        if bid.amount < cost.amount {
+        // Rounding and fees may take a bid that was paid below its cost.
+        if bid.amount.0 < cost.amount.0 / 2 {
             let (bid, cost) = (bid.amount.0, cost.amount.0);
             let problem =
-                format!("{bid} micros are less than a cost of {cost}: both are of one impression, not per mille");
+                format!("{bid} micros are less than half a cost of {cost}: both are of one impression, not per mille");
             return Err(Rejection::invalid("bid", problem));
         }
     }

@@ -116,7 +116,7 @@ fn what_is_malformed_is_refused_with_its_field() {
         assert!(!rejection.to_string().contains("éé"), "a raw user id is told: {rejection}");
     }
     for (cost, bid, expected) in [
-        (money(1_200, ""), money(1_199, ""), "bid: 1199 micros are less than a cost of 1200"),
+        (money(1_200, ""), money(1, ""), "bid: 1 micros are less than half a cost of 1200"),
         (money(1_200, "EUR"), money(1_500, "USD"), "bid: its currency is another than that of cost"),
         (money(1_200, ""), money(-1, ""), "bid: -1 micros"),
     ] {

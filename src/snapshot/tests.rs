@@ -227,7 +227,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     write(directory.path(), &mut engine, 1);
 }
 
-/// Files of each format open for ever. The model test writes one of a later format: see there.
+/// Files of the formats that are read open. The model test writes one of a later format: see there.
 #[test]
 fn the_fixtures_open() {
     for fixture in FIXTURES {

@@ -12,3 +12,17 @@ pub mod quality;
 pub mod repriced;
 pub mod split;
 pub mod tilt;
+
+/// Sets all numbers that a visitor is shown, in their order, until there is no next one.
+fn fill<E>(mut next: impl FnMut() -> Result<f64, E>, each_mut: impl FnOnce(&mut dyn FnMut(&mut f64))) -> Result<(), E> {
+    let mut outcome = Ok(());
+    each_mut(&mut |number| {
+        if outcome.is_ok() {
+            match next() {
+                Ok(read) => *number = read,
+                Err(error) => outcome = Err(error),
+            }
+        }
+    });
+    outcome
+}

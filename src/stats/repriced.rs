@@ -10,7 +10,7 @@
 //! won for people who would have had a factor m cost up to m·b.
 //!
 //! Nothing is assumed of the form of prices, nor of how people of both groups came to their factors, which differ in
-//! time as ads leave traces. What there is of chance is in θ.
+//! time as ads leave traces. The error is that of θ; G is taken to be known, once it is told from enough.
 
 use crate::math;
 
@@ -18,9 +18,13 @@ use crate::math;
 const STEP: f64 = 0.0625;
 /// Steps from ln 1 to beyond ln 0.01.
 const STEPS: usize = 76;
-/// Least share of each group's amounts that must have come with a bid above the cost.
+/// Least share of each group's amounts that must have come with a bid.
 const TOLD_MIN: f64 = 0.95;
-/// Mean amounts that G is told from before θ is learned.
+/// Most of the treated amounts that may be the bid itself, but for a share of it as a fee: more tell that the winner
+/// pays its own bid.
+const NEAR_MAX: f64 = 0.3;
+const NEAR: f64 = 0.01;
+/// Mean amounts that G is told from before anything is said or learned.
 const SIZES_MIN: f64 = 50.0;
 /// Standard deviation of θ around 0 before data, and its bounds.
 const THETA_DEVIATION: f64 = 0.3;
@@ -36,6 +40,8 @@ pub struct Repriced {
     /// Treated amounts of which bids are known, and others.
     treated: f64,
     treated_untold: f64,
+    /// Of the known ones, those that cost about as much as was bid.
+    treated_near: f64,
     /// Of those at factors of at least 1: what there would be at 1.
     at_one: f64,
     /// The same of the control group.
@@ -57,6 +63,7 @@ impl Default for Repriced {
         Repriced {
             treated: 0.0,
             treated_untold: 0.0,
+            treated_near: 0.0,
             at_one: 0.0,
             control: 0.0,
             control_untold: 0.0,
@@ -84,11 +91,12 @@ fn square(step: usize) -> f64 {
 impl Repriced {
     /// Counts what a treated person was shown at a cost above 0, by a bid of that factor.
     pub fn add_treated(&mut self, cost: f64, bid: f64, ln_factor: f64) {
-        if bid <= cost {
+        if bid < cost {
             self.treated_untold += cost;
             return;
         }
         self.treated += cost;
+        self.treated_near += if cost > (1.0 - NEAR) * bid { cost } else { 0.0 };
         if ln_factor < 0.0 {
             let (step, beyond) = step(-ln_factor);
             self.below[step] += cost * (1.0 - beyond);
@@ -105,7 +113,7 @@ impl Repriced {
     /// Counts what a person of the control group was shown at a cost above 0, by a bid of 1; a treated one would have
     /// had that factor.
     pub fn add_control(&mut self, cost: f64, bid: f64, ln_factor: f64) {
-        if bid <= cost {
+        if bid < cost {
             self.control_untold += cost;
             return;
         }
@@ -125,11 +133,7 @@ impl Repriced {
     /// Learns θ from one amount, which would have been spent at a factor below 1, or not: a step of Newton's method on
     /// the likelihood of that.
     fn learn(&mut self, cost: f64, minus_ln_factor: f64, is_kept: bool) {
-        let all: f64 = self.costs.iter().sum();
-        let size = self.squares / all;
-        if all <= SIZES_MIN * size || all <= 0.0 {
-            return;
-        }
+        let Some(size) = self.size() else { return };
         let (step, beyond) = step(minus_ln_factor);
         let between = |of: &dyn Fn(usize) -> f64| (1.0 - beyond) * of(step) + beyond * of(step + 1);
         let share = math::exp(between(&|step| self.ln_share(step))).min(1.0 - 1e-6);
@@ -139,6 +143,13 @@ impl Repriced {
         let kept = if is_kept { 1.0 } else { 0.0 };
         let theta = self.theta + weight * (kept - share) * self.variance();
         self.theta = theta.clamp(THETA_BOUNDS.0, THETA_BOUNDS.1);
+    }
+
+    /// The mean amount in what G is told from, by amount; `None` while these are too few.
+    fn size(&self) -> Option<f64> {
+        let all: f64 = self.costs.iter().sum();
+        let size = self.squares / all;
+        (size > 0.0 && all > SIZES_MIN * size).then_some(size)
     }
 
     /// Variance of θ.
@@ -158,13 +169,12 @@ impl Repriced {
         math::ln((cheap / all).max(self.squares / (2.0 * all * all)).min(1.0))
     }
 
-    /// Lets all amounts fade to this share, above 0.
+    /// Lets all amounts fade to this share.
     pub fn fade(&mut self, left: f64) {
-        let Repriced { treated, treated_untold, at_one, control, control_untold, .. } = self;
-        let single = [treated, treated_untold, at_one, control, control_untold].into_iter();
-        single.chain(&mut self.below).chain(&mut self.costs).for_each(|amount| *amount *= left);
-        self.squares *= left * left;
-        self.information *= math::exp(math::ln(left.max(f64::MIN_POSITIVE)) / THETA_MEMORY);
+        let (theta, information) = (self.theta, self.information);
+        self.each_mut(|number| *number *= left);
+        self.theta = theta;
+        self.information = information * math::exp(math::ln(left.max(f64::MIN_POSITIVE)) / THETA_MEMORY);
     }
 
     /// Treated amounts of which bids are known.
@@ -173,27 +183,33 @@ impl Repriced {
     }
 
     /// What the treated group spent ÷ what it would have at 1, as a logarithm, with its standard error. `None` where
-    /// bids were not told, or were no more than what was paid: the winner pays its own bid then.
+    /// too little is known, bids were not told, or what was paid was mostly the bid: the winner pays its own then.
     pub fn ln_ratio(&self) -> Option<(f64, f64)> {
         let is_told = |told: f64, untold: f64| told >= TOLD_MIN * (told + untold);
         let are_told = is_told(self.treated, self.treated_untold) && is_told(self.control, self.control_untold);
-        if !are_told || self.at_one <= 0.0 {
-            return None;
-        }
+        let is_first_price = self.treated_near > NEAR_MAX * self.treated;
+        self.size().filter(|_| are_told && !is_first_price && self.control > 0.0 && self.at_one > 0.0)?;
         let (mut at_one, mut slope) = (self.at_one, 0.0);
         for (step, spent) in self.below.iter().enumerate().filter(|(_, spent)| **spent > 0.0) {
             let would_be = spent * math::exp(-self.ln_share(step));
             at_one += would_be;
             slope += would_be * square(step);
         }
-        let of_theta = self.variance() * slope * slope / (at_one * at_one);
-        Some((math::ln(self.treated / at_one), (of_theta + MISFIT * MISFIT).sqrt()))
+        let moved = slope / at_one;
+        Some((math::ln(self.treated / at_one), (self.variance() * moved * moved + MISFIT * MISFIT).sqrt()))
+    }
+
+    /// Whether all numbers are what amounts can come to.
+    pub fn is_sound(&self) -> bool {
+        let mut least = f64::INFINITY;
+        Repriced { theta: 0.0, ..self.clone() }.each(|number| least = least.min(number));
+        least >= 0.0 && (THETA_BOUNDS.0..=THETA_BOUNDS.1).contains(&self.theta)
     }
 
     /// All numbers, in a fixed order.
     pub fn each(&self, visit: impl FnMut(f64)) {
-        let Repriced { treated, treated_untold, at_one, control, control_untold, .. } = self;
-        let amounts = [treated, treated_untold, at_one, control, control_untold].into_iter();
+        let Repriced { treated, treated_untold, treated_near, at_one, control, control_untold, .. } = self;
+        let amounts = [treated, treated_untold, treated_near, at_one, control, control_untold].into_iter();
         let Repriced { squares, theta, information, below, costs, .. } = self;
         amounts.chain([squares, theta, information]).chain(below).chain(costs).copied().for_each(visit);
     }
@@ -202,23 +218,15 @@ impl Repriced {
     ///
     /// # Errors
     /// Those of `next`.
-    pub fn read<E>(mut next: impl FnMut() -> Result<f64, E>) -> Result<Repriced, E> {
+    pub fn read<E>(next: impl FnMut() -> Result<f64, E>) -> Result<Repriced, E> {
         let mut amounts = Repriced::default();
-        let mut outcome = Ok(());
-        amounts.each_mut(|number| {
-            if outcome.is_ok() {
-                match next() {
-                    Ok(read) => *number = read,
-                    Err(error) => outcome = Err(error),
-                }
-            }
-        });
-        outcome.map(|()| amounts)
+        super::fill(next, |visit| amounts.each_mut(visit))?;
+        Ok(amounts)
     }
 
     fn each_mut(&mut self, visit: impl FnMut(&mut f64)) {
-        let Repriced { treated, treated_untold, at_one, control, control_untold, .. } = self;
-        let amounts = [treated, treated_untold, at_one, control, control_untold].into_iter();
+        let Repriced { treated, treated_untold, treated_near, at_one, control, control_untold, .. } = self;
+        let amounts = [treated, treated_untold, treated_near, at_one, control, control_untold].into_iter();
         let Repriced { squares, theta, information, below, costs, .. } = self;
         amounts.chain([squares, theta, information]).chain(below).chain(costs).for_each(visit);
     }
@@ -302,10 +310,13 @@ mod tests {
         let (mut repriced, _) = played(20_000, 0.0);
         let (told, of_control) = (repriced.treated, repriced.control);
         assert!(repriced.ln_ratio().is_some());
-        repriced.add_treated(told / 30.0, told / 30.0, 0.1);
-        assert!(repriced.ln_ratio().is_some(), "nearly all");
-        repriced.add_control(of_control / 10.0, 0.0, -0.1);
-        assert_eq!(repriced.ln_ratio(), None, "a tenth of one group is not told");
+        let mut untold = repriced.clone();
+        untold.add_treated(told / 30.0, 0.0, 0.1);
+        assert!(untold.ln_ratio().is_some(), "nearly all");
+        untold.add_control(of_control / 10.0, 0.0, -0.1);
+        assert_eq!(untold.ln_ratio(), None, "a tenth of one group is not told");
+        repriced.add_treated(told, 1.005 * told, 0.1);
+        assert_eq!(repriced.ln_ratio(), None, "half of it cost what was bid, but for a fee");
     }
 
     #[test]
@@ -321,10 +332,28 @@ mod tests {
     fn what_is_old_counts_less_and_theta_longest() {
         let (mut repriced, _) = played(40_000, 0.0);
         let (was, information) = (repriced.ln_ratio().unwrap(), repriced.information);
+        let size = repriced.size().unwrap();
         repriced.fade(0.5);
         let faded = repriced.ln_ratio().unwrap();
         assert!((faded.0 - was.0).abs() < 1e-3 && faded.1 > was.1, "{was:?} {faded:?}");
+        assert!((repriced.size().unwrap() - size).abs() < 1e-9 * size, "a mean amount does not fade");
         let left = repriced.information / information;
         assert!((THETA_MEMORY * math::ln(left) + std::f64::consts::LN_2).abs() < 1e-9, "{left}");
+    }
+
+    #[test]
+    fn what_has_nearly_faded_says_nothing_and_breaks_nothing() {
+        let (mut repriced, _) = played(40_000, 0.0);
+        for left in [1e-3, 1e-150, 1e-150, 0.0] {
+            repriced.fade(left);
+            repriced.add_control(0.5, 1.0, -0.3);
+            repriced.add_treated(0.5, 1.0, -0.3);
+            assert!(repriced.is_sound() && repriced.theta.is_finite() && repriced.information.is_finite());
+            let told = repriced.ln_ratio();
+            assert!(told.is_none_or(|(ln_ratio, error)| ln_ratio.is_finite() && error.is_finite()), "{told:?}");
+        }
+        assert_eq!(repriced.ln_ratio(), None);
+        assert!(!Repriced { information: -1.0, ..repriced.clone() }.is_sound());
+        assert!(!Repriced { theta: 9.0, ..repriced }.is_sound());
     }
 }

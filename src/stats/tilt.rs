@@ -89,18 +89,10 @@ impl Amounts {
     ///
     /// # Errors
     /// Those of `next`.
-    pub fn read<E>(mut next: impl FnMut() -> Result<f64, E>) -> Result<Amounts, E> {
+    pub fn read<E>(next: impl FnMut() -> Result<f64, E>) -> Result<Amounts, E> {
         let mut amounts = Amounts::default();
-        let mut outcome = Ok(());
-        amounts.each_mut(|number| {
-            if outcome.is_ok() {
-                match next() {
-                    Ok(read) => *number = read,
-                    Err(error) => outcome = Err(error),
-                }
-            }
-        });
-        outcome.map(|()| amounts)
+        super::fill(next, |visit| amounts.each_mut(visit))?;
+        Ok(amounts)
     }
 
     fn each_mut(&mut self, visit: impl FnMut(&mut f64)) {
