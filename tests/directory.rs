@@ -16,7 +16,7 @@ use inkling::journal::{Journal, Options};
 use inkling::journey::{JourneyReader, Line};
 use inkling::record::encode_frame;
 use inkling::settings::{Advertiser, Goal, Settings};
-use inkling::snapshot::{Covers, Taking};
+use inkling::snapshot::{Covers, FORMAT, Taking};
 use inkling::storage::{Directory, Ground, Plan, audit, recover, repair};
 use inkling::units::Timestamp;
 
@@ -245,7 +245,7 @@ fn inspect_shows_snapshots_and_fails_where_something_is_damaged() {
     };
     let (code, out, err) = inkling(&["inspect"], data.path());
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert_eq!(row(&out, "02.inkling")[1..], ["2", "1", &bytes.to_string(), "sound"]);
+    assert_eq!(row(&out, "02.inkling")[1..], ["2", &FORMAT.to_string(), &bytes.to_string(), "sound"]);
     assert!(out.contains("records from"), "{out}");
     std::fs::write(data.path().join("snapshot-00000000000000000004.inkling"), "ruined").unwrap();
     let (code, out, err) = inkling(&["inspect"], data.path());
