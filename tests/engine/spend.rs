@@ -90,5 +90,5 @@ fn told_bids_make_spend_control_exact() {
     let report = insight::goal_report(&controlled.engine, GoalCode(0)).unwrap().spend;
     assert!((0.98..1.02).contains(&ratio), "{ratio}: {report:?}");
     let (low, high) = report.interval.unwrap();
-    assert!(low < 1.0 && 1.0 < high && high / low < 1.06, "{report:?}");
+    assert!(low < 1.0 && 1.0 < high && high / low < 1.08, "{report:?}");
 }
