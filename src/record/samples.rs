@@ -61,7 +61,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
     let mut records: Vec<Record> = [
         Event::Action(action),
         Event::Impression(Impression { of: scored, cost: money(1_200), bid: None }),
-        Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: None, bid: None }),
+        Event::Impression(Impression { of: Shown::Named(Box::new(unscored.clone())), cost: None, bid: None }),
         Event::GhostImpression(Box::new(exposure)),
         Event::Click(Click::Opportunity(OpportunityKey(9))),
         Event::Click(Click::User { user: UserKey(7), advertiser: id("acme") }),
@@ -72,6 +72,7 @@ pub(super) fn one_of_each() -> Vec<Record> {
         Event::Forget(UserKey(7)),
         Event::Configured(Box::new(small_settings())),
         Event::Tick,
+        Event::Impression(Impression { of: Shown::Named(Box::new(unscored)), cost: money(1_200), bid: money(2_000) }),
     ]
     .into_iter()
     .map(record)
