@@ -26,8 +26,12 @@ const GAIN: f64 = 0.1;
 const STEP_MAX: f64 = 0.048_790_164_169_432;
 /// What was spent this long ago counts half.
 const MEMORY: HalfLife = HalfLife::new(Span::hours(12));
-/// The same where bids are told: fewer auctions then say as much.
-const MEMORY_OF_BIDS: HalfLife = HalfLife::new(Span::hours(6));
+/// The same where bids are told, once they say enough: what they say must not lag behind multipliers that spread.
+const MEMORY_OF_BIDS: HalfLife = HalfLife::new(Span::hours(2));
+/// Mean amounts that say enough: by those of 12 hours where 2 hours have fewer.
+const BIDS_ENOUGH: f64 = 1_000.0;
+/// How others' prices go with multipliers does not change with prices as a whole, nor with multipliers.
+const MEMORY_OF_THETA: HalfLife = HalfLife::new(Span::days(7));
 /// Without any spend for this long, ln κ fades with the next.
 const STALE_AFTER: Span = Span::hours(2);
 const STALE_HALF_LIFE: HalfLife = HalfLife::new(Span::hours(1));
@@ -132,8 +136,9 @@ impl SpendControl {
         spent.treated.fade(left);
         spent.control.fade(left);
         spent.ln_factors *= left;
-        let left = MEMORY_OF_BIDS.factor(before, now);
-        spent.repriced.fade(left);
+        let memory = if spent.repriced.sizes() > BIDS_ENOUGH { MEMORY_OF_BIDS } else { MEMORY };
+        let left = memory.factor(before, now);
+        spent.repriced.fade(left, MEMORY_OF_THETA.factor(before, now));
         spent.repriced_ln_factors *= left;
         let was = self.ln_factor;
         let stale_from = Tick(spent.last.0.saturating_add(STALE_AFTER.whole_seconds() as u32));

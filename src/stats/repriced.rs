@@ -29,8 +29,6 @@ const SIZES_MIN: f64 = 50.0;
 /// Standard deviation of θ around 0 before data, and its bounds.
 const THETA_DEVIATION: f64 = 0.3;
 const THETA_BOUNDS: (f64, f64) = (-1.5, 1.5);
-/// θ, which prices as a whole do not move, is remembered so many times as long as amounts.
-const THETA_MEMORY: f64 = 28.0;
 /// Standard deviation of what is told wrong because shares have another form, as a logarithm.
 const MISFIT: f64 = 0.005;
 
@@ -147,9 +145,13 @@ impl Repriced {
 
     /// The mean amount in what G is told from, by amount; `None` while these are too few.
     fn size(&self) -> Option<f64> {
+        (self.sizes() > SIZES_MIN).then(|| self.squares / self.costs.iter().sum::<f64>())
+    }
+
+    /// How many amounts of one size would tell as much of G: 0 where there are none.
+    pub fn sizes(&self) -> f64 {
         let all: f64 = self.costs.iter().sum();
-        let size = self.squares / all;
-        (size > 0.0 && all > SIZES_MIN * size).then_some(size)
+        if self.squares > 0.0 { all * all / self.squares } else { 0.0 }
     }
 
     /// Variance of θ.
@@ -169,12 +171,11 @@ impl Repriced {
         math::ln((cheap / all).max(self.squares / (2.0 * all * all)).min(1.0))
     }
 
-    /// Lets all amounts fade to this share.
-    pub fn fade(&mut self, left: f64) {
+    /// Lets all amounts fade to a share, and what is known of θ to another.
+    pub fn fade(&mut self, left: f64, left_of_theta: f64) {
         let (theta, information) = (self.theta, self.information);
         self.each_mut(|number| *number *= left);
-        self.theta = theta;
-        self.information = information * math::exp(math::ln(left.max(f64::MIN_POSITIVE)) / THETA_MEMORY);
+        (self.theta, self.information) = (theta, information * left_of_theta);
     }
 
     /// Treated amounts of which bids are known.
@@ -329,23 +330,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_counts_less_and_theta_longest() {
+    fn what_is_old_counts_less() {
         let (mut repriced, _) = played(40_000, 0.0);
         let (was, information) = (repriced.ln_ratio().unwrap(), repriced.information);
         let size = repriced.size().unwrap();
-        repriced.fade(0.5);
+        repriced.fade(0.5, 0.9);
         let faded = repriced.ln_ratio().unwrap();
         assert!((faded.0 - was.0).abs() < 1e-3 && faded.1 > was.1, "{was:?} {faded:?}");
         assert!((repriced.size().unwrap() - size).abs() < 1e-9 * size, "a mean amount does not fade");
-        let left = repriced.information / information;
-        assert!((THETA_MEMORY * math::ln(left) + std::f64::consts::LN_2).abs() < 1e-9, "{left}");
+        assert!((repriced.information / information - 0.9).abs() < 1e-9);
     }
 
     #[test]
     fn what_has_nearly_faded_says_nothing_and_breaks_nothing() {
         let (mut repriced, _) = played(40_000, 0.0);
         for left in [1e-3, 1e-150, 1e-150, 0.0] {
-            repriced.fade(left);
+            repriced.fade(left, left);
             repriced.add_control(0.5, 1.0, -0.3);
             repriced.add_treated(0.5, 1.0, -0.3);
             assert!(repriced.is_sound() && repriced.theta.is_finite() && repriced.information.is_finite());
