@@ -167,6 +167,24 @@ fn acts_in_bounded_steps_and_only_once_it_is_sure() {
 }
 
 #[test]
+fn bids_are_forgotten_sooner_where_there_are_enough() {
+    let left = |people: u64| {
+        let mut control = begun(600_000);
+        for person in (0..people).map(UserKey) {
+            control.spend(Arm::Treated, person, Paid { cost: 500.0, bid: Some(1_000.0) }, 1.0, Tick(600_001));
+        }
+        let before = control.spent.as_ref().unwrap().repriced.treated();
+        for minute in 1..=120 {
+            control.advance(Tick(600_000 + 60 * minute));
+        }
+        control.spent.as_ref().unwrap().repriced.treated() / before
+    };
+    let (of_few, of_many) = (left(900), left(4_000));
+    assert!((of_few - math::exp(-std::f64::consts::LN_2 / 6.0)).abs() < 0.02, "{of_few}");
+    assert!((of_many - 0.5).abs() < 0.02, "{of_many}");
+}
+
+#[test]
 fn what_is_not_known_to_be_neutral_is_left_alone() {
     let mut nothing = SpendControl::new(Tick(600_000));
     nothing.spend(Arm::Treated, UserKey(1), cost(0.0), 2.0, Tick(600_000));
